@@ -1,0 +1,97 @@
+//! Every knob, with its default, unit and reason.
+
+use super::event::Address;
+
+/// What an engine is built with. All times are milliseconds, all sizes bytes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Peers with another name are refused. Default `"collective"`.
+    pub cluster: String,
+    /// The address told to peers, `None` when this node does not listen.
+    pub advertised: Option<Address>,
+    /// How often a digest goes to every peer; it is the heartbeat too. 1 s: two may be lost
+    /// before suspicion.
+    pub heartbeat_interval_ms: u64,
+    /// A peer not heard for so long is lost. 5 s.
+    pub loss_timeout_ms: u64,
+    /// From open to hello. 2 s.
+    pub handshake_timeout_ms: u64,
+    /// First and longest pause between dials; doubling, full jitter. 0.1 s and 5 s.
+    pub redial_min_ms: u64,
+    pub redial_max_ms: u64,
+    /// `Ready` comes at the latest so long after the start. 5 s.
+    pub ready_timeout_ms: u64,
+    /// How long a write may wait for one it depends on before a peer is asked for it. 200 ms:
+    /// longer than a direct link needs, shorter than anybody notices.
+    pub gap_timeout_ms: u64,
+    /// A pull whose donor sends nothing for so long goes to another peer. 2 s.
+    pub pull_timeout_ms: u64,
+    /// Bytes queued for one peer beyond which writes are no longer pushed; it is brought up to
+    /// date from the changes feed later. 16 MiB.
+    pub queue_bytes_max: usize,
+    /// Bytes of writes from one replica that may wait for others. 1 MiB.
+    pub pending_bytes_max: usize,
+    /// Removals kept for the feed; a peer that lacks more gets a snapshot. 65,536.
+    pub removals_max: usize,
+    /// Bytes of one part of a feed or snapshot, and of one batch of writes. 64 KiB: the lock is
+    /// held for the making and the applying of one.
+    pub part_bytes_max: usize,
+    /// A remote stamp moves our clock at most so far ahead of the wall clock. 500 ms.
+    pub clock_skew_max_ms: u64,
+    /// How long a dead replica is remembered, and how long a node may be away. 30 days.
+    pub forget_after_ms: u64,
+    /// Limits that peers compare when they shake hands.
+    pub limits: Limits,
+}
+
+/// Static limits, equal on all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a key: its segments and the dots between them. 4 KiB.
+    pub key_bytes_max: usize,
+    /// Path segments plus depth of the value. 64.
+    pub depth_max: usize,
+    /// Bytes of a value as JSON text. 1 MiB.
+    pub value_bytes_max: usize,
+}
+
+/// Array elements are addressed by canonical decimals up to this one.
+pub const ARRAY_INDEX_MAX: u32 = 65_535;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { key_bytes_max: 4096, depth_max: 64, value_bytes_max: 1 << 20 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            cluster: "collective".into(),
+            advertised: None,
+            heartbeat_interval_ms: 1000,
+            loss_timeout_ms: 5000,
+            handshake_timeout_ms: 2000,
+            redial_min_ms: 100,
+            redial_max_ms: 5000,
+            ready_timeout_ms: 5000,
+            gap_timeout_ms: 200,
+            pull_timeout_ms: 2000,
+            queue_bytes_max: 16 << 20,
+            pending_bytes_max: 1 << 20,
+            removals_max: 65_536,
+            part_bytes_max: 64 << 10,
+            clock_skew_max_ms: 500,
+            forget_after_ms: 30 * 24 * 3600 * 1000,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The largest message a peer may send: the largest value with its key and head, or one part.
+    pub fn message_bytes_max(&self) -> usize {
+        (self.limits.value_bytes_max + self.limits.key_bytes_max).max(self.part_bytes_max)
+            + (64 << 10)
+    }
+}

@@ -1,0 +1,44 @@
+//! Names of things: replicas, links, writes.
+
+use std::fmt;
+
+/// One writer identity of the replicated state, drawn at random when a node starts.
+///
+/// A node that loses its state gets a new one, so that no two writes ever share a [`Dot`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(pub u64);
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r{:04x}", self.0 >> 48)
+    }
+}
+
+/// Names one write: the `counter`-th of `replica`, counted from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dot {
+    pub replica: ReplicaId,
+    pub counter: u64,
+}
+
+impl Dot {
+    pub fn new(replica: ReplicaId, counter: u64) -> Self {
+        Dot { replica, counter }
+    }
+}
+
+impl fmt::Debug for Dot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}:{}", self.replica, self.counter)
+    }
+}
+
+/// One transport connection, named by the shell that opened it. Never reused within an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);

@@ -1,0 +1,2 @@
+//! The wire: plain data and its bytes.
+pub mod frame;
