@@ -67,6 +67,14 @@ pub enum Write<'a> {
     Delete { path: &'a [&'a str] },
 }
 
+impl<'a> Write<'a> {
+    pub fn path(&self) -> &'a [&'a str] {
+        match self {
+            Write::Set { path, .. } | Write::Increment { path, .. } | Write::Delete { path } => path,
+        }
+    }
+}
+
 /// Told to the application.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One writer identity of the replicated state, drawn at random when a node starts.
 ///
 /// A node that loses its state gets a new one, so that no two writes ever share a [`Dot`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReplicaId(pub u64);
 
 impl fmt::Display for ReplicaId {
@@ -21,7 +23,7 @@ impl fmt::Debug for ReplicaId {
 }
 
 /// Names one write: the `counter`-th of `replica`, counted from 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Dot {
     pub replica: ReplicaId,
     pub counter: u64,

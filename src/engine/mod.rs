@@ -1,50 +1,51 @@
-//! The engine (stub: signatures only).
+//! The engine: one node's whole behaviour, as a pure state machine.
+//!
+//! It knows no socket, clock, thread or random source. Time comes in as [`Now`], chance as a seed,
+//! and what should happen comes out as [`Output`]s. Methods are of four kinds:
+//!
+//! * **getters** change nothing that anybody sees (`read` may finish work that waits);
+//! * **mutators** (`write`, `watch`, ...) act at once, for the application;
+//! * **`handle_*`** take what happened;
+//! * **`poll_*`** give what is to be done.
+//!
+//! After every mutator and `handle_*`, call `poll_output` until it gives `None`; call
+//! `handle_timeout` when `poll_timeout` has passed. Only `net::driver` and `sim` do.
+//!
+//! Inside, `document` knows nothing of peers, `membership` nothing of the document; `replication`
+//! joins the document with what peers say; this file joins both halves.
 #![deny(clippy::disallowed_methods)]
 #![forbid(unsafe_code)]
 
+pub mod causality;
+mod clock;
 pub mod config;
+pub mod document;
 pub mod error;
 pub mod event;
 pub mod id;
+mod membership;
+mod replication;
 pub mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub use causality::VersionVector as Context;
 pub use config::{Config, Limits};
+pub use document::Container;
 pub use error::{CloseReason, WarningCode, WriteError};
 pub use event::{Address, Command, Event, Input, Now, Output, Write};
 pub use id::{Dot, LinkId, ReplicaId};
+pub use replication::Written;
 
-/// A set of writes: all up to a counter per replica, plus single ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Context {
-    pub vector: BTreeMap<ReplicaId, u64>,
-    pub dots: BTreeSet<Dot>,
-}
-
-impl Context {
-    pub fn covers(&self, dot: Dot) -> bool {
-        self.vector.get(&dot.replica).is_some_and(|&n| dot.counter <= n) || self.dots.contains(&dot)
-    }
-}
-
-/// What a local write became.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
-    pub dot: Dot,
-    /// The hybrid logical clock of its stamp: milliseconds << 16 | counter.
-    pub hlc: u64,
-}
-
-/// What is shown at a path that shows an object or an array.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
-    pub array: bool,
-    /// Of an array; 0 for an object.
-    pub length: u32,
-    /// The names of the children that show something.
-    pub keys: Vec<String>,
-}
+use document::watch::Whose;
+use membership::{Introduction, Membership, Step};
+use replication::Replication;
+use wire::message::{self, Hello, Kind, Malformed};
 
 /// Counts for `stats()`, tests and checkers.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
@@ -52,23 +53,24 @@ pub struct Container {
 pub struct Stats {
     /// Tree nodes that hold a thing or lead to one, the root not counted.
     pub document_nodes: usize,
-    /// Things (roots, pieces, marks, counter parts).
+    /// Things: roots, pieces, marks, counter parts. A value not split counts once.
     pub things: usize,
-    /// Cut records kept for owners that have not seen them.
+    /// Removals of increments kept for owners that have not seen them.
     pub cuts: usize,
     /// Entries of the version vector.
     pub replicas: usize,
-    /// Single dots beside the vector.
-    pub dots: usize,
     /// Dead replicas still remembered after their folding.
     pub forgotten: usize,
     pub peers: usize,
     pub writes_local: u64,
     pub writes_remote: u64,
+    /// Writes that arrived more than once, and were applied once.
     pub writes_duplicate: u64,
+    /// Feeds asked for, served, and served from the beginning.
     pub pulls: u64,
     pub feeds: u64,
     pub snapshots: u64,
+    /// Queues that were full: the peer was brought up to date from a feed.
     pub overflows: u64,
     pub bad_messages: u64,
     pub clock_skews: u64,
@@ -77,74 +79,358 @@ pub struct Stats {
     pub folds: u64,
 }
 
+#[derive(Debug)]
 pub struct Engine {
-    id: ReplicaId,
+    config: Arc<Config>,
+    rng: ChaCha8Rng,
+    membership: Membership,
+    replication: Replication,
+    outputs: VecDeque<Output>,
+    /// `Ready` is due at this time at the latest; `None` before the start and after it was told.
+    ready_by_ms: Option<u64>,
+    started: bool,
+    left: bool,
+    touched_told: bool,
+    bad_messages: u64,
+    rejoins: u64,
 }
 
 impl Engine {
-    /// `seed`: entropy for the replica id and the jitter.
-    pub fn new(_config: Config, _seed: [u8; 32], _now: Now) -> Self {
-        Engine { id: ReplicaId(1) }
+    /// `seed`: entropy for the replica id and the jitter. Never the same twice.
+    pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let own = ReplicaId(rng.next_u64());
+        let config = Arc::new(config);
+        Engine {
+            membership: Membership::new(own, &config),
+            replication: Replication::new(own, config.clone(), now),
+            rng,
+            outputs: VecDeque::new(),
+            ready_by_ms: None,
+            started: false,
+            left: false,
+            touched_told: false,
+            bad_messages: 0,
+            rejoins: 0,
+            config,
+        }
     }
 
     // ---- getters
+
     pub fn id(&self) -> ReplicaId {
-        self.id
+        self.replication.own()
     }
+
     /// JSON text of what is shown at the path; the empty path is the whole document.
-    pub fn read(&self, _path: &[&str]) -> Option<String> {
-        None
+    pub fn read(&mut self, path: &[&str]) -> Option<String> {
+        self.replication.read(path)
     }
-    pub fn container(&self, _path: &[&str]) -> Option<Container> {
-        None
+
+    /// What a path that shows an object or array contains.
+    pub fn container(&mut self, path: &[&str]) -> Option<Container> {
+        self.replication.container(path)
     }
+
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        let counts = &self.replication.counts;
+        let document = self.replication.document();
+        Stats {
+            document_nodes: document.nodes(),
+            things: document.things(),
+            cuts: document.cuts(),
+            replicas: self.replication.vector().len(),
+            forgotten: 0,
+            peers: self.membership.peers().count(),
+            writes_local: counts.writes_local,
+            writes_remote: counts.writes_remote,
+            writes_duplicate: counts.writes_duplicate,
+            pulls: counts.pulls,
+            feeds: counts.feeds,
+            snapshots: counts.snapshots,
+            overflows: counts.overflows,
+            bad_messages: self.bad_messages,
+            clock_skews: counts.clock_skews,
+            state_mismatches: counts.state_mismatches,
+            rejoins: self.rejoins,
+            folds: 0,
+        }
     }
-    /// The writes this replica covers.
-    pub fn context(&self) -> Context {
-        Context::default()
+
+    /// The writes this replica covers: all whose effect it holds.
+    pub fn context(&self) -> &Context {
+        self.replication.vector()
     }
-    /// All writes whose effect it holds: the context and what an unfinished feed has brought.
-    pub fn held(&self) -> Context {
-        Context::default()
-    }
+
     /// Whether it holds the write's effect, even if its replica has been folded since.
-    pub fn knows(&self, _dot: Dot) -> bool {
-        false
+    pub fn knows(&self, dot: Dot) -> bool {
+        self.replication.vector().covers(dot)
     }
-    /// The hash of the whole state, of the split form.
+
+    /// The hash of the whole state. Finishes all merging.
     pub fn hash(&mut self) -> u64 {
-        0
+        self.replication.hash()
     }
+
     /// Peers with a finished handshake.
     pub fn peers(&self) -> Vec<ReplicaId> {
-        Vec::new()
+        self.membership.peers().collect()
     }
 
-    // ---- mutators: drain `poll_output` after each
-    /// `None`: a DELETE that found nothing.
-    pub fn write(&mut self, _now: Now, _write: Write<'_>) -> Result<Option<Written>, WriteError> {
-        Ok(None)
+    /// Whether `poll_output` would give something that a local write has caused.
+    pub fn has_outputs(&self) -> bool {
+        !self.outputs.is_empty() || self.replication.has_sends()
     }
+
+    // ---- mutators
+
+    /// `None`: a DELETE that found nothing. After an error nothing has changed.
+    pub fn write(&mut self, now: Now, write: Write<'_>) -> Result<Option<Written>, WriteError> {
+        if self.left {
+            return Err(WriteError::Closed);
+        }
+        self.replication.write(now, write)
+    }
+
     /// Watches what `read(path)` gives. The slot is touched whenever that may have changed.
-    pub fn watch(&mut self, _path: &[&str]) -> u32 {
-        0
+    pub fn watch(&mut self, path: &[&str]) -> u32 {
+        self.replication.document_mut().watch.watch(path)
     }
-    pub fn unwatch(&mut self, _slot: u32) {}
-    /// Moves the slots touched since the last call to `into`. After `Event::Touched`, no other
-    /// comes until this was called.
-    pub fn take_touched(&mut self, _into: &mut Vec<u32>) {}
 
-    // ---- handle, poll
-    pub fn handle_input(&mut self, _now: Now, _input: Input) {}
-    /// Call when `poll_timeout` has passed (and whenever convenient).
-    pub fn handle_timeout(&mut self, _now: Now) {}
+    pub fn unwatch(&mut self, slot: u32) {
+        self.replication.document_mut().watch.unwatch(slot);
+    }
+
+    /// Moves the slots that remote writes have touched to `into`. After [`Event::Touched`], no
+    /// other comes until this was called.
+    pub fn take_touched(&mut self, into: &mut Vec<u32>) {
+        self.touched_told = false;
+        self.replication.take_touched(Whose::Remote, into);
+    }
+
+    /// Moves the slots that own writes have touched to `into`.
+    pub fn take_touched_local(&mut self, into: &mut Vec<u32>) {
+        self.replication.take_touched(Whose::Own, into);
+    }
+
+    /// The address told to peers, once it is known.
+    pub fn set_advertised(&mut self, advertised: Option<Address>) {
+        Arc::make_mut(&mut self.config).advertised = advertised;
+    }
+
+    // ---- handle
+
+    pub fn handle_input(&mut self, now: Now, input: Input) {
+        let now_ms = now.monotonic_ms;
+        match input {
+            Input::Command(Command::Connect { address }) if !self.left => {
+                self.membership.connect(now_ms, address);
+                self.membership.handle_timeout(now_ms, &mut self.rng);
+            }
+            Input::Command(Command::Connect { .. }) => {}
+            Input::Command(Command::Leave) => self.leave(now_ms),
+            Input::Opened { link, dialled } => self.membership.opened(now_ms, link, dialled),
+            Input::DialFailed { address, .. } => {
+                self.membership.dial_failed(now_ms, &address, &mut self.rng);
+            }
+            Input::Received { link, message } => self.receive(now, link, message),
+            Input::Drained { link, bytes } => {
+                if let Some(peer) = self.membership.peer_on(link) {
+                    if self.membership.link_of(peer) == Some(link) {
+                        self.replication.drained(peer, bytes);
+                    }
+                }
+            }
+            Input::Closed { link, reason } => {
+                if matches!(reason, CloseReason::BadMessage(_) | CloseReason::TooLarge { .. }) {
+                    self.note_bad(self.membership.peer_on(link), reason.to_string());
+                }
+                self.membership.closed(now_ms, link, reason, &mut self.rng);
+            }
+        }
+        self.follow_up(now);
+    }
+
+    /// Call when `poll_timeout` has passed, and once when all addresses were given.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let now_ms = now.monotonic_ms;
+        if !std::mem::replace(&mut self.started, true) {
+            self.ready_by_ms = Some(now_ms + self.config.ready_timeout_ms);
+        }
+        self.membership.handle_timeout(now_ms, &mut self.rng);
+        self.replication.handle_timeout(now);
+        self.follow_up(now);
+    }
+
+    // ---- poll
+
     pub fn poll_output(&mut self, _now: Now) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        while let Some((peer, frames)) = self.replication.poll_send() {
+            // Between the loss of a link and `peer_down` there may be none.
+            if let Some(link) = self.membership.link_of(peer) {
+                return Some(Output::Send { link, frames });
+            }
+        }
         None
     }
-    /// When `handle_timeout` wants to be called, on the monotonic clock in ms.
+
+    /// When `handle_timeout` wants to be called, on the monotonic clock; perhaps in the past.
     pub fn poll_timeout(&self) -> Option<u64> {
-        None
+        if self.left {
+            return None;
+        }
+        let deadline = self.replication.deadline();
+        let others = self.membership.deadline().into_iter().chain(self.ready_by_ms);
+        Some(others.fold(deadline, u64::min))
+    }
+
+    // ---- inside
+
+    fn receive(&mut self, now: Now, link: LinkId, message: Bytes) {
+        if !self.membership.knows_link(link) {
+            return;
+        }
+        self.membership.heard(now.monotonic_ms, link);
+        let result = match (self.membership.peer_on(link), Kind::of(&message)) {
+            (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),
+            (None, _) => Err(CloseReason::BadMessage("no hello".into())),
+            (Some(_), Some(Kind::Goodbye)) => Err(CloseReason::Left),
+            (Some(peer), Some(kind)) => self
+                .replication
+                .receive(now, peer, kind, message)
+                .map_err(|Malformed| CloseReason::BadMessage(format!("malformed {kind:?}"))),
+            // A kind that a higher minor version knows.
+            (Some(_), None) => Ok(()),
+        };
+        if let Err(reason) = result {
+            let peer = self.membership.peer_on(link);
+            match &reason {
+                CloseReason::BadMessage(detail) => self.note_bad(peer, detail.clone()),
+                CloseReason::Incompatible(detail) => {
+                    let (code, detail) = (WarningCode::IncompatiblePeer, detail.clone());
+                    self.tell(Event::Warning { code, peer, detail });
+                }
+                _ => {}
+            }
+            self.membership.close(now.monotonic_ms, link, reason, &mut self.rng);
+        }
+    }
+
+    fn receive_hello(&mut self, now: Now, link: LinkId, message: &[u8]) -> Result<(), CloseReason> {
+        let bad = |_| CloseReason::BadMessage("malformed hello".into());
+        let hello: Hello<'_> = message::decode(message).map_err(bad)?;
+        if hello.magic != message::MAGIC {
+            return Err(CloseReason::BadMessage("another protocol".into()));
+        }
+        let incompatible = |what: String| Err(CloseReason::Incompatible(what));
+        if hello.major != message::VERSION_MAJOR {
+            return incompatible(format!(
+                "it speaks version {}.{} of the protocol, this node {}.{}",
+                hello.major,
+                hello.minor,
+                message::VERSION_MAJOR,
+                message::VERSION_MINOR
+            ));
+        }
+        if hello.cluster != self.config.cluster {
+            return incompatible(format!("its cluster is {:?}", hello.cluster));
+        }
+        if hello.limits != self.limits() {
+            return incompatible(format!(
+                "its limits (key bytes, depth, value bytes) are {:?}, here they are {:?}",
+                hello.limits,
+                self.limits()
+            ));
+        }
+        let advertised = hello.advertised.map(Address::new);
+        let who = Introduction { replica: hello.replica, advertised };
+        self.membership.introduced(now.monotonic_ms, link, who, &mut self.rng);
+        Ok(())
+    }
+
+    fn limits(&self) -> (u64, u64, u64) {
+        let limits = &self.config.limits;
+        (limits.key_bytes_max as u64, limits.depth_max as u64, limits.value_bytes_max as u64)
+    }
+
+    fn say_hello(&mut self, link: LinkId) {
+        let hello = Hello {
+            magic: message::MAGIC,
+            major: message::VERSION_MAJOR,
+            minor: message::VERSION_MINOR,
+            replica: self.replication.own(),
+            cluster: &self.config.cluster,
+            advertised: self.config.advertised.as_ref().map(|address| &*address.0),
+            limits: self.limits(),
+            alone_ms: None,
+        };
+        let frames = message::encode(Kind::Hello, &hello);
+        self.outputs.push_back(Output::Send { link, frames });
+    }
+
+    /// Does what membership asks for, and tells what replication reports.
+    fn follow_up(&mut self, now: Now) {
+        while let Some(step) = self.membership.poll() {
+            match step {
+                Step::Dial(address) => self.outputs.push_back(Output::Dial { address }),
+                Step::SayHello(link) => self.say_hello(link),
+                Step::Close { link, reason } => {
+                    self.outputs.push_back(Output::Close { link, reason });
+                }
+                Step::Use { peer, .. } => self.replication.peer_switched(now, peer),
+                Step::Up { peer, advertised, dialled } => {
+                    self.replication.peer_up(peer);
+                    self.tell(Event::PeerUp { peer, advertised, dialled });
+                }
+                Step::Down { peer, reason } => {
+                    self.replication.peer_down(now, peer);
+                    self.tell(Event::PeerDown { peer, reason });
+                }
+            }
+        }
+        while let Some(report) = self.replication.poll_report() {
+            let (code, peer, detail) = (report.code, report.peer, report.detail);
+            self.tell(Event::Warning { code, peer, detail });
+        }
+        if self.replication.has_touched() && !std::mem::replace(&mut self.touched_told, true) {
+            self.tell(Event::Touched);
+        }
+        if let Some(by_ms) = self.ready_by_ms {
+            let all = self.membership.all_tried() && self.replication.is_caught_up();
+            if all || by_ms <= now.monotonic_ms {
+                self.ready_by_ms = None;
+                self.tell(Event::Ready);
+            }
+        }
+    }
+
+    fn leave(&mut self, now_ms: u64) {
+        self.left = true;
+        self.ready_by_ms = None;
+        // What was written before goes out before the goodbye.
+        while let Some((peer, frames)) = self.replication.poll_send() {
+            if let Some(link) = self.membership.link_of(peer) {
+                self.outputs.push_back(Output::Send { link, frames });
+            }
+        }
+        for peer in self.peers() {
+            if let Some(link) = self.membership.link_of(peer) {
+                let frames = message::encode_empty(Kind::Goodbye);
+                self.outputs.push_back(Output::Send { link, frames });
+            }
+        }
+        self.membership.leave(now_ms, &mut self.rng);
+    }
+
+    fn note_bad(&mut self, peer: Option<ReplicaId>, detail: String) {
+        self.bad_messages += 1;
+        self.tell(Event::Warning { code: WarningCode::BadMessage, peer, detail });
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
     }
 }

@@ -1,2 +1,4 @@
 //! The wire: plain data and its bytes.
+
 pub mod frame;
+pub mod message;

@@ -1,0 +1,5 @@
+//! Which writes a replica covers.
+
+mod version_vector;
+
+pub use version_vector::VersionVector;

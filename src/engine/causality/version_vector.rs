@@ -1,0 +1,109 @@
+use crate::engine::id::{Dot, ReplicaId};
+
+/// For each replica the counter up to which all its writes are covered.
+///
+/// This is the whole causal context of a replica: writes arrive in causal order, and what a feed
+/// or snapshot brings is taken over in one step (see `replication::staging`), so no single dots
+/// are ever needed beside the vector.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VersionVector {
+    /// Sorted by replica; no zero counters.
+    entries: Vec<(ReplicaId, u64)>,
+}
+
+impl VersionVector {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The highest counter covered, 0 if none.
+    pub fn get(&self, replica: ReplicaId) -> u64 {
+        match self.find(replica) {
+            Ok(at) => self.entries[at].1,
+            Err(_) => 0,
+        }
+    }
+
+    pub fn covers(&self, dot: Dot) -> bool {
+        dot.counter <= self.get(dot.replica)
+    }
+
+    /// Raises one entry; never lowers it.
+    pub fn raise(&mut self, replica: ReplicaId, counter: u64) {
+        match self.find(replica) {
+            Ok(at) => self.entries[at].1 = self.entries[at].1.max(counter),
+            Err(_) if counter == 0 => {}
+            Err(at) => self.entries.insert(at, (replica, counter)),
+        }
+    }
+
+    pub fn remove(&mut self, replica: ReplicaId) {
+        if let Ok(at) = self.find(replica) {
+            self.entries.remove(at);
+        }
+    }
+
+    /// The union of both.
+    pub fn join(&mut self, other: &VersionVector) {
+        for &(replica, counter) in &other.entries {
+            self.raise(replica, counter);
+        }
+    }
+
+    /// Whether every write in `other` is in `self`.
+    pub fn includes(&self, other: &VersionVector) -> bool {
+        other.entries.iter().all(|&(replica, counter)| self.get(replica) >= counter)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, u64)> + '_ {
+        self.entries.iter().copied()
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn find(&self, replica: ReplicaId) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&replica, |&(id, _)| id)
+    }
+}
+
+impl FromIterator<(ReplicaId, u64)> for VersionVector {
+    fn from_iter<T: IntoIterator<Item = (ReplicaId, u64)>>(entries: T) -> Self {
+        let mut vector = VersionVector::new();
+        for (replica, counter) in entries {
+            vector.raise(replica, counter);
+        }
+        vector
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vectors() -> impl Strategy<Value = VersionVector> {
+        proptest::collection::vec((0u64..6, 0u64..9), 0..6)
+            .prop_map(|v| v.into_iter().map(|(r, n)| (ReplicaId(r), n)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn join_is_the_least_vector_that_includes_both(a in vectors(), b in vectors()) {
+            let mut joined = a.clone();
+            joined.join(&b);
+            prop_assert!(joined.includes(&a) && joined.includes(&b));
+            for (replica, counter) in joined.iter() {
+                prop_assert!(counter == a.get(replica) || counter == b.get(replica));
+            }
+            let mut other = b.clone();
+            other.join(&a);
+            prop_assert_eq!(joined, other);
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! What a write does to the tree, local and remote alike.
+
+use std::sync::Arc;
+
+use super::amount::Amount;
+use super::path::PathKey;
+use super::things::{Body, Cut, Mark, Part, Run, Value};
+use super::tree::{NodeId, ROOT};
+use super::watch::Whose;
+use super::Document;
+use crate::engine::causality::VersionVector;
+use crate::engine::id::Dot;
+
+/// One write.
+#[derive(Clone, Debug)]
+pub struct Op<'a> {
+    pub dot: Dot,
+    pub hlc: u64,
+    pub path: &'a [&'a str],
+    pub action: Action<'a>,
+    /// The ancestors that showed an array to the writer, by depth, with the array's new length.
+    pub arrays: &'a [(u8, u32)],
+}
+
+#[derive(Clone, Debug)]
+pub enum Action<'a> {
+    /// JSON text.
+    Set(&'a str),
+    /// The replica's total at the path after this increment, counted from `epoch`.
+    Increment { epoch: u64, total: Amount, run: Option<Run> },
+    Delete,
+}
+
+/// Which things of a node a write removes.
+#[derive(Clone, Copy, PartialEq)]
+enum Which {
+    All,
+    /// Scalars and counter parts: what cannot stand above other things.
+    ScalarsAndParts,
+}
+
+impl Document {
+    /// Applies a write that had seen the writes in `seen`. Gives the increments of others that it
+    /// removed, which a local write must tell everybody.
+    ///
+    /// The cuts that came with a remote write must have been added before. `known`: the writes
+    /// whose effect is here; what they had made at a path that is freed is gone.
+    pub fn apply(
+        &mut self,
+        op: &Op<'_>,
+        seen: &Arc<VersionVector>,
+        known: &Arc<VersionVector>,
+        whose: Whose,
+    ) -> Vec<(PathKey, Cut)> {
+        let mut removed = Vec::new();
+        // Before and after: what the write takes away may have hidden, or shown, something else.
+        self.touch_path(op.path, whose);
+        match &op.action {
+            Action::Delete => {
+                if let Some(id) = self.split_down_to(op.path) {
+                    self.remove_seen(id, Some(op.dot), seen, known, &mut removed);
+                    self.free_if_empty(id, known);
+                }
+                return removed;
+            }
+            Action::Set(json) => {
+                let id = self.make_way(op, seen, &mut removed);
+                self.remove_seen(id, Some(op.dot), seen, known, &mut removed);
+                let body = Body::from_json(json);
+                self.put_value(id, Value::new(op.dot, op.hlc, op.path.len(), body));
+                self.tree.changed(id);
+            }
+            Action::Increment { epoch, total, run } => {
+                let id = self.make_way(op, seen, &mut removed);
+                let part = Part {
+                    replica: op.dot.replica,
+                    hlc: op.hlc,
+                    epoch: *epoch,
+                    low: epoch - 1,
+                    low_total: Amount::ZERO,
+                    high: op.dot.counter,
+                    high_total: total.clone(),
+                    run: *run,
+                };
+                self.put_part(id, part);
+                self.tree.changed(id);
+                self.free_if_empty(id, known);
+            }
+        }
+        self.touch_path(op.path, whose);
+        removed
+    }
+
+    /// Whether a DELETE at the path would find anything.
+    pub fn holds_anything<S: AsRef<str>>(&self, path: &[S]) -> bool {
+        let mut id = ROOT;
+        for (depth, segment) in path.iter().enumerate() {
+            let inside = self.tree.node(id).values.iter().any(|value| match &value.body {
+                Body::Whole(text) => super::json::at(text, &path[depth..]).is_some(),
+                _ => false,
+            });
+            if inside {
+                return true;
+            }
+            match self.tree.child(id, segment.as_ref()) {
+                Some(child) => id = child,
+                None => return false,
+            }
+        }
+        // A node is there only while something is at or below it.
+        true
+    }
+
+    /// The latest clock of what a write at the path must be later than: all at and below it, and
+    /// values and counter parts above it.
+    pub fn latest_around<S: AsRef<str>>(&self, path: &[S]) -> u64 {
+        let mut latest = 0;
+        let mut id = ROOT;
+        for segment in path {
+            let node = self.tree.node(id);
+            latest = node.values.iter().map(|value| value.hlc).fold(latest, u64::max);
+            latest = node.parts.iter().map(|part| part.hlc).fold(latest, u64::max);
+            match self.tree.child(id, segment.as_ref()) {
+                Some(child) => id = child,
+                None => return latest,
+            }
+        }
+        let mut rest = vec![id];
+        while let Some(id) = rest.pop() {
+            let node = self.tree.node(id);
+            latest = node.values.iter().map(|value| value.hlc).fold(latest, u64::max);
+            latest = node.parts.iter().map(|part| part.hlc).fold(latest, u64::max);
+            latest = node.marks.iter().map(|mark| mark.hlc).fold(latest, u64::max);
+            rest.extend(node.children.values());
+        }
+        latest
+    }
+
+    /// The node's counter part of one replica.
+    pub fn part(&self, path: &[&str], replica: crate::engine::id::ReplicaId) -> Option<&Part> {
+        let node = self.tree.node(self.tree.find(path)?);
+        node.parts.iter().find(|part| part.replica == replica)
+    }
+
+    /// Walks to the path, adding nodes and splitting values; at each proper ancestor takes away
+    /// what cannot stand above something and puts the mark.
+    fn make_way(
+        &mut self,
+        op: &Op<'_>,
+        seen: &VersionVector,
+        removed: &mut Vec<(PathKey, Cut)>,
+    ) -> NodeId {
+        let mut id = ROOT;
+        for (depth, segment) in op.path.iter().enumerate() {
+            if id != ROOT {
+                if self.strip(id, Which::ScalarsAndParts, Some(op.dot), seen, removed) {
+                    self.tree.node_mut(id).lost = true;
+                }
+                let length = op.arrays.iter().find(|(at, _)| *at as usize == depth);
+                let mark =
+                    Mark { dot: op.dot, hlc: op.hlc, length: length.map(|&(_, length)| length) };
+                self.put_mark(id, mark, seen);
+                self.tree.changed(id);
+            }
+            id = self.child_or_add(id, segment);
+        }
+        id
+    }
+
+    fn put_mark(&mut self, id: NodeId, mark: Mark, seen: &VersionVector) {
+        let path_hash = self.tree.node(id).path_hash;
+        let marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+        let mut kept: thin_vec::ThinVec<Mark> = marks;
+        kept.retain(|old| {
+            let replaced = seen.covers(old.dot);
+            if replaced {
+                self.uncount_mark(path_hash, old);
+            }
+            !replaced
+        });
+        self.count_mark(path_hash, &mark);
+        kept.push(mark);
+        self.tree.node_mut(id).marks = kept;
+    }
+
+    /// Puts a counter part in the place of the same replica's older state, less what is known to be
+    /// removed from it.
+    pub(super) fn put_part(&mut self, id: NodeId, mut part: Part) {
+        let path_hash = self.tree.node(id).path_hash;
+        let parts = &mut self.tree.node_mut(id).parts;
+        let old = parts.iter().position(|old| old.replica == part.replica);
+        if let Some(old) = old.map(|at| parts.swap_remove(at)) {
+            self.uncount_part(path_hash, &old);
+            if old.epoch == part.epoch && old.low > part.low {
+                part.cut(old.low, &old.low_total);
+            }
+        }
+        let mut left = part.low < part.high;
+        if self.cuts_count > 0 {
+            for cut in self.cuts.get(&self.tree.key(id)).into_iter().flatten() {
+                if cut.replica == part.replica && cut.epoch == part.epoch {
+                    left &= part.cut(cut.counter, &cut.total);
+                }
+            }
+        }
+        if left {
+            self.count_part(path_hash, &part);
+            let parts = &mut self.tree.node_mut(id).parts;
+            // One order everywhere, so that sums add up the same way.
+            let at = parts.partition_point(|other| other.replica < part.replica);
+            parts.insert(at, part);
+        }
+    }
+
+    /// Takes from a counter the increments that a removal elsewhere had seen.
+    pub(super) fn apply_cut(
+        &mut self,
+        key: &PathKey,
+        cut: &Cut,
+        known: &Arc<VersionVector>,
+        whose: Whose,
+    ) {
+        let path = key.segments();
+        let Some(id) = self.tree.find(&path) else { return };
+        let path_hash = self.tree.node(id).path_hash;
+        let mine = |part: &Part| part.replica == cut.replica && part.epoch == cut.epoch;
+        let Some(at) = self.tree.node(id).parts.iter().position(mine) else { return };
+        if self.tree.node(id).parts[at].low >= cut.counter {
+            return;
+        }
+        let mut part = self.tree.node_mut(id).parts.remove(at);
+        self.uncount_part(path_hash, &part);
+        if part.cut(cut.counter, &cut.total) {
+            self.count_part(path_hash, &part);
+            self.tree.node_mut(id).parts.insert(at, part);
+        }
+        self.tree.node_mut(id).lost = true;
+        self.tree.changed(id);
+        self.free_if_empty(id, known);
+        self.touch_path(&path, whose);
+    }
+
+    /// Removes what `seen` covers at and below a node, for the write `by`, and frees what is left empty below it (the
+    /// node itself is the caller's). Leaves a removal record if anything was freed.
+    pub(super) fn remove_seen(
+        &mut self,
+        top: NodeId,
+        by: Option<Dot>,
+        seen: &Arc<VersionVector>,
+        known: &Arc<VersionVector>,
+        removed: &mut Vec<(PathKey, Cut)>,
+    ) {
+        if self.tree.node(top).children.is_empty() {
+            if self.strip(top, Which::All, by, seen, removed) {
+                self.tree.node_mut(top).lost = true;
+                self.tree.changed(top);
+            }
+            return;
+        }
+        let key = self.tree.key(top);
+        let mut freed = false;
+        for id in self.tree.subtree(top).into_iter().rev() {
+            let lost = self.strip(id, Which::All, by, seen, removed);
+            let node = self.tree.node(id);
+            if id != top && node.is_empty() && node.children.is_empty() {
+                if node.lost {
+                    self.note_removal(self.tree.key(id), false, known);
+                }
+                self.tree.remove_leaf(id);
+                freed = true;
+            } else if lost {
+                self.tree.node_mut(id).lost = true;
+                self.tree.changed(id);
+            }
+        }
+        if freed {
+            self.note_removal(key, true, seen);
+        }
+    }
+
+    /// Takes the things that `seen` covers from one node. Says whether there were any.
+    fn strip(
+        &mut self,
+        id: NodeId,
+        which: Which,
+        by: Option<Dot>,
+        seen: &VersionVector,
+        removed: &mut Vec<(PathKey, Cut)>,
+    ) -> bool {
+        let before = self.tree.node(id).things();
+        if before == 0 {
+            return false;
+        }
+        let path_hash = self.tree.node(id).path_hash;
+        let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
+        values.retain(|value| {
+            let keep = !seen.covers(value.dot) || (which != Which::All && !value.body.is_scalar());
+            if !keep {
+                self.uncount_value(value);
+            }
+            keep
+        });
+        self.tree.node_mut(id).values = values;
+        if which == Which::All && !self.tree.node(id).marks.is_empty() {
+            let mut marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+            marks.retain(|mark| {
+                let keep = !seen.covers(mark.dot);
+                if !keep {
+                    self.uncount_mark(path_hash, mark);
+                }
+                keep
+            });
+            self.tree.node_mut(id).marks = marks;
+        }
+        if !self.tree.node(id).parts.is_empty() {
+            let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
+            parts.retain(|part| {
+                // A part with later increments is cut by the record that comes with the write.
+                let keep = part.high > seen.get(part.replica);
+                if !keep {
+                    self.uncount_part(path_hash, part);
+                    // Its owner needs no telling.
+                    if let Some(by) = by.filter(|by| by.replica != part.replica) {
+                        removed.push((self.tree.key(id), cut_whole(part, by)));
+                    }
+                }
+                keep
+            });
+            self.tree.node_mut(id).parts = parts;
+        }
+        self.tree.node(id).things() < before
+    }
+}
+
+/// The removal of all of a part.
+fn cut_whole(part: &Part, by: Dot) -> Cut {
+    Cut {
+        by,
+        replica: part.replica,
+        epoch: part.epoch,
+        counter: part.high,
+        total: part.high_total.clone(),
+    }
+}

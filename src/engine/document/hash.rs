@@ -1,0 +1,140 @@
+//! The hash of the whole state: the sum, modulo 2^64, of a hash for each thing.
+//!
+//! A value kept as one text counts as the shell and pieces it stands for, so splitting it changes
+//! nothing. As that takes a walk through the text, it is put off until the hash is asked for.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::json::{self, Level};
+use super::things::{Body, Mark, Part, Value};
+use super::tree::{child_hash, NodeId};
+use super::Document;
+use crate::engine::id::Dot;
+
+impl Document {
+    /// Works out pending hashes for about `bytes` of values. `None` if some are left.
+    pub fn hash(&mut self, mut bytes: usize) -> Option<u64> {
+        while let Some(id) = self.unhashed.pop() {
+            // The node may have been freed or reused since; then there is nothing to do, or as well
+            // done now as later.
+            let node = self.tree.node_mut(id);
+            let path_hash = node.path_hash;
+            for value in node.values.iter_mut().filter(|value| value.hash == 0) {
+                value.hash = value_hash(path_hash, value);
+                self.hash = self.hash.wrapping_add(value.hash);
+                if let Body::Whole(text) = &value.body {
+                    bytes = bytes.saturating_sub(text.len() + 32);
+                }
+            }
+            if bytes == 0 && !self.unhashed.is_empty() {
+                return None;
+            }
+        }
+        Some(self.hash)
+    }
+
+    /// Counts a value that was just put at a node.
+    pub(super) fn count_value(&mut self, id: NodeId, mut value: Value) -> Value {
+        self.things += 1;
+        if matches!(value.body, Body::Whole(_)) {
+            value.hash = 0;
+            self.unhashed.push(id);
+        } else {
+            value.hash = value_hash(self.tree.node(id).path_hash, &value);
+            self.hash = self.hash.wrapping_add(value.hash);
+        }
+        value
+    }
+
+    pub(super) fn uncount_value(&mut self, value: &Value) {
+        self.things -= 1;
+        self.hash = self.hash.wrapping_sub(value.hash);
+    }
+
+    pub(super) fn count_mark(&mut self, path_hash: u64, mark: &Mark) {
+        self.things += 1;
+        self.hash = self.hash.wrapping_add(mark_hash(path_hash, mark));
+    }
+
+    pub(super) fn uncount_mark(&mut self, path_hash: u64, mark: &Mark) {
+        self.things -= 1;
+        self.hash = self.hash.wrapping_sub(mark_hash(path_hash, mark));
+    }
+
+    pub(super) fn count_part(&mut self, path_hash: u64, part: &Part) {
+        self.things += 1;
+        self.hash = self.hash.wrapping_add(part_hash(path_hash, part));
+    }
+
+    pub(super) fn uncount_part(&mut self, path_hash: u64, part: &Part) {
+        self.things -= 1;
+        self.hash = self.hash.wrapping_sub(part_hash(path_hash, part));
+    }
+}
+
+fn value_hash(path_hash: u64, value: &Value) -> u64 {
+    let head = Head { dot: value.dot, hlc: value.hlc, at: value.at };
+    match &value.body {
+        Body::Scalar(text) => head.hash(path_hash, 1, text.as_bytes()),
+        Body::Object => head.hash(path_hash, 2, &[]),
+        Body::Array(length) => head.hash(path_hash, 3, &length.to_le_bytes()),
+        Body::Whole(text) => whole_hash(path_hash, head, text),
+    }
+}
+
+fn whole_hash(path_hash: u64, head: Head, text: &str) -> u64 {
+    match json::level(text) {
+        Level::Scalar => head.hash(path_hash, 1, text.as_bytes()),
+        Level::Object(entries) => {
+            entries.iter().fold(head.hash(path_hash, 2, &[]), |sum, (name, inner)| {
+                sum.wrapping_add(whole_hash(child_hash(path_hash, name), head, inner))
+            })
+        }
+        Level::Array(elements) => {
+            let shell = head.hash(path_hash, 3, &(elements.len() as u32).to_le_bytes());
+            elements.iter().enumerate().fold(shell, |sum, (index, inner)| {
+                let name = index.to_string();
+                sum.wrapping_add(whole_hash(child_hash(path_hash, &name), head, inner))
+            })
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Head {
+    dot: Dot,
+    hlc: u64,
+    at: u8,
+}
+
+impl Head {
+    fn hash(self, path_hash: u64, kind: u8, content: &[u8]) -> u64 {
+        let mut bytes = [0u8; 34];
+        bytes[..8].copy_from_slice(&self.dot.replica.0.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.dot.counter.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.hlc.to_le_bytes());
+        bytes[24..32].copy_from_slice(&xxh3_64_with_seed(content, path_hash).to_le_bytes());
+        (bytes[32], bytes[33]) = (kind, self.at);
+        // Zero says "not worked out" in a value.
+        xxh3_64_with_seed(&bytes, path_hash).max(1)
+    }
+}
+
+fn mark_hash(path_hash: u64, mark: &Mark) -> u64 {
+    let head = Head { dot: mark.dot, hlc: mark.hlc, at: 0 };
+    match mark.length {
+        None => head.hash(path_hash, 4, &[]),
+        Some(length) => head.hash(path_hash, 5, &length.to_le_bytes()),
+    }
+}
+
+fn part_hash(path_hash: u64, part: &Part) -> u64 {
+    let mut content = Vec::with_capacity(64);
+    content.extend(part.epoch.to_le_bytes());
+    content.extend(part.low.to_le_bytes());
+    part.low_total.hash_into(&mut content);
+    content.push(0xff);
+    part.high_total.hash_into(&mut content);
+    let dot = Dot::new(part.replica, part.high);
+    Head { dot, hlc: part.hlc, at: 0 }.hash(path_hash, 6, &content)
+}

@@ -1,0 +1,272 @@
+//! Joining another replica's state of a path with ours.
+//!
+//! An optimised OR-set in the manner of Bieniusa et al., "An Optimized Conflict-free Replicated
+//! Set" (2012): a thing that one side lacks though it covers the thing's dot was removed there.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::path::PathKey;
+use super::things::{Body, Mark, Part, Value};
+use super::tree::NodeId;
+use super::watch::Whose;
+use super::Document;
+use crate::engine::causality::VersionVector;
+use crate::engine::id::Dot;
+
+/// All things of one path.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub values: Vec<Value>,
+    pub marks: Vec<Mark>,
+    pub parts: Vec<Part>,
+}
+
+/// A value as it travels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValueState<'a> {
+    pub dot: Dot,
+    pub hlc: u64,
+    pub at: u8,
+    #[serde(borrow)]
+    pub body: BodyState<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum BodyState<'a> {
+    /// JSON text, scalar or whole.
+    Text(&'a str),
+    Object,
+    Array(u32),
+}
+
+impl Document {
+    /// The things of a node, to be sent.
+    pub fn values(&self, id: NodeId) -> impl Iterator<Item = ValueState<'_>> {
+        self.tree.node(id).values.iter().map(|value| ValueState {
+            dot: value.dot,
+            hlc: value.hlc,
+            at: value.at,
+            body: match &value.body {
+                Body::Scalar(text) | Body::Whole(text) => BodyState::Text(text),
+                Body::Object => BodyState::Object,
+                Body::Array(length) => BodyState::Array(*length),
+            },
+        })
+    }
+
+    pub fn marks(&self, id: NodeId) -> &[Mark] {
+        &self.tree.node(id).marks
+    }
+
+    pub fn parts(&self, id: NodeId) -> &[Part] {
+        &self.tree.node(id).parts
+    }
+
+    pub fn has_things(&self, id: NodeId) -> bool {
+        !self.tree.node(id).is_empty()
+    }
+
+    /// Joins the state that a replica covering `theirs` has at a path into ours, which covered
+    /// `ours`. `implied` says of a value here whether theirs has it as part of a whole value above;
+    /// `known` is as in [`Document::apply`].
+    pub fn merge(
+        &mut self,
+        key: &PathKey,
+        state: State,
+        theirs: &VersionVector,
+        ours: &VersionVector,
+        known: &Arc<VersionVector>,
+        implied: impl Fn(&Value) -> bool,
+    ) {
+        let path = key.segments();
+        let is_new = |dot: Dot| !ours.covers(dot);
+        let brings = state.values.iter().any(|value| is_new(value.dot))
+            || state.marks.iter().any(|mark| is_new(mark.dot))
+            || state.parts.iter().any(|part| ours.get(part.replica) < part.high);
+        let id = match self.tree.find(&path) {
+            Some(id) => id,
+            None if brings => {
+                let mut id = super::tree::ROOT;
+                for segment in &path {
+                    id = self.child_or_add(id, segment);
+                }
+                id
+            }
+            // Nothing here and nothing new; but a piece may stand in a whole value above.
+            None => match self.split_down_to(&path) {
+                Some(id) => id,
+                None => return,
+            },
+        };
+        self.touch_path(&path, Whose::Remote);
+        let before = self.hash_of_things(id);
+        self.merge_values(id, state.values, theirs, ours, implied);
+        self.merge_marks(id, state.marks, theirs, ours);
+        self.merge_parts(id, state.parts, theirs, ours);
+        if self.hash_of_things(id) != before {
+            self.tree.node_mut(id).lost = true;
+            self.tree.changed(id);
+        }
+        self.free_if_empty(id, known);
+        self.touch_path(&path, Whose::Remote);
+    }
+
+    /// Removes at a path, and below it if `below`, what `seen` covers.
+    pub fn clear(
+        &mut self,
+        key: &PathKey,
+        below: bool,
+        seen: &Arc<VersionVector>,
+        known: &Arc<VersionVector>,
+    ) {
+        if !below {
+            self.merge(key, State::default(), seen, &VersionVector::new(), known, |_| false);
+            return;
+        }
+        let path = key.segments();
+        let Some(id) = self.split_down_to(&path) else { return };
+        self.touch_path(&path, Whose::Remote);
+        // The increments that it takes from parts with later ones come as cuts.
+        self.remove_seen(id, None, seen, known, &mut Vec::new());
+        self.free_if_empty(id, known);
+    }
+
+    fn merge_values(
+        &mut self,
+        id: NodeId,
+        incoming: Vec<Value>,
+        theirs: &VersionVector,
+        ours: &VersionVector,
+        implied: impl Fn(&Value) -> bool,
+    ) {
+        let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
+        values.retain(|mine| {
+            let keep = !theirs.covers(mine.dot)
+                || incoming.iter().any(|value| value.same_write(mine))
+                || implied(mine);
+            if !keep {
+                self.uncount_value(mine);
+            }
+            keep
+        });
+        self.tree.node_mut(id).values = values;
+        for value in incoming {
+            let here = self.tree.node(id).values.iter().any(|mine| mine.same_write(&value));
+            if here || !ours.covers(value.dot) {
+                self.put_value(id, value);
+            }
+        }
+    }
+
+    fn merge_marks(
+        &mut self,
+        id: NodeId,
+        incoming: Vec<Mark>,
+        theirs: &VersionVector,
+        ours: &VersionVector,
+    ) {
+        let path_hash = self.tree.node(id).path_hash;
+        let mut marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+        marks.retain(|mine| {
+            let keep = !theirs.covers(mine.dot) || incoming.iter().any(|mark| mark.dot == mine.dot);
+            if !keep {
+                self.uncount_mark(path_hash, mine);
+            }
+            keep
+        });
+        for mark in incoming {
+            if !ours.covers(mark.dot) && !marks.iter().any(|mine| mine.dot == mark.dot) {
+                self.count_mark(path_hash, &mark);
+                marks.push(mark);
+            }
+        }
+        self.tree.node_mut(id).marks = marks;
+    }
+
+    fn merge_parts(
+        &mut self,
+        id: NodeId,
+        incoming: Vec<Part>,
+        theirs: &VersionVector,
+        ours: &VersionVector,
+    ) {
+        let path_hash = self.tree.node(id).path_hash;
+        let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
+        parts.retain(|mine| {
+            let there = incoming.iter().any(|part| part.replica == mine.replica);
+            // A part that they lack and of which we hold more than they covered is cut by the
+            // record of their removal.
+            let keep = there || mine.high > theirs.get(mine.replica);
+            if !keep {
+                self.uncount_part(path_hash, mine);
+            }
+            keep
+        });
+        self.tree.node_mut(id).parts = parts;
+        for mut part in incoming {
+            let mine = self.tree.node(id).parts.iter().find(|mine| mine.replica == part.replica);
+            match mine {
+                Some(mine) if mine.epoch > part.epoch => continue,
+                Some(mine) if mine.epoch == part.epoch && mine.high >= part.high => {
+                    // Ours has more increments; theirs may have more of them removed.
+                    let (low, total) = (part.low, part.low_total.clone());
+                    part = mine.clone();
+                    if !part.cut(low, &total) {
+                        self.drop_part(id, part.replica);
+                        continue;
+                    }
+                }
+                Some(_) => {}
+                None if ours.get(part.replica) >= part.high => continue,
+                None => {}
+            }
+            self.put_part(id, part);
+        }
+    }
+
+    fn drop_part(&mut self, id: NodeId, replica: crate::engine::id::ReplicaId) {
+        let path_hash = self.tree.node(id).path_hash;
+        let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
+        parts.retain(|part| {
+            if part.replica == replica {
+                self.uncount_part(path_hash, part);
+            }
+            part.replica != replica
+        });
+        self.tree.node_mut(id).parts = parts;
+    }
+
+    /// Tells whether a merge changed anything here. Whole values count by their dots alone.
+    fn hash_of_things(&self, id: NodeId) -> (usize, u64) {
+        let node = self.tree.node(id);
+        let mut sum = 0u64;
+        let mut add = |dot: Dot, extra: u64| {
+            sum = sum
+                .wrapping_add((dot.replica.0 ^ extra.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .wrapping_add(dot.counter.wrapping_mul(0xff51_afd7_ed55_8ccd) ^ extra);
+        };
+        for value in &node.values {
+            add(value.dot, u64::from(value.at) << 1 | u64::from(value.is_whole()));
+        }
+        for mark in &node.marks {
+            add(mark.dot, 1 << 20);
+        }
+        for part in &node.parts {
+            add(Dot::new(part.replica, part.high), part.low << 21 | 1 << 20);
+        }
+        (node.things(), sum)
+    }
+}
+
+impl From<ValueState<'_>> for Value {
+    fn from(state: ValueState<'_>) -> Self {
+        let body = match state.body {
+            BodyState::Text(text) => Body::from_json(text),
+            BodyState::Object => Body::Object,
+            BodyState::Array(length) => Body::Array(length),
+        };
+        Value::new(state.dot, state.hlc, state.at as usize, body)
+    }
+}

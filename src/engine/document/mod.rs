@@ -1,0 +1,278 @@
+//! The replicated tree: what paths hold, what writes do to it, what it shows.
+//!
+//! Pure data: it knows version vectors but neither peers nor messages. `docs/replication.md` has
+//! the semantics; the rules are kept in these places:
+//!
+//! | | |
+//! | --- | --- |
+//! | what a write removes and adds | `apply.rs` |
+//! | joining another replica's state of a path | `merge.rs` |
+//! | splitting values kept as one text | `split.rs` |
+//! | what is shown | `read.rs` |
+//! | exact sums | `amount.rs` |
+//! | the state's hash | `hash.rs` |
+
+pub mod amount;
+mod apply;
+mod hash;
+pub mod json;
+mod merge;
+pub mod path;
+mod read;
+mod split;
+pub mod things;
+mod tree;
+pub mod watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+pub use apply::{Action, Op};
+pub use merge::{BodyState, State, ValueState};
+pub use read::{Container, Shown};
+pub use tree::NodeId;
+
+use super::causality::VersionVector;
+use super::id::{Dot, ReplicaId};
+use path::PathKey;
+use things::Cut;
+use tree::Tree;
+use watch::{Watch, Whose};
+
+#[derive(Debug)]
+pub struct Document {
+    tree: Tree,
+    things: usize,
+    hash: u64,
+    /// Nodes with a whole value whose hash is not worked out yet.
+    unhashed: Vec<NodeId>,
+    /// Removals of increments that their owner has not seen yet, by path.
+    cuts: BTreeMap<PathKey, Vec<Cut>>,
+    cuts_count: usize,
+    removals: VecDeque<Removal>,
+    removals_max: usize,
+    /// Removals up to this place in the order of changes are no longer kept.
+    removals_floor: u64,
+    pub watch: Watch,
+}
+
+/// Something was removed that no node is left to tell of.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// Its place in the order of changes.
+    pub sequence: u64,
+    pub key: PathKey,
+    /// At the path alone, or at and below it.
+    pub below: bool,
+    /// All that these writes made there is gone.
+    pub seen: Arc<VersionVector>,
+}
+
+/// A place in the order of changes where a reader of changes stands.
+#[derive(Debug)]
+pub struct Bookmark {
+    node: NodeId,
+    /// Removals up to here were read.
+    removals: u64,
+}
+
+/// What a reader of changes meets.
+#[derive(Debug)]
+pub enum Change {
+    Node(NodeId),
+    Removal(Removal),
+}
+
+impl Document {
+    pub fn new(removals_max: usize) -> Self {
+        Document {
+            tree: Tree::new(),
+            things: 0,
+            hash: 0,
+            unhashed: Vec::new(),
+            cuts: BTreeMap::new(),
+            cuts_count: 0,
+            removals: VecDeque::new(),
+            removals_max,
+            removals_floor: 0,
+            watch: Watch::default(),
+        }
+    }
+
+    // ---- counts
+
+    pub fn nodes(&self) -> usize {
+        self.tree.len()
+    }
+
+    pub fn things(&self) -> usize {
+        self.things
+    }
+
+    pub fn cuts(&self) -> usize {
+        self.cuts_count
+    }
+
+    /// The place of the latest change.
+    pub fn sequence(&self) -> u64 {
+        self.tree.sequence()
+    }
+
+    // ---- reading changes
+
+    /// Starts reading the changes after a place. `Err` if too much has changed since, or removals
+    /// since then are no longer kept: only a walk through everything will do.
+    pub fn bookmark(&mut self, after: u64, steps: usize) -> Result<Bookmark, ()> {
+        if after < self.removals_floor {
+            return Err(());
+        }
+        let first = self.tree.first_changed_after(after, steps)?;
+        Ok(Bookmark { node: self.tree.add_bookmark(first), removals: after })
+    }
+
+    /// A bookmark at the end.
+    pub fn bookmark_at_end(&mut self) -> Bookmark {
+        Bookmark { node: self.tree.add_bookmark(None), removals: self.tree.sequence() }
+    }
+
+    /// The next change, in order. `Err` if removals not yet read are no longer kept.
+    pub fn next_change(&mut self, bookmark: &mut Bookmark) -> Result<Option<Change>, ()> {
+        if bookmark.removals < self.removals_floor {
+            return Err(());
+        }
+        let unread = self.removals.partition_point(|r| r.sequence <= bookmark.removals);
+        if let Some(removal) = self.removals.get(unread) {
+            bookmark.removals = removal.sequence;
+            return Ok(Some(Change::Removal(removal.clone())));
+        }
+        while let Some(id) = self.tree.advance_bookmark(bookmark.node) {
+            if !self.tree.is_bookmark(id) {
+                return Ok(Some(Change::Node(id)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub fn drop_bookmark(&mut self, bookmark: Bookmark) {
+        self.tree.remove_bookmark(bookmark.node);
+    }
+
+    /// The first node whose key is greater, for a walk through everything.
+    pub fn first_after(&self, key: &PathKey) -> Option<NodeId> {
+        self.tree.first_after(key)
+    }
+
+    pub fn next_in_order(&self, id: NodeId) -> Option<NodeId> {
+        self.tree.next_in_order(id)
+    }
+
+    pub fn key(&self, id: NodeId) -> PathKey {
+        self.tree.key(id)
+    }
+
+    /// Keys of the nodes at and below a path, or of all.
+    pub fn keys_below(&self, key: &PathKey) -> Vec<PathKey> {
+        match self.tree.find(&key.segments()) {
+            Some(id) => self.tree.subtree(id).into_iter().map(|id| self.tree.key(id)).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    // ---- cuts
+
+    /// Takes note of a removal of increments and applies it to the counter there.
+    pub fn add_cut(&mut self, key: PathKey, cut: Cut, known: &Arc<VersionVector>, whose: Whose) {
+        let noted = self.cuts.get(&key).is_some_and(|cuts| cuts.contains(&cut));
+        if noted {
+            return;
+        }
+        self.apply_cut(&key, &cut, known, whose);
+        self.cuts.entry(key).or_default().push(cut);
+        self.cuts_count += 1;
+    }
+
+    /// The cuts at paths after `key`, path by path.
+    pub fn cuts_after(
+        &self,
+        key: Option<&PathKey>,
+    ) -> impl Iterator<Item = (&PathKey, &Vec<Cut>)> {
+        let from = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.cuts.range::<PathKey, _>((from, Bound::Unbounded))
+    }
+
+    /// Forgets the cuts that nobody can need any more.
+    pub fn retain_cuts(&mut self, mut needed: impl FnMut(&Cut) -> bool) {
+        if self.cuts_count == 0 {
+            return;
+        }
+        self.cuts.retain(|_, cuts| {
+            cuts.retain(&mut needed);
+            !cuts.is_empty()
+        });
+        self.cuts_count = self.cuts.values().map(Vec::len).sum();
+    }
+
+    fn note_removal(&mut self, key: PathKey, below: bool, seen: &Arc<VersionVector>) {
+        let sequence = self.tree.next_sequence();
+        self.removals.push_back(Removal { sequence, key, below, seen: seen.clone() });
+        while self.removals.len() > self.removals_max {
+            if let Some(oldest) = self.removals.pop_front() {
+                self.removals_floor = oldest.sequence;
+            }
+        }
+    }
+
+    // ---- small things shared by apply and merge
+
+    /// Frees a node that holds nothing and leads nowhere, and its ancestors likewise.
+    fn free_if_empty(&mut self, mut id: NodeId, known: &Arc<VersionVector>) {
+        while id != tree::ROOT {
+            let node = self.tree.node(id);
+            if !node.is_empty() || !node.children.is_empty() {
+                return;
+            }
+            self.note_removal(self.tree.key(id), false, known);
+            let parent = self.tree.node(id).parent;
+            self.tree.remove_leaf(id);
+            id = parent;
+        }
+    }
+
+    /// A write at a path, or a change of its state, may change what watched paths show.
+    fn touch_path<S: AsRef<str>>(&mut self, path: &[S], whose: Whose) {
+        if self.watch.is_idle() {
+            return;
+        }
+        let mut hash = tree::ROOT_HASH;
+        self.watch.touch(hash, whose);
+        // What hides or shows at an ancestor decides for all below it.
+        let mut id = Some(tree::ROOT);
+        let mut region = None;
+        for (depth, segment) in path.iter().enumerate() {
+            hash = tree::child_hash(hash, segment.as_ref());
+            self.watch.touch(hash, whose);
+            id = id.and_then(|id| self.tree.child(id, segment.as_ref()));
+            let plain = id.is_some_and(|id| {
+                let node = self.tree.node(id);
+                node.things() == 1 && node.marks.iter().all(|mark| mark.length.is_none())
+            });
+            if region.is_none() && (!plain || depth + 1 == path.len()) {
+                region = Some((hash, depth + 1));
+            }
+        }
+        let (hash, depth) = region.unwrap_or((tree::ROOT_HASH, 0));
+        self.watch.touch_below(hash, || PathKey::new(&path[..depth]), whose);
+    }
+
+    /// Whether any replica named is in use: things of its writes, or parts of its counters.
+    pub fn names_replica(&self, replica: ReplicaId) -> bool {
+        self.tree.subtree(tree::ROOT).into_iter().any(|id| {
+            let node = self.tree.node(id);
+            let by = |dot: Dot| dot.replica == replica;
+            node.values.iter().any(|value| by(value.dot))
+                || node.marks.iter().any(|mark| by(mark.dot))
+                || node.parts.iter().any(|part| part.replica == replica)
+        })
+    }
+}

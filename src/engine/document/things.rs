@@ -1,0 +1,155 @@
+//! What a path can hold. `docs/replication.md` defines each.
+
+use serde::{Deserialize, Serialize};
+
+use super::amount::Amount;
+use crate::engine::clock::Stamp;
+use crate::engine::id::{Dot, ReplicaId};
+
+/// A root or a piece: what one SET wrote at this path.
+#[derive(Clone, Debug)]
+pub struct Value {
+    pub dot: Dot,
+    pub hlc: u64,
+    /// Segments of the path of its SET; equal to the depth of this path for a root.
+    pub at: u8,
+    pub body: Body,
+    /// What it adds to the document's hash, 0 while that is not worked out.
+    pub(super) hash: u64,
+}
+
+/// The content of a [`Value`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// JSON text of a scalar.
+    Scalar(Box<str>),
+    /// JSON text of an object or array that nothing was written below yet. It stands for the shell
+    /// here and the pieces below. Only where the tree has no child.
+    Whole(Box<str>),
+    /// The shell of an object; its pieces stand below.
+    Object,
+    /// The shell of an array of this length.
+    Array(u32),
+}
+
+/// "Something is or was below": the latest write below that had seen all earlier marks here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub dot: Dot,
+    pub hlc: u64,
+    /// Of an array; `None` for an object.
+    pub length: Option<u32>,
+}
+
+/// The INCREMENTs of one replica at this path that no write has removed: those with dots above
+/// `low`, up to `high`.
+///
+/// After Weidner and Almeida, "An Oblivious Observed-Reset Embeddable Replicated Counter" (PaPoC
+/// 2022): totals run from the first increment after the part was last removed whole (`epoch`), so a
+/// removal that saw a prefix is the pair of that prefix's last dot and total.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub replica: ReplicaId,
+    pub hlc: u64,
+    /// Counter of the first increment that the totals count.
+    pub epoch: u64,
+    /// All increments up to this counter are removed; `epoch - 1` if none is.
+    pub low: u64,
+    pub low_total: Amount,
+    pub high: u64,
+    pub high_total: Amount,
+    pub run: Option<Run>,
+}
+
+/// What JavaScript would have got, adding step by step: see "Numbers" in `docs/replication.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The scalar it started from.
+    pub base: Option<Dot>,
+    pub value: f64,
+}
+
+/// A removal that saw a part of a replica's increments at a path: enough to take exactly these
+/// from a counter that has seen more.
+///
+/// Kept until that replica is known to have seen the removal; from then on no counter anywhere
+/// can be in need of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The removing write.
+    pub by: Dot,
+    /// Whose increments.
+    pub replica: ReplicaId,
+    pub epoch: u64,
+    /// The last increment removed.
+    pub counter: u64,
+    pub total: Amount,
+}
+
+impl Value {
+    pub fn new(dot: Dot, hlc: u64, at: usize, body: Body) -> Self {
+        Value { dot, hlc, at: at as u8, body, hash: 0 }
+    }
+
+    pub fn stamp(&self) -> Stamp {
+        Stamp { hlc: self.hlc, replica: self.dot.replica }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        matches!(self.body, Body::Whole(_))
+    }
+
+    /// Whether both are what the same SET wrote here.
+    pub fn same_write(&self, other: &Value) -> bool {
+        self.dot == other.dot && self.at == other.at
+    }
+}
+
+impl Body {
+    /// From the JSON text of any value.
+    pub fn from_json(json: &str) -> Self {
+        match super::json::kind(json) {
+            super::json::Kind::Scalar => Body::Scalar(json.into()),
+            _ => Body::Whole(json.into()),
+        }
+    }
+
+    pub fn is_scalar(&self) -> bool {
+        matches!(self, Body::Scalar(_))
+    }
+}
+
+impl Mark {
+    pub fn stamp(&self) -> Stamp {
+        Stamp { hlc: self.hlc, replica: self.dot.replica }
+    }
+}
+
+impl Part {
+    pub fn stamp(&self) -> Stamp {
+        Stamp { hlc: self.hlc, replica: self.replica }
+    }
+
+    /// The sum of the increments that are left.
+    pub fn sum(&self) -> Amount {
+        self.high_total.minus(&self.low_total)
+    }
+
+    /// Whether nothing was removed from it.
+    pub fn is_uncut(&self) -> bool {
+        self.low < self.epoch
+    }
+
+    /// Takes away the increments up to `counter`. False if none is left: drop the part.
+    pub fn cut(&mut self, counter: u64, total: &Amount) -> bool {
+        if counter >= self.high {
+            return false;
+        }
+        if counter > self.low {
+            self.low = counter;
+            self.low_total = total.clone();
+            self.run = None;
+        }
+        true
+    }
+}

@@ -1,0 +1,43 @@
+//! Which vector stood at which place in the order of changes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::engine::causality::VersionVector;
+
+/// Kept at most; older ones are thinned out, so the last ones lie closest.
+const CHECKPOINTS_MAX: usize = 256;
+/// Changes between two checkpoints at least.
+const CHANGES_MIN: u64 = 64;
+
+/// A peer that covers a checkpoint's vector lacks nothing that changed up to its place.
+#[derive(Debug, Default)]
+pub struct Checkpoints {
+    ring: VecDeque<(u64, Arc<VersionVector>)>,
+}
+
+impl Checkpoints {
+    /// Takes note that all changes up to `sequence` are effects of the writes in `vector`.
+    pub fn record(&mut self, sequence: u64, vector: &Arc<VersionVector>) {
+        let last = self.ring.back().map_or(0, |(last, _)| *last);
+        if sequence < last + CHANGES_MIN {
+            return;
+        }
+        self.ring.push_back((sequence, vector.clone()));
+        if self.ring.len() > CHECKPOINTS_MAX {
+            let mut index = 0;
+            let half = self.ring.len() / 2;
+            self.ring.retain(|_| {
+                index += 1;
+                index > half || index % 2 == 0
+            });
+        }
+    }
+
+    /// The furthest place up to which a peer with this vector lacks nothing; 0 is the start.
+    pub fn reached_by(&self, vector: &VersionVector) -> u64 {
+        // Vectors grow along the ring, so those that the peer includes come first.
+        let reached = self.ring.partition_point(|(_, at)| vector.includes(at));
+        reached.checked_sub(1).map_or(0, |last| self.ring[last].0)
+    }
+}

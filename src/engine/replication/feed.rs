@@ -1,0 +1,199 @@
+//! The donor's side of a pull: what has changed since the asker's vector, or everything.
+//!
+//! Each path goes out once, as it is now; what changes meanwhile comes again, later. When nothing
+//! is left, the donor's vector ends the feed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::checkpoints::Checkpoints;
+use crate::engine::causality::VersionVector;
+use crate::engine::document::path::PathKey;
+use crate::engine::document::{Bookmark, Change, Document, NodeId};
+use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Kind};
+
+/// Changes to look back through at most, under the lock; beyond that everything is sent.
+const LOOK_BACK_MAX: usize = 100_000;
+
+#[derive(Debug)]
+pub struct Feed {
+    id: u32,
+    parts: u32,
+    /// Where a walk through everything stands; `None` if there is none, or it is done.
+    walk: Option<PathKey>,
+    full: bool,
+    changes: Bookmark,
+    /// The last path whose cuts were sent.
+    cuts: Option<PathKey>,
+}
+
+/// What comes next in a feed.
+pub enum Next {
+    Part(Bytes),
+    /// The last message. The feed is over; drop its bookmark.
+    End(Bytes),
+    /// Too much was removed meanwhile: start again with everything.
+    Outrun,
+}
+
+impl Feed {
+    pub fn start(
+        id: u32,
+        document: &mut Document,
+        checkpoints: &Checkpoints,
+        vector: &VersionVector,
+    ) -> Self {
+        let after = checkpoints.reached_by(vector);
+        let bookmark = match after {
+            // Nothing is known to be there: walk in order, which the receiver likes better.
+            0 => Err(()),
+            after => document.bookmark(after, LOOK_BACK_MAX),
+        };
+        match bookmark {
+            Ok(changes) => Feed { id, parts: 0, walk: None, full: false, changes, cuts: None },
+            Err(()) => Self::full(id, document),
+        }
+    }
+
+    pub fn full(id: u32, document: &mut Document) -> Self {
+        let changes = document.bookmark_at_end();
+        Feed { id, parts: 0, walk: Some(PathKey::default()), full: true, changes, cuts: None }
+    }
+
+    /// A feed for one who lacks nothing.
+    pub fn nothing(id: u32, document: &mut Document) -> Self {
+        let changes = document.bookmark_at_end();
+        Feed { id, parts: 0, walk: None, full: false, changes, cuts: None }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    pub fn drop_bookmark(self, document: &mut Document) {
+        document.drop_bookmark(self.changes);
+    }
+
+    /// Makes the next message, of about `bytes`.
+    pub fn next(
+        &mut self,
+        document: &mut Document,
+        vector: &VersionVector,
+        forgotten: &[message::Stub],
+        bytes: usize,
+    ) -> Next {
+        let mut part = Part::begin(self.id, self.parts);
+        if let Some(key) = self.walk.take() {
+            self.walk = self.walk_on(document, key, &mut part, bytes);
+        }
+        while self.walk.is_none() && part.bytes.len() < bytes {
+            match document.next_change(&mut self.changes) {
+                Ok(Some(Change::Node(id))) => part.push_node(document, id),
+                Ok(Some(Change::Removal(removal))) => part.push_removal(
+                    removal.key.as_bytes(),
+                    removal.below,
+                    &removal.seen,
+                ),
+                Ok(None) => {
+                    if part.push_cuts(document, &mut self.cuts, bytes) {
+                        break;
+                    }
+                }
+                Err(()) => return Next::Outrun,
+            }
+        }
+        if part.items > 0 {
+            self.parts += 1;
+            return Next::Part(message::finish(&part.bytes));
+        }
+        let end = FeedEnd {
+            id: self.id,
+            parts: self.parts,
+            full: self.full,
+            vector: vector.iter().collect(),
+            forgotten: forgotten.to_vec(),
+        };
+        Next::End(message::encode(Kind::FeedEnd, &end))
+    }
+
+    /// Sends nodes in the order of their keys. Gives the key to go on from.
+    fn walk_on(
+        &self,
+        document: &Document,
+        key: PathKey,
+        part: &mut Part,
+        bytes: usize,
+    ) -> Option<PathKey> {
+        let mut next = document.first_after(&key);
+        while let Some(id) = next {
+            if document.has_things(id) {
+                part.push_node(document, id);
+            }
+            if part.bytes.len() >= bytes {
+                return Some(document.key(id));
+            }
+            next = document.next_in_order(id);
+        }
+        None
+    }
+}
+
+/// A part being filled.
+struct Part {
+    bytes: Vec<u8>,
+    items: usize,
+    last_key: Vec<u8>,
+}
+
+impl Part {
+    fn begin(id: u32, number: u32) -> Self {
+        let mut bytes = message::begin(Kind::Feed);
+        message::append(&mut bytes, &FeedHead { id, number });
+        Part { bytes, items: 0, last_key: Vec::new() }
+    }
+
+    fn push_node(&mut self, document: &Document, id: NodeId) {
+        let key = document.key(id);
+        let key = key.as_bytes();
+        let shared = key.iter().zip(&self.last_key).take_while(|(a, b)| a == b).count();
+        let shared = shared.min(u16::MAX as usize);
+        let item = FeedItem::State {
+            shared: shared as u16,
+            key: &key[shared..],
+            values: document.values(id).collect(),
+            marks: document.marks(id).to_vec(),
+            parts: document.parts(id).to_vec(),
+        };
+        message::append(&mut self.bytes, &item);
+        self.items += 1;
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+    }
+
+    fn push_removal(&mut self, key: &[u8], below: bool, seen: &Arc<VersionVector>) {
+        let item = FeedItem::Removal { key, below, seen: seen.iter().collect() };
+        message::append(&mut self.bytes, &item);
+        self.items += 1;
+    }
+
+    /// Says whether all were sent.
+    fn push_cuts(&mut self, document: &Document, after: &mut Option<PathKey>, bytes: usize) -> bool {
+        for (key, cuts) in document.cuts_after(after.as_ref()) {
+            for cut in cuts {
+                let item = FeedItem::Cut { key: key.as_bytes(), cut: cut.clone() };
+                message::append(&mut self.bytes, &item);
+                self.items += 1;
+            }
+            *after = Some(key.clone());
+            if self.bytes.len() >= bytes {
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,493 @@
+//! One replica: its document, its clock, what it covers; and how it and its peers come to cover the
+//! same.
+//!
+//! Own writes are pushed to every peer as they are made. A write that arrives before one it depends
+//! on waits. Whoever finds, from digests or from waiting, that a peer has what did not come, pulls
+//! it from that peer's changes. See `docs/replication.md`.
+
+mod checkpoints;
+mod feed;
+mod incoming;
+mod outbox;
+mod receive;
+mod rows;
+mod session;
+mod staging;
+mod write;
+
+pub use write::Written;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::causality::VersionVector;
+use super::clock::Clock;
+use super::config::Config;
+use super::document::watch::Whose;
+use super::document::{Container, Document};
+use super::error::WarningCode;
+use super::event::Now;
+use super::id::ReplicaId;
+use super::wire::message::{self, Digest, Kind, Pull};
+use checkpoints::Checkpoints;
+use feed::{Feed, Next};
+use incoming::Waiting;
+use outbox::Outbox;
+use rows::Rows;
+use session::{Session, Target};
+use staging::{Merging, Staging};
+
+/// Paths merged in one go after a feed.
+const MERGE_PATHS: usize = 256;
+/// Parts of a feed on their way to one peer.
+const FEED_PARTS: usize = 4;
+/// Bytes of values hashed in one go.
+const HASH_BYTES: usize = 256 << 10;
+
+/// Something to report.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub code: WarningCode,
+    pub peer: Option<ReplicaId>,
+    pub detail: String,
+}
+
+/// What happened, counted.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub writes_local: u64,
+    pub writes_remote: u64,
+    pub writes_duplicate: u64,
+    pub pulls: u64,
+    pub feeds: u64,
+    pub snapshots: u64,
+    pub overflows: u64,
+    pub clock_skews: u64,
+    pub state_mismatches: u64,
+}
+
+#[derive(Debug)]
+pub struct Replication {
+    own: ReplicaId,
+    config: Arc<Config>,
+    clock: Clock,
+    document: Document,
+    vector: Arc<VersionVector>,
+    checkpoints: Checkpoints,
+    outbox: Outbox,
+    waiting: Waiting,
+    sessions: BTreeMap<ReplicaId, Session>,
+    rows: Rows,
+    pull: Option<Pulling>,
+    pull_id: u32,
+    merging: Option<Merging>,
+    sends: VecDeque<(ReplicaId, Bytes)>,
+    digest_due_ms: u64,
+    reports: VecDeque<Report>,
+    /// Origins whose clock was reported, and when.
+    skews: BTreeMap<ReplicaId, u64>,
+    pub counts: Counts,
+}
+
+/// A feed we asked for.
+#[derive(Debug)]
+struct Pulling {
+    id: u32,
+    peer: ReplicaId,
+    staging: Staging,
+    heard_ms: u64,
+}
+
+impl Replication {
+    pub fn new(own: ReplicaId, config: Arc<Config>, now: Now) -> Self {
+        Replication {
+            own,
+            clock: Clock::default(),
+            document: Document::new(config.removals_max),
+            vector: Arc::default(),
+            checkpoints: Checkpoints::default(),
+            outbox: Outbox::new(config.part_bytes_max, config.message_bytes_max()),
+            waiting: Waiting::new(config.pending_bytes_max),
+            sessions: BTreeMap::new(),
+            rows: Rows::default(),
+            pull: None,
+            pull_id: 0,
+            merging: None,
+            sends: VecDeque::new(),
+            digest_due_ms: now.monotonic_ms + config.heartbeat_interval_ms,
+            reports: VecDeque::new(),
+            skews: BTreeMap::new(),
+            counts: Counts::default(),
+            config,
+        }
+    }
+
+    // ---- getters
+
+    pub fn own(&self) -> ReplicaId {
+        self.own
+    }
+
+    pub fn vector(&self) -> &VersionVector {
+        &self.vector
+    }
+
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    pub fn document_mut(&mut self) -> &mut Document {
+        &mut self.document
+    }
+
+    /// Whether what every peer had when it said hello is here.
+    pub fn is_caught_up(&self) -> bool {
+        self.sessions.values().all(|session| session.caught_up)
+    }
+
+    pub fn is_merging(&self) -> bool {
+        self.merging.is_some()
+    }
+
+    // ---- reads: a path that waits to be merged is merged first
+
+    pub fn read(&mut self, path: &[&str]) -> Option<String> {
+        self.settle(path);
+        self.document.read(path)
+    }
+
+    pub fn container(&mut self, path: &[&str]) -> Option<Container> {
+        self.settle(path);
+        self.document.container(path)
+    }
+
+    /// The hash of the whole state, once everything is merged.
+    pub fn hash(&mut self) -> u64 {
+        self.settle(&[] as &[&str]);
+        self.document.hash(usize::MAX).unwrap_or_default()
+    }
+
+    // ---- peers come and go
+
+    pub fn peer_up(&mut self, peer: ReplicaId) {
+        self.sessions.insert(peer, Session::default());
+        // Its links and ours have changed: tell everybody.
+        self.send_digests();
+    }
+
+    pub fn peer_down(&mut self, now: Now, peer: ReplicaId) {
+        if let Some(feed) = self.sessions.remove(&peer).and_then(|session| session.feed) {
+            feed.drop_bookmark(&mut self.document);
+        }
+        self.abandon_pull_from(now, peer);
+        self.send_digests();
+    }
+
+    /// Messages go over another connection now; what was under way on the old one may be lost.
+    pub fn peer_switched(&mut self, now: Now, peer: ReplicaId) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.outstanding = 0;
+        session.asked = None;
+        if let Some(feed) = session.feed.take() {
+            feed.drop_bookmark(&mut self.document);
+        }
+        self.abandon_pull_from(now, peer);
+        self.send_digest_to(peer);
+    }
+
+    /// Bytes sent to a peer have left our memory.
+    pub fn drained(&mut self, peer: ReplicaId, bytes: usize) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.outstanding = session.outstanding.saturating_sub(bytes);
+        if session.behind && session.outstanding <= self.config.queue_bytes_max / 4 {
+            session.behind = false;
+            self.send(peer, message::encode_empty(Kind::Behind));
+        }
+    }
+
+    // ---- time
+
+    pub fn deadline(&self) -> u64 {
+        if self.merging.is_some() {
+            return 0;
+        }
+        let mut deadline = self.digest_due_ms;
+        match &self.pull {
+            Some(pull) => deadline = deadline.min(pull.heard_ms + self.config.pull_timeout_ms),
+            None => {
+                let targets = self.sessions.values().filter_map(|s| s.target.as_ref());
+                deadline = targets.map(|target| target.due_ms).fold(deadline, u64::min);
+                if let Some((since_ms, _)) = self.waiting.oldest() {
+                    deadline = deadline.min(since_ms + self.config.gap_timeout_ms);
+                }
+            }
+        }
+        deadline
+    }
+
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.merge_some();
+        if self.digest_due_ms <= now.monotonic_ms {
+            self.digest_due_ms = now.monotonic_ms + self.config.heartbeat_interval_ms;
+            self.forget_cuts();
+            self.send_digests();
+        }
+        let pull_timeout_ms = self.config.pull_timeout_ms;
+        let stalled = self.pull.as_ref().filter(|p| p.heard_ms + pull_timeout_ms <= now.monotonic_ms);
+        if let Some(peer) = stalled.map(|pull| pull.peer) {
+            self.abandon_pull_from(now, peer);
+        }
+        self.ask_for_gaps(now);
+        self.pull_if_due(now);
+    }
+
+    // ---- output
+
+    /// Whether there is something to send, feeds apart.
+    pub fn has_sends(&self) -> bool {
+        !self.sends.is_empty() || (!self.outbox.is_empty() && !self.sessions.is_empty())
+    }
+
+    pub fn poll_report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    /// The next frames for a peer.
+    pub fn poll_send(&mut self) -> Option<(ReplicaId, Bytes)> {
+        if let Some(send) = self.sends.pop_front() {
+            return Some(send);
+        }
+        while let Some(batch) = self.outbox.pop() {
+            let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
+            for peer in peers {
+                self.push(peer, batch.clone());
+            }
+            if let Some(send) = self.sends.pop_front() {
+                return Some(send);
+            }
+        }
+        self.feed_on();
+        self.sends.pop_front()
+    }
+
+    /// Makes the next part of a feed for each peer that has room for it.
+    fn feed_on(&mut self) {
+        if self.merging.is_some() {
+            return;
+        }
+        let room = self.config.part_bytes_max * FEED_PARTS;
+        let ready = |session: &Session| session.outstanding < room;
+        let peers: Vec<ReplicaId> = self
+            .sessions
+            .iter()
+            .filter(|(_, s)| (s.feed.is_some() || s.asked.is_some()) && ready(s))
+            .map(|(&peer, _)| peer)
+            .collect();
+        for peer in peers {
+            self.start_feed(peer);
+            let taken = self.sessions.get_mut(&peer).and_then(|session| session.feed.take());
+            let Some(mut feed) = taken else { continue };
+            let bytes = self.config.part_bytes_max;
+            match feed.next(&mut self.document, &self.vector, &[], bytes) {
+                Next::Part(frames) => {
+                    self.send(peer, frames);
+                    self.keep_feed(peer, feed);
+                }
+                Next::End(frames) => {
+                    feed.drop_bookmark(&mut self.document);
+                    self.send(peer, frames);
+                }
+                Next::Outrun => {
+                    // The asker finds a part missing and asks again; by then we start from the
+                    // beginning.
+                    feed.drop_bookmark(&mut self.document);
+                    self.send(peer, message::encode_empty(Kind::Behind));
+                }
+            }
+        }
+    }
+
+    fn start_feed(&mut self, peer: ReplicaId) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let Some((id, vector)) = session.asked.take() else { return };
+        if let Some(old) = session.feed.take() {
+            old.drop_bookmark(&mut self.document);
+        }
+        let feed = if vector.includes(&self.vector) {
+            Feed::nothing(id, &mut self.document)
+        } else {
+            Feed::start(id, &mut self.document, &self.checkpoints, &vector)
+        };
+        self.counts.feeds += 1;
+        self.counts.snapshots += u64::from(feed.is_full());
+        session.feed = Some(feed);
+    }
+
+    fn keep_feed(&mut self, peer: ReplicaId, feed: Feed) {
+        match self.sessions.get_mut(&peer) {
+            Some(session) => session.feed = Some(feed),
+            None => feed.drop_bookmark(&mut self.document),
+        }
+    }
+
+    /// Sends a batch of writes, unless too much is on its way already.
+    fn push(&mut self, peer: ReplicaId, frames: Bytes) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        if session.behind {
+            return;
+        }
+        if session.outstanding + frames.len() > self.config.queue_bytes_max {
+            session.behind = true;
+            self.counts.overflows += 1;
+            return;
+        }
+        self.send(peer, frames);
+    }
+
+    fn send(&mut self, peer: ReplicaId, frames: Bytes) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.outstanding += frames.len();
+            self.sends.push_back((peer, frames));
+        }
+    }
+
+    // ---- digests
+
+    fn send_digests(&mut self) {
+        let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.send_digest_to(peer);
+        }
+    }
+
+    fn send_digest_to(&mut self, peer: ReplicaId) {
+        let hash = match self.merging {
+            None => self.document.hash(HASH_BYTES),
+            Some(_) => None,
+        };
+        let Some(session) = self.sessions.get(&peer) else { return };
+        let links = session.links.clone().unwrap_or_default();
+        let knows_itself = |id: ReplicaId| id == peer || id == self.own || links.contains(&id);
+        let rows = self.rows.iter().filter(|(id, _)| !knows_itself(*id));
+        let digest = Digest {
+            vector: self.vector.iter().collect(),
+            hash,
+            links: self.sessions.keys().copied().collect(),
+            rows: rows.map(|(id, row)| (id, row.iter().collect())).collect(),
+            dead: Vec::new(),
+            forgotten: Vec::new(),
+        };
+        self.send(peer, message::encode(Kind::Digest, &digest));
+    }
+
+    fn forget_cuts(&mut self) {
+        let (rows, own, vector) = (&self.rows, self.own, &self.vector);
+        self.document.retain_cuts(|cut| rows.needs_cut(cut, own, vector));
+    }
+
+    // ---- pulling
+
+    /// Writes have waited too long for what they depend on: the peer that sent them has it.
+    fn ask_for_gaps(&mut self, now: Now) {
+        let Some((since_ms, from)) = self.waiting.oldest() else { return };
+        if since_ms + self.config.gap_timeout_ms > now.monotonic_ms || self.pull.is_some() {
+            return;
+        }
+        self.waiting.restart_time(now.monotonic_ms);
+        self.pull_from(now, from);
+    }
+
+    fn pull_if_due(&mut self, now: Now) {
+        if self.pull.is_some() || self.merging.is_some() {
+            return;
+        }
+        let due = |session: &Session| {
+            session.target.as_ref().is_some_and(|target| target.due_ms <= now.monotonic_ms)
+        };
+        let donor = self.sessions.iter().find(|(_, session)| due(session)).map(|(&peer, _)| peer);
+        if let Some(peer) = donor {
+            self.pull_from(now, peer);
+        }
+    }
+
+    fn pull_from(&mut self, now: Now, peer: ReplicaId) {
+        if self.pull.is_some() || self.merging.is_some() || !self.sessions.contains_key(&peer) {
+            return;
+        }
+        self.pull_id = self.pull_id.wrapping_add(1);
+        let id = self.pull_id;
+        self.counts.pulls += 1;
+        let heard_ms = now.monotonic_ms;
+        self.pull = Some(Pulling { id, peer, staging: Staging::default(), heard_ms });
+        let pull = Pull { id, vector: self.vector.iter().collect() };
+        self.send(peer, message::encode(Kind::Pull, &pull));
+    }
+
+    /// Gives a pull up, for now: another peer is asked first.
+    fn abandon_pull_from(&mut self, now: Now, peer: ReplicaId) {
+        if self.pull.as_ref().is_none_or(|pull| pull.peer != peer) {
+            return;
+        }
+        self.pull = None;
+        let again_ms = now.monotonic_ms + self.config.pull_timeout_ms;
+        if let Some(target) = self.sessions.get_mut(&peer).and_then(|s| s.target.as_mut()) {
+            target.due_ms = again_ms;
+        }
+    }
+
+    // ---- merging what a feed brought
+
+    /// Merges a path, and what is above and below it, if that is still to be done.
+    fn settle(&mut self, path: &[&str]) {
+        if let Some(merging) = &mut self.merging {
+            merging.touch(&mut self.document, &self.vector, path);
+        }
+    }
+
+    fn merge_some(&mut self) {
+        let Some(merging) = &mut self.merging else { return };
+        if merging.step(&mut self.document, &self.vector, MERGE_PATHS) {
+            self.merging = None;
+            self.checkpoints.record(self.document.sequence(), &self.vector);
+            self.send_digests();
+        }
+    }
+
+    /// The vector has grown.
+    fn advanced(&mut self) {
+        for session in self.sessions.values_mut() {
+            let target = session.target.as_ref().and_then(|target| target.vector.as_ref());
+            if target.is_some_and(|target| self.vector.includes(target)) {
+                session.target = None;
+                session.caught_up = true;
+            }
+        }
+        if self.merging.is_none() {
+            self.checkpoints.record(self.document.sequence(), &self.vector);
+        }
+    }
+
+    fn report(&mut self, code: WarningCode, peer: Option<ReplicaId>, detail: String) {
+        self.reports.push_back(Report { code, peer, detail });
+    }
+
+    /// The peers that have no link to `origin`, as far as they have said.
+    fn not_linked_with(&self, origin: ReplicaId) -> BTreeSet<ReplicaId> {
+        let apart = |session: &Session| {
+            session.links.as_ref().is_some_and(|links| !links.contains(&origin))
+        };
+        let sessions = self.sessions.iter().filter(|(&peer, s)| peer != origin && apart(s));
+        sessions.map(|(&peer, _)| peer).collect()
+    }
+
+    /// Remote writes have touched watched paths.
+    pub fn has_touched(&self) -> bool {
+        self.document.watch.has_touched_remote()
+    }
+
+    pub fn take_touched(&mut self, whose: Whose, into: &mut Vec<u32>) {
+        self.document.watch.take_touched(whose, into);
+    }
+}

@@ -1,0 +1,315 @@
+//! What peers send.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::incoming::Batch;
+use super::{Merging, Replication, Target};
+use crate::engine::causality::VersionVector;
+use crate::engine::document::json;
+use crate::engine::document::path::PathKey;
+use crate::engine::document::watch::Whose;
+use crate::engine::document::{Action, Op};
+use crate::engine::error::WarningCode;
+use crate::engine::event::Now;
+use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::wire::message::{
+    self, ActionItem, Digest, FeedEnd, Item, Kind, Malformed, Pull, WriteItem,
+};
+
+/// How often at most the same origin's clock is reported.
+const SKEW_REPORT_INTERVAL_MS: u64 = 60_000;
+
+/// How far a batch of writes got.
+enum Progress {
+    Done,
+    /// The next write depends on others that are not here.
+    Waits,
+}
+
+impl Replication {
+    /// A message of replication from a peer with a session.
+    pub fn receive(
+        &mut self,
+        now: Now,
+        peer: ReplicaId,
+        kind: Kind,
+        message: Bytes,
+    ) -> Result<(), Malformed> {
+        if !self.sessions.contains_key(&peer) {
+            return Ok(());
+        }
+        match kind {
+            Kind::Writes => self.receive_writes(now, Batch::decode(message, peer)?),
+            Kind::Digest => {
+                self.receive_digest(now, peer, message::decode(&message)?);
+                Ok(())
+            }
+            Kind::Pull => {
+                let pull: Pull = message::decode(&message)?;
+                let vector: VersionVector = pull.vector.into_iter().collect();
+                self.rows.learn(peer, &vector);
+                if let Some(session) = self.sessions.get_mut(&peer) {
+                    session.asked = Some((pull.id, vector));
+                }
+                Ok(())
+            }
+            Kind::Feed => self.receive_part(now, peer, message),
+            Kind::FeedEnd => self.receive_end(now, peer, message::decode(&message)?),
+            Kind::Behind => {
+                self.abandon_pull_from(now, peer);
+                self.aim(peer, None, now.monotonic_ms);
+                Ok(())
+            }
+            Kind::Hello | Kind::Goodbye => Ok(()),
+        }?;
+        self.pull_if_due(now);
+        Ok(())
+    }
+
+    // ---- writes
+
+    fn receive_writes(&mut self, now: Now, batch: Batch) -> Result<(), Malformed> {
+        if batch.origin == self.own {
+            return Ok(());
+        }
+        self.take_in(now, now.monotonic_ms, batch)?;
+        self.retry_waiting(now)
+    }
+
+    /// Applies waiting writes until nothing moves any more.
+    fn retry_waiting(&mut self, now: Now) -> Result<(), Malformed> {
+        let mut moved = true;
+        while moved && !self.waiting.is_empty() {
+            moved = false;
+            for (since_ms, batch) in self.waiting.take_firsts() {
+                let (origin, covered) = (batch.origin, self.vector.get(batch.origin));
+                // A batch with a mistake is dropped; its sender has been told apart long ago.
+                let _ = self.take_in(now, since_ms, batch);
+                moved |= self.vector.get(origin) > covered;
+            }
+        }
+        self.advanced();
+        Ok(())
+    }
+
+    /// Applies what can be applied of a batch and keeps the rest, waiting since then.
+    fn take_in(&mut self, now: Now, since_ms: u64, mut batch: Batch) -> Result<(), Malformed> {
+        let next = batch.next;
+        if let Progress::Waits = self.read_batch(now, &mut batch)? {
+            let since_ms = if batch.next > next { now.monotonic_ms } else { since_ms };
+            if let Err(from) = self.waiting.put(since_ms, batch) {
+                self.counts.overflows += 1;
+                self.aim(from, None, now.monotonic_ms);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_batch(&mut self, now: Now, batch: &mut Batch) -> Result<Progress, Malformed> {
+        let message = batch.message.clone();
+        while batch.at < message.len() {
+            let rest = &message[batch.at..];
+            let (item, after): (Item<'_>, &[u8]) = message::decode_item(rest)?;
+            match item {
+                Item::Seen(grown) => {
+                    for (replica, counter) in grown {
+                        batch.seen.raise(replica, counter);
+                    }
+                }
+                Item::Write(write) => {
+                    let dot = Dot::new(batch.origin, batch.next);
+                    if self.vector.covers(dot) {
+                        self.counts.writes_duplicate += 1;
+                    } else {
+                        let ready = self.vector.get(dot.replica) + 1 == dot.counter
+                            && self.vector.includes(&batch.seen);
+                        if !ready {
+                            return Ok(Progress::Waits);
+                        }
+                        self.apply_remote(now, dot, write, &batch.seen)?;
+                        self.relay(batch);
+                    }
+                    batch.seen.raise(dot.replica, dot.counter);
+                    batch.next += 1;
+                }
+                Item::Fold { .. } => return Err(Malformed),
+            }
+            batch.at = message.len() - after.len();
+        }
+        Ok(Progress::Done)
+    }
+
+    fn apply_remote(
+        &mut self,
+        now: Now,
+        dot: Dot,
+        write: WriteItem<'_>,
+        seen: &VersionVector,
+    ) -> Result<(), Malformed> {
+        let limits = &self.config.limits;
+        // The same static limits on every node, so no node refuses what another took.
+        let bytes = write.path.iter().map(|s| s.len() + 1).sum::<usize>().saturating_sub(1);
+        if write.path.is_empty()
+            || write.path.len() > limits.depth_max
+            || bytes > limits.key_bytes_max
+            || write.arrays.iter().any(|&(depth, _)| depth as usize >= write.path.len())
+        {
+            return Err(Malformed);
+        }
+        let action = match write.action {
+            ActionItem::Set(json) => {
+                if json.len() > limits.value_bytes_max {
+                    return Err(Malformed);
+                }
+                let depth_max = limits.depth_max - write.path.len();
+                json::check(json, depth_max).map_err(|_| Malformed)?;
+                Action::Set(json)
+            }
+            ActionItem::Increment { epoch, total, run } => {
+                let finite = run.is_none_or(|run| run.value.is_finite());
+                if epoch == 0 || epoch > dot.counter || !finite {
+                    return Err(Malformed);
+                }
+                Action::Increment { epoch, total, run }
+            }
+            ActionItem::Delete => Action::Delete,
+        };
+        let mut cuts = Vec::with_capacity(write.cuts.len());
+        for (key, cut) in write.cuts {
+            cuts.push((PathKey::from_bytes(key).ok_or(Malformed)?, cut));
+        }
+        self.observe(now, dot.replica, write.hlc);
+        self.settle(&write.path);
+        for (key, cut) in cuts {
+            self.document.add_cut(key, cut, &self.vector, Whose::Remote);
+        }
+        let op = Op { dot, hlc: write.hlc, path: &write.path, action, arrays: &write.arrays };
+        let seen = Arc::new(seen.clone());
+        self.document.apply(&op, &seen, &self.vector, Whose::Remote);
+        Arc::make_mut(&mut self.vector).raise(dot.replica, dot.counter);
+        self.counts.writes_remote += 1;
+        Ok(())
+    }
+
+    fn observe(&mut self, now: Now, origin: ReplicaId, hlc: u64) {
+        if self.clock.observe(now, hlc, self.config.clock_skew_max_ms) {
+            return;
+        }
+        self.counts.clock_skews += 1;
+        let last = self.skews.get(&origin).copied();
+        let due = last.is_none_or(|last| last + SKEW_REPORT_INTERVAL_MS <= now.monotonic_ms);
+        if due {
+            self.skews.insert(origin, now.monotonic_ms);
+            let ahead_ms = (hlc >> 16).saturating_sub(now.wall_ms);
+            let detail = format!("the clock of {origin} is {ahead_ms} ms ahead");
+            self.report(WarningCode::ClockSkew, Some(origin), detail);
+        }
+    }
+
+    /// Passes a batch on, once, to peers that have no link to its origin.
+    fn relay(&mut self, batch: &mut Batch) {
+        if std::mem::replace(&mut batch.relayed, true) {
+            return;
+        }
+        let mut to = self.not_linked_with(batch.origin);
+        to.remove(&batch.from);
+        if to.is_empty() {
+            return;
+        }
+        let frames = message::finish(&batch.message);
+        for peer in to {
+            self.push(peer, frames.clone());
+        }
+    }
+
+    // ---- digests
+
+    fn receive_digest(&mut self, now: Now, peer: ReplicaId, digest: Digest) {
+        let vector: VersionVector = digest.vector.into_iter().collect();
+        self.rows.learn(peer, &vector);
+        for (replica, row) in digest.rows {
+            if replica != self.own {
+                self.rows.learn(replica, &row.into_iter().collect());
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.links = Some(digest.links.into_iter().collect());
+        }
+        if self.vector.includes(&vector) {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.caught_up = true;
+            }
+            if vector.includes(&self.vector) {
+                self.compare(peer, digest.hash);
+            }
+        } else {
+            let first = self.sessions.get(&peer).is_some_and(|session| !session.caught_up);
+            let grace_ms = if first { 0 } else { self.config.gap_timeout_ms };
+            self.aim(peer, Some(vector), now.monotonic_ms + grace_ms);
+        }
+    }
+
+    /// Both cover the same writes, so both must hold the same state.
+    fn compare(&mut self, peer: ReplicaId, hash: Option<u64>) {
+        let (Some(theirs), None) = (hash, &self.merging) else { return };
+        if self.document.hash(usize::MAX).is_some_and(|ours| ours != theirs) {
+            self.counts.state_mismatches += 1;
+            let detail = format!("this node and {peer} cover the same writes with another state");
+            self.report(WarningCode::StateMismatch, Some(peer), detail);
+        }
+    }
+
+    /// Sets what is to be got from a peer, unless something is set already. `None`: whatever it
+    /// has, and only the end of a feed will do.
+    fn aim(&mut self, peer: ReplicaId, vector: Option<VersionVector>, due_ms: u64) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        match (&mut session.target, vector) {
+            (Some(_), Some(_)) => {}
+            (Some(target), None) => {
+                *target = Target { vector: None, due_ms: target.due_ms.min(due_ms) };
+            }
+            (none, vector) => *none = Some(Target { vector, due_ms }),
+        }
+    }
+
+    // ---- feeds
+
+    fn receive_part(&mut self, now: Now, peer: ReplicaId, message: Bytes) -> Result<(), Malformed> {
+        let (head, _): (message::FeedHead, &[u8]) = message::decode_head(&message)?;
+        let Some(pull) = &mut self.pull else { return Ok(()) };
+        if pull.peer != peer || pull.id != head.id {
+            return Ok(());
+        }
+        pull.heard_ms = now.monotonic_ms;
+        if !pull.staging.take_part(&message)? {
+            self.abandon_pull_from(now, peer);
+        }
+        Ok(())
+    }
+
+    fn receive_end(&mut self, now: Now, peer: ReplicaId, end: FeedEnd) -> Result<(), Malformed> {
+        let matches = |p: &super::Pulling| p.peer == peer && p.id == end.id;
+        let Some(pull) = self.pull.take_if(|pull| matches(pull)) else { return Ok(()) };
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.target = None;
+            session.caught_up = true;
+        }
+        if pull.staging.parts() != end.parts {
+            self.aim(peer, None, now.monotonic_ms);
+            return Ok(());
+        }
+        let theirs: Arc<VersionVector> = Arc::new(end.vector.into_iter().collect());
+        let ours = self.vector.clone();
+        self.rows.learn(peer, &theirs);
+        self.merging =
+            Some(Merging::begin(pull.staging, end.full, theirs.clone(), ours, &mut self.document));
+        Arc::make_mut(&mut self.vector).join(&theirs);
+        self.advanced();
+        self.merge_some();
+        // Writes that waited for what came.
+        self.retry_waiting(now)?;
+        Ok(())
+    }
+}

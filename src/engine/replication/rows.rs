@@ -1,0 +1,53 @@
+//! What we know of the vectors of all replicas, and what follows from it.
+//!
+//! Needed to forget: a record may go once everybody who could need it is known to have seen what it
+//! tells.
+
+use std::collections::BTreeMap;
+
+use crate::engine::causality::VersionVector;
+use crate::engine::document::things::Cut;
+use crate::engine::id::ReplicaId;
+
+#[derive(Debug, Default)]
+pub struct Rows {
+    rows: BTreeMap<ReplicaId, VersionVector>,
+}
+
+impl Rows {
+    /// A replica covers at least this.
+    pub fn learn(&mut self, replica: ReplicaId, vector: &VersionVector) {
+        self.rows.entry(replica).or_default().join(vector);
+    }
+
+    pub fn get(&self, replica: ReplicaId) -> Option<&VersionVector> {
+        self.rows.get(&replica)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, &VersionVector)> {
+        self.rows.iter().map(|(&replica, row)| (replica, row))
+    }
+
+    pub fn remove(&mut self, replica: ReplicaId) {
+        self.rows.remove(&replica);
+    }
+
+    pub fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    /// Whether anybody may still need a cut: until its owner has seen the removal, and we hold
+    /// everything that the owner wrote before it had. From then on what is left of the owner's
+    /// counter says by itself where it was cut, or that counter has begun anew.
+    pub fn needs_cut(&self, cut: &Cut, own: ReplicaId, vector: &VersionVector) -> bool {
+        if cut.replica == own {
+            return false;
+        }
+        match self.rows.get(&cut.replica) {
+            Some(row) => {
+                !row.covers(cut.by) || vector.get(cut.replica) < row.get(cut.replica)
+            }
+            None => true,
+        }
+    }
+}

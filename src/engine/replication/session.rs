@@ -1,0 +1,32 @@
+//! What we know of one peer and owe to it.
+
+use std::collections::BTreeSet;
+
+use super::feed::Feed;
+use crate::engine::causality::VersionVector;
+use crate::engine::id::ReplicaId;
+
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Bytes given to its link and not yet taken by the operating system.
+    pub outstanding: usize,
+    /// Writes were left out because too much was outstanding.
+    pub behind: bool,
+    /// The peers it is linked with; `None` until it has said.
+    pub links: Option<BTreeSet<ReplicaId>>,
+    /// A vector it was seen to cover and we do not, and when to ask it for that.
+    pub target: Option<Target>,
+    /// Its first digest came, and what it covered then is here.
+    pub caught_up: bool,
+    /// It waits for this feed of ours.
+    pub feed: Option<Feed>,
+    /// It asked for a feed, from this vector, which is not started yet.
+    pub asked: Option<(u32, VersionVector)>,
+}
+
+#[derive(Debug)]
+pub struct Target {
+    /// `None`: whatever it has; only the end of a feed will do.
+    pub vector: Option<VersionVector>,
+    pub due_ms: u64,
+}

@@ -1,0 +1,233 @@
+//! Messages: one byte of kind, then the fields as postcard writes them. `docs/protocol.md` has the
+//! bytes.
+//!
+//! Plain data. Everything decoded here came from a peer: decoding never panics, and sizes are
+//! bounded by the size of the message.
+
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use super::frame;
+use crate::engine::document::amount::Amount;
+use crate::engine::document::things::{Cut, Mark, Part, Run};
+use crate::engine::id::{Dot, ReplicaId};
+
+/// First bytes of a hello.
+pub const MAGIC: [u8; 4] = *b"CLIO";
+/// Peers of another major version are refused.
+pub const VERSION_MAJOR: u16 = 1;
+/// A higher minor version may send kinds of messages that we skip.
+pub const VERSION_MINOR: u16 = 0;
+
+/// A version vector as it travels.
+pub type Vector = Vec<(ReplicaId, u64)>;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello<'a> {
+    pub magic: [u8; 4],
+    pub major: u16,
+    pub minor: u16,
+    pub replica: ReplicaId,
+    pub cluster: &'a str,
+    pub advertised: Option<&'a str>,
+    /// Key bytes, depth, value bytes: compared, must be equal.
+    pub limits: (u64, u64, u64),
+    /// Milliseconds since this node last heard any peer; `None` if it never did or hears one now.
+    pub alone_ms: Option<u64>,
+}
+
+/// The heartbeat: where this node stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Digest {
+    pub vector: Vector,
+    /// Of the state at that vector; absent while it is not worked out.
+    pub hash: Option<u64>,
+    /// The peers it is linked with.
+    pub links: Vec<ReplicaId>,
+    /// What it knows of the vectors of others.
+    pub rows: Vec<(ReplicaId, Vector)>,
+    /// Replicas that left for good.
+    pub dead: Vec<ReplicaId>,
+    /// Dead replicas folded into live ones.
+    pub forgotten: Vec<Stub>,
+}
+
+/// What is left of a dead replica: its writes up to `counter` belong to the write `into`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stub {
+    pub replica: ReplicaId,
+    pub counter: u64,
+    pub into: Dot,
+}
+
+/// Head of a batch of writes by one replica; [`Item`]s follow to the end of the message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WritesHead {
+    pub origin: ReplicaId,
+    /// Counter of the first write; the others follow it one by one.
+    pub first: u64,
+    /// What the origin covered before the first write.
+    pub seen: Vector,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Item<'a> {
+    /// Entries of the origin's vector that grew before the next write.
+    Seen(Vector),
+    #[serde(borrow)]
+    Write(WriteItem<'a>),
+    /// A dead replica folded into the origin: see `docs/replication.md`.
+    Fold { replica: ReplicaId, counter: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WriteItem<'a> {
+    pub hlc: u64,
+    #[serde(borrow)]
+    pub path: Vec<&'a str>,
+    #[serde(borrow)]
+    pub action: ActionItem<'a>,
+    pub arrays: Vec<(u8, u32)>,
+    /// Removed increments of others, with the keys of their paths.
+    #[serde(borrow)]
+    pub cuts: Vec<(&'a [u8], Cut)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ActionItem<'a> {
+    Set(&'a str),
+    Increment { epoch: u64, total: Amount, run: Option<Run> },
+    Delete,
+}
+
+/// "Bring me from this vector to yours."
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pull {
+    /// Chosen by the asker; parts name it.
+    pub id: u32,
+    pub vector: Vector,
+}
+
+/// Head of a part of the answer; [`FeedItem`]s follow to the end of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeedHead {
+    pub id: u32,
+    /// Counted from 0.
+    pub number: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FeedItem<'a> {
+    /// All things of a path. `shared`: bytes of the key that are those of the item before.
+    State {
+        shared: u16,
+        key: &'a [u8],
+        #[serde(borrow)]
+        values: Vec<crate::engine::document::ValueState<'a>>,
+        marks: Vec<Mark>,
+        parts: Vec<Part>,
+    },
+    /// What these writes made at the path (and below it) is gone, but for what else is sent.
+    Removal { key: &'a [u8], below: bool, seen: Vector },
+    Cut { key: &'a [u8], cut: Cut },
+}
+
+/// The end of the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeedEnd {
+    pub id: u32,
+    /// How many parts there were.
+    pub parts: u32,
+    /// Everything there is was sent: what was not, is gone.
+    pub full: bool,
+    pub vector: Vector,
+    pub forgotten: Vec<Stub>,
+}
+
+/// Kinds of messages, by their first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Hello = 1,
+    Digest = 2,
+    Writes = 3,
+    Pull = 4,
+    Feed = 5,
+    FeedEnd = 6,
+    /// "Writes were left out: pull when you can." No fields.
+    Behind = 7,
+    /// No fields.
+    Goodbye = 8,
+}
+
+impl Kind {
+    pub fn of(message: &[u8]) -> Option<Kind> {
+        Some(match message.first()? {
+            1 => Kind::Hello,
+            2 => Kind::Digest,
+            3 => Kind::Writes,
+            4 => Kind::Pull,
+            5 => Kind::Feed,
+            6 => Kind::FeedEnd,
+            7 => Kind::Behind,
+            8 => Kind::Goodbye,
+            _ => return None,
+        })
+    }
+}
+
+/// The bytes were not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// The fields of a message, without its kind.
+pub fn decode<'a, T: Deserialize<'a>>(message: &'a [u8]) -> Result<T, Malformed> {
+    let body = message.get(1..).ok_or(Malformed)?;
+    match postcard::take_from_bytes(body) {
+        // What a higher minor version adds at the end is skipped.
+        Ok((fields, _more)) => Ok(fields),
+        Err(_) => Err(Malformed),
+    }
+}
+
+/// The head of a message and the items that follow it.
+pub fn decode_head<'a, T: Deserialize<'a>>(message: &'a [u8]) -> Result<(T, &'a [u8]), Malformed> {
+    let body = message.get(1..).ok_or(Malformed)?;
+    postcard::take_from_bytes(body).map_err(|_| Malformed)
+}
+
+/// The next item of a message.
+pub fn decode_item<'a, T: Deserialize<'a>>(rest: &'a [u8]) -> Result<(T, &'a [u8]), Malformed> {
+    postcard::take_from_bytes(rest).map_err(|_| Malformed)
+}
+
+/// A whole message in frames.
+pub fn encode<T: Serialize>(kind: Kind, fields: &T) -> Bytes {
+    let mut message = begin(kind);
+    append(&mut message, fields);
+    finish(&message)
+}
+
+/// The first byte of a message.
+pub fn begin(kind: Kind) -> Vec<u8> {
+    vec![kind as u8]
+}
+
+/// Appends fields or an item.
+pub fn append<T: Serialize>(message: &mut Vec<u8>, fields: &T) {
+    // Writing plain data into memory cannot fail.
+    let taken = std::mem::take(message);
+    *message = postcard::to_extend(fields, taken).unwrap_or_default();
+}
+
+/// Puts a finished message into frames.
+pub fn finish(message: &[u8]) -> Bytes {
+    let mut frames = BytesMut::with_capacity(message.len() + 8);
+    frame::encode(message, &mut frames);
+    frames.freeze()
+}
+
+/// A message without fields.
+pub fn encode_empty(kind: Kind) -> Bytes {
+    finish(&begin(kind))
+}
