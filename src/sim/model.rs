@@ -117,6 +117,11 @@ impl Model {
         Value::Object(view.members())
     }
 
+    /// What such a replica shows at a path, whatever is shown above it.
+    pub fn value_at(&self, path: &[String], seen: &Context) -> Option<Value> {
+        self.view(path, &self.writes(&|dot| seen.covers(dot))).value()
+    }
+
     /// Why a replica that had seen these writes refuses this one; `None` if it doesn't.
     pub fn refuses(&self, path: &[String], kind: &Kind, seen: &Context) -> Option<String> {
         self.refusal(path, kind, &self.writes(&|dot| seen.covers(dot)))

@@ -67,6 +67,8 @@ struct Connection {
 struct End {
     node: usize,
     open: bool,
+    /// Until the dial is answered. If the connection breaks before, the dial has failed.
+    dialling: Option<Address>,
     decoder: FrameDecoder,
 }
 
@@ -118,7 +120,6 @@ enum Happening {
     },
     DialAnswered {
         connection: u64,
-        address: Address,
     },
     DialFailed {
         from: usize,
@@ -323,13 +324,11 @@ impl Network {
             Happening::DialArrives { from, life, to, address } => {
                 self.dial_arrives(now, from, life, to, address);
             }
-            Happening::DialAnswered { connection, address } => {
-                let Some(end) = self.connections.get(&connection).map(|c| &c.ends[0]) else {
-                    return;
-                };
-                if end.open {
-                    let link = link_id(connection, 0);
-                    let input = Input::Opened { link, dialled: Some(address) };
+            Happening::DialAnswered { connection: id } => {
+                let Some(connection) = self.connections.get_mut(&id) else { return };
+                let end = &mut connection.ends[0];
+                if let (true, Some(address)) = (end.open, end.dialling.take()) {
+                    let input = Input::Opened { link: link_id(id, 0), dialled: Some(address) };
                     self.ready.push_back(Delivery { node: end.node, input });
                 }
             }
@@ -359,16 +358,20 @@ impl Network {
         }
         let connection = self.next_connection;
         self.next_connection += 1;
-        let end =
-            |node| End { node, open: true, decoder: FrameDecoder::new(self.message_bytes_max) };
-        let ends = [end(from), end(to)];
+        let end = |node, dialling| End {
+            node,
+            open: true,
+            dialling,
+            decoder: FrameDecoder::new(self.message_bytes_max),
+        };
+        let ends = [end(from, Some(address)), end(to, None)];
         let mut pipes = [(); 2].map(|()| Pipe::new(self.chance.percent(50)));
         // Nothing from the listener overtakes the answer to the dial.
         pipes[1].arrival_ms = answer_at;
         self.connections.insert(connection, Connection { ends, pipes, broken: false });
         let input = Input::Opened { link: link_id(connection, 1), dialled: None };
         self.ready.push_back(Delivery { node: to, input });
-        self.at(answer_at, Happening::DialAnswered { connection, address });
+        self.at(answer_at, Happening::DialAnswered { connection });
     }
 
     fn push(&mut self, now: u64, link: LinkId, chunk: Chunk) {
@@ -491,7 +494,10 @@ impl Network {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let end = &mut connection.ends[side];
         if std::mem::take(&mut end.open) {
-            let input = Input::Closed { link: link_id(id, side), reason };
+            let input = match end.dialling.take() {
+                None => Input::Closed { link: link_id(id, side), reason },
+                Some(address) => Input::DialFailed { address, code: "ECONNRESET".into() },
+            };
             self.ready.push_back(Delivery { node: end.node, input });
         }
         self.forget_if_closed(id);
