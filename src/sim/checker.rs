@@ -50,7 +50,11 @@ pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
         }
     }
     check_bounds(cluster)?;
-    cluster.run_until(cluster.now + AFTERWARDS_MS)
+    cluster.run_until(cluster.now + AFTERWARDS_MS)?;
+    match cluster.late().as_slice() {
+        [] => Ok(()),
+        late => Err(format!("nodes {late:?} never became ready").into()),
+    }
 }
 
 /// After everything is deleted nothing is left.

@@ -58,6 +58,7 @@ pub struct Node {
 pub struct Life {
     pub engine: Engine,
     replica: ReplicaId,
+    started: u64,
     /// Where its monotonic clock stood at time 0.
     origin_ms: u64,
     leaving: bool,
@@ -71,6 +72,8 @@ pub struct Life {
     late_deadlines: usize,
     inputs: u64,
     was_ready: bool,
+    /// As its events tell.
+    peers: BTreeSet<ReplicaId>,
     context: Context,
     rejoins: u64,
     watches: Vec<Watch>,
@@ -184,6 +187,15 @@ impl Cluster {
 
     pub fn live(&self) -> Vec<usize> {
         (0..self.nodes.len()).filter(|&node| self.nodes[node].life.is_some()).collect()
+    }
+
+    /// Nodes that should have said that they are ready and have not.
+    pub fn late(&self) -> Vec<usize> {
+        // The second is for a deadline that a pause or a timer kept.
+        let patience_ms = self.plan.config.ready_timeout_ms + 1000;
+        let late = |life: &Life| !life.was_ready && life.started + patience_ms <= self.now;
+        let live = self.live().into_iter();
+        live.filter(|&node| self.nodes[node].life.as_ref().is_some_and(late)).collect()
     }
 
     pub fn engine(&mut self, node: usize) -> &mut Engine {
@@ -345,6 +357,7 @@ impl Cluster {
         self.nodes[node].life = Some(Life {
             replica: engine.id(),
             engine,
+            started: self.now,
             origin_ms,
             leaving: false,
             paused: false,
@@ -354,6 +367,7 @@ impl Cluster {
             late_deadlines: 0,
             inputs: 0,
             was_ready: false,
+            peers: BTreeSet::new(),
             context: Context::default(),
             rejoins: 0,
             watches,
@@ -496,6 +510,12 @@ impl Cluster {
             Event::Ready if std::mem::replace(&mut life.was_ready, true) => {
                 Err("ready for the second time".into())
             }
+            Event::PeerUp { peer, .. } if !life.peers.insert(peer) => {
+                Err(format!("peer {peer:?} comes up and is up"))
+            }
+            Event::PeerDown { peer, .. } if !life.peers.remove(&peer) => {
+                Err(format!("peer {peer:?} goes down and is not up"))
+            }
             Event::PeerDown { reason, .. } if faulty(&reason) => {
                 Err(format!("peer down: {reason}"))
             }
@@ -521,7 +541,8 @@ impl Cluster {
             self.ended.insert(std::mem::replace(&mut life.replica, life.engine.id()));
             life.context = life.engine.context();
         }
-        life.check_context().map_err(|what| format!("n{node}: {what}"))?;
+        life.check_context(self.plan.forgets).map_err(|what| format!("n{node}: {what}"))?;
+        life.check_peers().map_err(|what| format!("n{node}: {what}"))?;
         life.check_watches().map_err(|what| format!("n{node}: {what}").into())
     }
 
@@ -699,17 +720,27 @@ impl Life {
         self.deadline.filter(|_| !self.paused)
     }
 
-    /// What a replica has once covered it covers for ever, or has folded.
-    fn check_context(&mut self) -> Result<(), String> {
+    /// What a replica has once covered it covers for ever, or has folded; and perhaps forgotten.
+    fn check_context(&mut self, forgets: bool) -> Result<(), String> {
         let context = self.engine.context();
         let before = std::mem::replace(&mut self.context, context);
         let ends = before.vector.iter().map(|(&replica, &counter)| Dot::new(replica, counter));
         for dot in ends.chain(before.dots.iter().copied()) {
-            if !self.context.covers(dot) && !self.engine.knows(dot) {
+            let forgotten = forgets && !self.context.vector.contains_key(&dot.replica);
+            if !self.context.covers(dot) && !self.engine.knows(dot) && !forgotten {
                 return Err(format!("its context no longer covers {dot:?}"));
             }
         }
         Ok(())
+    }
+
+    /// Events and getter tell of the same peers.
+    fn check_peers(&self) -> Result<(), String> {
+        let peers: BTreeSet<_> = self.engine.peers().into_iter().collect();
+        match self.leaving || peers == self.peers {
+            true => Ok(()),
+            false => Err(format!("events told of peers {:?}, it has {peers:?}", self.peers)),
+        }
     }
 
     /// No watched value changes unless its slot was touched.

@@ -38,6 +38,11 @@ impl Op {
     fn stamp(&self) -> Stamp {
         (self.hlc, self.dot.replica)
     }
+
+    fn describe(&self) -> String {
+        let Op { dot, hlc, path, kind, .. } = self;
+        format!("{dot:?} ({kind:?} at {path:?}, hlc {hlc:x})")
+    }
 }
 
 /// All writes of a run.
@@ -82,10 +87,10 @@ impl Model {
     pub fn record(&mut self, op: Op) -> Result<(), String> {
         let seen = self.writes(&|dot| op.seen.covers(dot));
         if let Some(reason) = self.refusal(&op.path, &op.kind, &seen) {
-            return Err(format!("{op:?} was accepted: {reason}"));
+            return Err(format!("{} was accepted: {reason}", op.describe()));
         }
         if op.kind == Kind::Delete && !self.finds_anything(&op.path, &seen) {
-            return Err(format!("{op:?} was made a write, but finds nothing to delete"));
+            return Err(format!("{} became a write and deletes nothing", op.describe()));
         }
         self.check_stamp(&op, &seen)?;
 
@@ -169,7 +174,7 @@ impl Model {
     /// "A local write's stamp is later than ..."
     fn check_stamp(&self, op: &Op, seen: &Writes) -> Result<(), String> {
         if self.latest.get(&op.dot.replica).is_some_and(|&latest| latest >= op.hlc) {
-            return Err(format!("{op:?} has a stamp no later than the writer's last"));
+            return Err(format!("{} is no later than its writer's last", op.describe()));
         }
         let below = self.subtree(&op.path).flat_map(|(_, things)| things);
         let above = (1..op.path.len())
@@ -178,10 +183,8 @@ impl Model {
             .filter(|thing| !matches!(thing.body, Body::Mark(_)));
         for thing in below.chain(above).filter(|thing| thing.is_alive(seen)) {
             if self.ops[thing.op].stamp() >= op.stamp() {
-                return Err(format!(
-                    "{op:?} has a stamp no later than one it had seen, of {:?}",
-                    self.ops[thing.op]
-                ));
+                let (late, early) = (op.describe(), self.ops[thing.op].describe());
+                return Err(format!("{late} is no later than {early}, which it had seen"));
             }
         }
         Ok(())

@@ -568,3 +568,130 @@ fn link_id(connection: u64, side: usize) -> LinkId {
 fn locate(link: LinkId) -> (u64, usize) {
     (link.0 / 2, (link.0 % 2) as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::engine::wire::frame;
+
+    /// Two nodes, and a connection that 0 dialled.
+    fn connected() -> (Network, [LinkId; 2]) {
+        let mut network = Network::new(Chance::new(7, 0), 2, (10, 10), 100, 1 << 20);
+        network.start(0);
+        network.start(1);
+        network.dial(0, 0, Address::new("n1"), Some(1));
+        assert_eq!(tell(&mut network, 20), ["n1 opened", "n0 opened n1"]);
+        (network, [link_id(0, 0), link_id(0, 1)])
+    }
+
+    fn message(size: usize) -> Bytes {
+        let mut frames = BytesMut::new();
+        frame::encode(&vec![b'x'; size], &mut frames);
+        frames.freeze()
+    }
+
+    /// All that happens until then.
+    fn tell(network: &mut Network, until: u64) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Some(now) = network.poll_timeout().filter(|&at| at <= until) {
+            while let Some(Delivery { node, input }) = network.poll(now) {
+                let what = match input {
+                    Input::Opened { dialled: None, .. } => "opened".into(),
+                    Input::Opened { dialled: Some(address), .. } => format!("opened {address}"),
+                    Input::DialFailed { code, .. } => code,
+                    Input::Received { message, .. } => format!("received {}", message.len()),
+                    Input::Drained { bytes, .. } => format!("drained {bytes}"),
+                    Input::Closed { .. } => "closed".into(),
+                    Input::Command(_) => unreachable!("no network gives commands"),
+                };
+                told.push(format!("n{node} {what}"));
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn bytes_take_the_time_of_bandwidth_and_latency() {
+        let (mut network, [link, _]) = connected();
+        network.send(100, link, message(996));
+        assert!(tell(&mut network, 109).is_empty());
+        assert_eq!(tell(&mut network, 110), ["n0 drained 1000"]);
+        assert!(tell(&mut network, 119).is_empty());
+        assert_eq!(tell(&mut network, 120), ["n1 received 996"]);
+    }
+
+    #[test]
+    fn what_was_sent_before_a_close_arrives() {
+        let (mut network, [link, _]) = connected();
+        network.send(100, link, message(1));
+        network.close(100, link);
+        assert_eq!(tell(&mut network, 1000), ["n1 received 1", "n1 closed"]);
+    }
+
+    #[test]
+    fn a_cut_loses_a_tail_and_both_ends_hear_of_it() {
+        let (mut network, [link, _]) = connected();
+        for _ in 0..8 {
+            network.send(100, link, message(10));
+        }
+        tell(&mut network, 100);
+        network.cut(100, 0, 1);
+        let told = tell(&mut network, 1000);
+        let received = told.iter().filter(|what| *what == "n1 received 10").count();
+        assert!(received < 8, "{told:?}");
+        assert_eq!(told.iter().filter(|what| what.ends_with("closed")).count(), 2, "{told:?}");
+        network.send(1000, link, message(10));
+        assert!(tell(&mut network, 2000).is_empty());
+    }
+
+    #[test]
+    fn a_void_swallows_in_silence_and_nothing_overtakes_what_it_held() {
+        let (mut network, [there, back]) = connected();
+        network.open_void(0, 1);
+        network.send(100, there, message(1));
+        network.send(100, back, message(2));
+        let told = tell(&mut network, 10_000);
+        assert!(told.contains(&"n0 received 2".into()), "{told:?}");
+        assert!(!told.iter().any(|what| what.starts_with("n1 received")), "{told:?}");
+        network.mend(10_000, 0, 1, 100, (10, 10));
+        network.send(10_000, there, message(3));
+        let told = tell(&mut network, 20_000);
+        let received: Vec<_> = told.iter().filter(|what| what.contains("received")).collect();
+        assert!(received.is_empty() || received == ["n1 received 1", "n1 received 3"], "{told:?}");
+    }
+
+    #[test]
+    fn every_dial_is_answered() {
+        for (prepare, answer) in [
+            ((|_| ()) as fn(&mut Network), "n0 ECONNREFUSED"),
+            (|network| network.open_void(1, 0), "n0 ETIMEDOUT"),
+            (|network| network.sever(0, 0, 1), "n0 EHOSTUNREACH"),
+            (|network| network.start(1), "n0 opened n1"),
+        ] {
+            let mut network = Network::new(Chance::new(7, 0), 2, (10, 10), 100, 1 << 20);
+            network.start(0);
+            prepare(&mut network);
+            network.dial(0, 0, Address::new("n1"), Some(1));
+            let told = tell(&mut network, 5_000);
+            assert!(told.contains(&answer.into()), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_dial_cut_before_its_answer_has_failed_or_opens_and_closes() {
+        for seed in 0..20 {
+            let mut network = Network::new(Chance::new(seed, 0), 2, (10, 10), 100, 1 << 20);
+            network.start(0);
+            network.start(1);
+            network.dial(0, 0, Address::new("n1"), Some(1));
+            tell(&mut network, 15);
+            network.cut(15, 0, 1);
+            let mut told = tell(&mut network, 5_000);
+            told.retain(|what| what.starts_with("n0"));
+            let right = told == ["n0 ECONNRESET"] || told == ["n0 opened n1", "n0 closed"];
+            assert!(right, "{told:?}");
+        }
+    }
+}
