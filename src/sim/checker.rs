@@ -63,7 +63,7 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
     let deleter = live[cluster.now as usize % live.len()];
     if let Some(Value::Object(members)) = cluster.shown(deleter, &[])? {
         for name in members.keys() {
-            cluster.write(deleter, &[name.clone()], Kind::Delete)?;
+            cluster.write(deleter, std::slice::from_ref(name), Kind::Delete)?;
         }
     }
     let end = cluster.now + SETTLING_MS;

@@ -252,7 +252,7 @@ impl Cluster {
         self.model.record(op).map_err(|message| trouble(format!("n{node}: {message}")))?;
         self.journal.push((self.now, node));
         self.check_shown(after, &held).map_err(|message| trouble(format!("n{node}: {message}")))?;
-        if at % 8 == 0 {
+        if at.is_multiple_of(8) {
             self.check_whole(node)?;
         }
         self.drain(node)
@@ -532,7 +532,7 @@ impl Cluster {
     fn check_node(&mut self, node: usize) -> Result<(), Trouble> {
         let life = self.nodes[node].life.as_mut().expect("its engine was just drained");
         life.inputs += 1;
-        if life.inputs % 8 != 0 {
+        if !life.inputs.is_multiple_of(8) {
             return Ok(());
         }
         let rejoins = life.engine.stats().rejoins;
@@ -562,7 +562,7 @@ impl Cluster {
         if !writers.is_empty() {
             let node = *self.chance.pick(&writers);
             for _ in 0..self.chance.between(1, self.plan.burst) {
-                let (path, kind) = self.workload.next();
+                let (path, kind) = self.workload.next_write();
                 self.write(node, &path, kind)?;
                 self.writes_left = self.writes_left.saturating_sub(1);
             }

@@ -193,14 +193,24 @@ impl Model {
     /// The marks that a write makes at each of its proper ancestors, from the top.
     fn marks(&self, path: &[String], seen: &Writes) -> Vec<Shape> {
         let top = self.view(&path[..1], seen);
-        let mark = |depth: usize| match top.at(&path[1..depth]) {
-            Some(view) if matches!(view.shown(), Some(Shown::Array)) => {
+        let mark = |depth: usize| match top.at(&path[1..depth]).and_then(View::shown) {
+            Some(Shown::Array) => {
                 let index = index_of(&path[depth]).unwrap_or(0); // not an index: refused before
-                Shape::Array(view.declared_length().max(index + 1))
+                Shape::Array(self.length_seen(&path[..depth], seen).max(index + 1))
             }
             _ => Shape::Object,
         };
         (1..path.len()).map(mark).collect()
+    }
+
+    /// "The largest of the lengths of the array shells and array marks seen there", hidden or not.
+    fn length_seen(&self, path: &[String], seen: &Writes) -> u64 {
+        let here = self.things.get(path).into_iter().flatten();
+        let lengths = here.filter(|thing| thing.is_alive(seen)).map(|thing| match thing.body {
+            Body::Value(Shape::Array(length)) | Body::Mark(Shape::Array(length)) => length,
+            _ => 0,
+        });
+        lengths.max().unwrap_or(0)
     }
 
     /// Notes the new write at everything that it removes.
@@ -608,7 +618,7 @@ mod tests {
         let a = hand.set(A, 5, "k", json!({"a": 1, "both": 1}), &[]);
         let b = hand.set(B, 4, "k", json!({"b": 2, "both": {"x": 2}}), &[]);
         hand.shows(json!({"k": {"a": 1, "both": 1}}));
-        // A that removes only the winner brings the hidden one to light.
+        // Removing only the winner brings the hidden one to light.
         hand.delete(A, 6, "k", &[]);
         hand.shows(json!({"k": {"b": 2, "both": {"x": 2}}}));
         hand.delete(C, 7, "k", &[a, b]);
@@ -709,6 +719,16 @@ mod tests {
     }
 
     #[test]
+    fn an_increment_below_a_scalar_unhides_what_the_scalar_had_hidden() {
+        let mut hand = Hand::default();
+        let hidden = hand.set(A, 1, "k", json!({"n": 5}), &[]);
+        let scalar = hand.set(B, 2, "k", json!(false), &[]);
+        hand.shows(json!({"k": false}));
+        hand.increment(C, 3, "k.n", 1.0, &[hidden, scalar]);
+        hand.shows(json!({"k": {"n": 6}}));
+    }
+
+    #[test]
     fn an_increment_below_removes_counters_above_that_it_had_seen() {
         let mut hand = Hand::default();
         let one = hand.increment(A, 1, "k", 1.0, &[]);
@@ -733,6 +753,16 @@ mod tests {
         hand.shows(json!({"k": [1, 2, null, null, null]}));
         hand.increment(A, 5, "k.2", 0.5, &[]);
         hand.shows(json!({"k": [1, 2, 0.5, null, null]}));
+    }
+
+    #[test]
+    fn an_array_mark_keeps_the_length_of_arrays_that_were_hidden() {
+        let mut hand = Hand::default();
+        let long = hand.set(B, 1, "k", json!([1, 2, 3]), &[]);
+        let short = hand.set(A, 2, "k", json!(["x"]), &[]);
+        hand.shows(json!({"k": ["x"]}));
+        hand.set(C, 3, "k.1", json!("y"), &[long, short]);
+        hand.shows(json!({"k": ["x", "y", null]}));
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl Workload {
         workload
     }
 
-    pub fn next(&mut self) -> (Vec<String>, Kind) {
+    pub fn next_write(&mut self) -> (Vec<String>, Kind) {
         let path = self.path();
         if self.purge_left > 0 {
             self.purge_left -= 1;
