@@ -1,1 +1,155 @@
-//! The simulator.
+//! A seeded cluster simulator: the real engines, a fake network, a fake clock.
+//!
+//! [`run`] plays one seed: [`plan`] draws what will happen, [`cluster`] lets it happen on a
+//! [`network`] while the [`workload`] writes and the [`model`] keeps the record, then [`checker`]
+//! compares what all nodes show with what the record means. The same seed gives the same run, on
+//! every machine.
+
+use std::backtrace::Backtrace;
+use std::cell::RefCell;
+use std::fmt;
+use std::panic;
+use std::sync::Once;
+
+pub mod checker;
+pub mod cluster;
+pub mod model;
+pub mod network;
+pub mod plan;
+pub mod workload;
+
+mod chance;
+
+use cluster::Cluster;
+
+/// What a run that passed was like.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    pub nodes: usize,
+    pub incarnations: usize,
+    pub writes: usize,
+    pub simulated_ms: u64,
+    pub feeds: u64,
+    pub snapshots: u64,
+    pub overflows: u64,
+    pub folds: u64,
+}
+
+impl Report {
+    /// Sums up runs.
+    pub fn add(&mut self, other: &Report) {
+        self.nodes += other.nodes;
+        self.incarnations += other.incarnations;
+        self.writes += other.writes;
+        self.simulated_ms += other.simulated_ms;
+        self.feeds += other.feeds;
+        self.snapshots += other.snapshots;
+        self.overflows += other.overflows;
+        self.folds += other.folds;
+    }
+}
+
+/// A run that did not pass.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub seed: u64,
+    /// One line.
+    pub message: String,
+    /// What a person needs to find the cause.
+    pub detail: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {}: {}", self.seed, self.message)
+    }
+}
+
+/// A rule that was broken, and where in the document if it was there.
+#[derive(Debug)]
+pub struct Trouble {
+    pub message: String,
+    pub path: Option<Vec<String>>,
+}
+
+impl From<String> for Trouble {
+    fn from(message: String) -> Self {
+        Trouble { message, path: None }
+    }
+}
+
+/// Plays one seed. Panics where the engine does.
+pub fn run(seed: u64) -> Result<Report, Failure> {
+    let mut cluster = Cluster::new(seed);
+    match play(&mut cluster) {
+        Ok(()) => Ok(report(&mut cluster)),
+        Err(Trouble { message, path }) => {
+            let history = path.map(|path| cluster.history(&path));
+            let detail = format!(
+                "{:#?}\nat {} ms\n{}",
+                cluster.plan,
+                cluster.now,
+                history.unwrap_or_default()
+            );
+            Err(Failure { seed, message, detail })
+        }
+    }
+}
+
+fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
+    cluster.run_until(cluster.plan.duration_ms)?;
+    cluster.heal()?;
+    checker::settle(cluster)?;
+    checker::check(cluster)?;
+    if cluster.plan.forgets {
+        checker::check_forgotten(cluster)?;
+    }
+    if cluster.plan.emptied && !cluster.plan.forgets {
+        checker::check_emptied(cluster)?;
+    }
+    Ok(())
+}
+
+fn report(cluster: &mut Cluster) -> Report {
+    let mut report = Report {
+        nodes: cluster.plan.nodes,
+        incarnations: cluster.incarnations,
+        writes: cluster.model.ops().len(),
+        simulated_ms: cluster.now,
+        ..Report::default()
+    };
+    for node in cluster.live() {
+        let stats = cluster.engine(node).stats();
+        report.feeds += stats.feeds;
+        report.snapshots += stats.snapshots;
+        report.overflows += stats.overflows;
+        report.folds += stats.folds;
+    }
+    report
+}
+
+/// Plays one seed; a panic is a failure like others, and prints nothing.
+pub fn run_caught(seed: u64) -> Result<Report, Failure> {
+    thread_local! {
+        /// Message and stack of the last panic, while somebody wants to know.
+        static CAUGHT: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
+    }
+    // One hook for all threads, as tests run side by side.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            CAUGHT.with_borrow_mut(|caught| match caught {
+                Some(caught) => {
+                    let stack = Backtrace::capture().to_string();
+                    *caught = (info.to_string().replace('\n', " "), stack);
+                }
+                None => print(info),
+            });
+        }));
+    });
+    CAUGHT.set(Some(Default::default()));
+    let result = panic::catch_unwind(|| run(seed));
+    let (message, detail) = CAUGHT.take().unwrap_or_default();
+    result.unwrap_or(Err(Failure { seed, message, detail }))
+}

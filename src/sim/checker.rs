@@ -1,0 +1,229 @@
+//! What must hold between nodes once the network is whole again.
+
+use serde_json::{Map, Value};
+
+use super::cluster::Cluster;
+use super::model::Kind;
+use super::Trouble;
+use crate::engine::Context;
+
+/// Longest time from the last fault to agreement.
+const SETTLING_MS: u64 = 60_000;
+/// How often agreement is looked for.
+const LOOK_MS: u64 = 250;
+/// A few heartbeats, in which peers compare digests and raise the alarm if hashes differ.
+const AFTERWARDS_MS: u64 = 3_500;
+
+/// Waits until all live nodes cover the same writes.
+pub fn settle(cluster: &mut Cluster) -> Result<(), Trouble> {
+    let end = cluster.now + SETTLING_MS;
+    loop {
+        let contexts = contexts(cluster);
+        if contexts.windows(2).all(|two| two[0].1 == two[1].1) {
+            return Ok(());
+        }
+        if cluster.now >= end {
+            return Err(not_settled(cluster, &contexts));
+        }
+        cluster.run_until(cluster.now + LOOK_MS)?;
+    }
+}
+
+/// All nodes show what the model makes of the writes that survived.
+pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
+    let live = cluster.live();
+    check_survivors(cluster)?;
+    let contexts = contexts(cluster);
+    let covers = |dot| !cluster.knowers(dot).is_empty();
+    let expected = cluster.model.value(&covers);
+    for &node in &live {
+        let shown = cluster.shown(node, &[])?.unwrap_or(Value::Null);
+        same(&format!("n{node}"), &shown, "the model", &expected)?;
+        check_containers(cluster, node, &shown)?;
+    }
+    let hashes: Vec<_> = live.iter().map(|&node| cluster.engine(node).hash()).collect();
+    for (index, &node) in live.iter().enumerate().skip(1) {
+        if contexts[index].1 == contexts[0].1 && hashes[index] != hashes[0] {
+            return Err(
+                format!("n{} and n{node} show the same and hash it differently", live[0]).into()
+            );
+        }
+    }
+    check_bounds(cluster)?;
+    cluster.run_until(cluster.now + AFTERWARDS_MS)?;
+    match cluster.late().as_slice() {
+        [] => Ok(()),
+        late => Err(format!("nodes {late:?} never became ready").into()),
+    }
+}
+
+/// After everything is deleted nothing is left.
+pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
+    let live = cluster.live();
+    let deleter = live[cluster.now as usize % live.len()];
+    if let Some(Value::Object(members)) = cluster.shown(deleter, &[])? {
+        for name in members.keys() {
+            cluster.write(deleter, std::slice::from_ref(name), Kind::Delete)?;
+        }
+    }
+    let end = cluster.now + SETTLING_MS;
+    loop {
+        cluster.run_until(cluster.now + LOOK_MS)?;
+        let left = live.iter().find_map(|&node| {
+            let stats = cluster.engine(node).stats();
+            let empty = [stats.document_nodes, stats.things, stats.cuts, stats.dots]
+                .iter()
+                .all(|&n| n == 0);
+            (!empty).then(|| format!("n{node} keeps {stats:?} after everything was deleted"))
+        });
+        match left {
+            None => break,
+            Some(message) if cluster.now >= end => return Err(message.into()),
+            Some(_) => {}
+        }
+    }
+    settle(cluster)?;
+    check(cluster)
+}
+
+/// Dead replicas are forgotten, and nothing else is.
+pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
+    let before = cluster.shown(cluster.live()[0], &[])?.unwrap_or(Value::Null);
+    cluster.run_until(cluster.now + 2 * cluster.plan.config.forget_after_ms)?;
+    settle(cluster)?;
+    for node in cluster.live() {
+        let shown = cluster.shown(node, &[])?.unwrap_or(Value::Null);
+        same(&format!("n{node}"), &shown, "all before the dead were forgotten", &before)?;
+    }
+    check_bounds(cluster)
+}
+
+/// Fails with the first path at which the two differ.
+pub fn same(left: &str, shown: &Value, right: &str, expected: &Value) -> Result<(), Trouble> {
+    let Some((path, a, b)) = first_difference(Some(shown), Some(expected)) else { return Ok(()) };
+    let text = |value: Option<Value>| value.map_or("nothing".into(), |value| value.to_string());
+    let message = format!("at {path:?} {left} shows {}, {right} {}", text(a), text(b));
+    Err(Trouble { message, path: Some(path) })
+}
+
+type Difference = (Vec<String>, Option<Value>, Option<Value>);
+
+fn first_difference(a: Option<&Value>, b: Option<&Value>) -> Option<Difference> {
+    if a == b {
+        return None;
+    }
+    let as_object = |value: Option<&Value>| match value {
+        Some(Value::Object(members)) => Some(members.clone()),
+        Some(Value::Array(elements)) => {
+            let named = elements.iter().enumerate().map(|(i, e)| (i.to_string(), e.clone()));
+            Some(named.collect::<Map<_, _>>())
+        }
+        _ => None,
+    };
+    let same_kind = a.is_some_and(Value::is_array) == b.is_some_and(Value::is_array);
+    if let (Some(left), Some(right), true) = (as_object(a), as_object(b), same_kind) {
+        for name in left.keys().chain(right.keys()) {
+            if let Some((mut path, a, b)) = first_difference(left.get(name), right.get(name)) {
+                path.insert(0, name.clone());
+                return Some((path, a, b));
+            }
+        }
+    }
+    Some((Vec::new(), a.cloned(), b.cloned()))
+}
+
+/// All live nodes know the same writes; no write is lost but a crashed node's; and no write is
+/// here without those it had seen.
+fn check_survivors(cluster: &Cluster) -> Result<(), Trouble> {
+    let live = cluster.live();
+    let ops = cluster.model.ops();
+    let known: Vec<bool> = ops.iter().map(|op| !cluster.knowers(op.dot).is_empty()).collect();
+    for (index, op) in ops.iter().enumerate() {
+        let trouble = |message| Err(Trouble { message, path: Some(op.path.clone()) });
+        let knowers = cluster.knowers(op.dot);
+        if knowers.is_empty() {
+            if !cluster.ended.contains(&op.dot.replica) {
+                return trouble(format!("write #{index} {:?} of a live node is lost", op.dot));
+            }
+        } else if knowers != live {
+            return trouble(format!(
+                "only {knowers:?} of {live:?} know write #{index} {:?}",
+                op.dot
+            ));
+        } else if let Some(missing) =
+            (0..index).find(|&earlier| !known[earlier] && op.seen.covers(ops[earlier].dot))
+        {
+            return trouble(format!(
+                "write #{index} is here without #{missing}, which it had seen"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// `container` tells the same as `read`.
+fn check_containers(cluster: &mut Cluster, node: usize, shown: &Value) -> Result<(), Trouble> {
+    let mut rest = vec![(Vec::new(), shown)];
+    while let Some((path, value)) = rest.pop() {
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+        let container = cluster.engine(node).container(&segments);
+        let children: Option<Vec<(String, &Value)>> = match value {
+            Value::Object(members) => Some(members.iter().map(|(k, v)| (k.clone(), v)).collect()),
+            Value::Array(elements) => {
+                Some(elements.iter().enumerate().map(|(i, v)| (i.to_string(), v)).collect())
+            }
+            _ => None,
+        };
+        let agrees = match (&container, &children) {
+            (None, None) => true,
+            (Some(container), Some(children)) => {
+                let length = if value.is_array() { children.len() } else { 0 };
+                let mut keys = container.keys.clone();
+                keys.sort();
+                // A null element is a hole, with no key, or a null that was SET.
+                let named = |name: &String| keys.binary_search(name).is_ok();
+                container.array == value.is_array()
+                    && container.length as usize == length
+                    && keys.iter().all(|key| children.iter().any(|(name, _)| name == key))
+                    && children
+                        .iter()
+                        .all(|(name, v)| named(name) || (container.array && v.is_null()))
+            }
+            _ => false,
+        };
+        if !agrees {
+            let message = format!("n{node} reads {value} at {path:?}, but has {container:?}");
+            return Err(Trouble { message, path: Some(path) });
+        }
+        for (name, child) in children.into_iter().flatten() {
+            rest.push(([path.as_slice(), &[name]].concat(), child));
+        }
+    }
+    Ok(())
+}
+
+fn check_bounds(cluster: &mut Cluster) -> Result<(), Trouble> {
+    let incarnations = cluster.incarnations;
+    for node in cluster.live() {
+        let replicas = cluster.engine(node).stats().replicas;
+        if replicas > incarnations {
+            return Err(format!("n{node} keeps {replicas} replicas of {incarnations}").into());
+        }
+    }
+    Ok(())
+}
+
+fn contexts(cluster: &mut Cluster) -> Vec<(usize, Context)> {
+    cluster.live().into_iter().map(|node| (node, cluster.engine(node).context())).collect()
+}
+
+fn not_settled(cluster: &mut Cluster, contexts: &[(usize, Context)]) -> Trouble {
+    let peers: Vec<String> = contexts
+        .iter()
+        .map(|(node, context)| {
+            let peers = cluster.engine(*node).peers();
+            format!("n{node} {:?} with {context:?}, peers {peers:?}", cluster.engine(*node).id())
+        })
+        .collect();
+    format!("no agreement after {} s: {}", SETTLING_MS / 1000, peers.join("; ")).into()
+}

@@ -1,0 +1,790 @@
+//! A cluster of real engines on a fake network, under a fake clock, with things going wrong.
+//!
+//! One queue of happenings, one simulated time in milliseconds. Each engine is driven as the tokio
+//! shell drives it: one input, then `poll_output` until it is dry, then its next deadline. What is
+//! checked here is what must hold at any time on one node; `checker` compares nodes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::Value;
+
+use super::chance::Chance;
+use super::model::{comparable, Kind, Model, Op};
+use super::network::{Delivery, Network};
+use super::plan::{Fault, Plan};
+use super::workload::Workload;
+use super::Trouble;
+use crate::engine::{
+    Address, CloseReason, Command, Context, Dot, Engine, Event, Input, LinkId, Now, Output,
+    ReplicaId, WarningCode, Write,
+};
+
+/// An engine that puts out more than this for one input would do so for ever.
+const OUTPUTS_MAX: usize = 100_000;
+/// Times that a deadline may lie in the past in a row.
+const LATE_DEADLINES_MAX: usize = 1_000;
+/// How long an engine that was told to leave may take to say so.
+const LEAVING_MS: u64 = 100;
+/// Some day in 2025.
+const WALL_START_MS: u64 = 1_750_000_000_000;
+const HOUR_MS: i64 = 3_600_000;
+
+pub struct Cluster {
+    pub plan: Plan,
+    pub now: u64,
+    pub model: Model,
+    pub nodes: Vec<Node>,
+    /// Of each of the model's writes: when and by which node.
+    pub journal: Vec<(u64, usize)>,
+    /// Replicas whose node crashed, left or rejoined: their last writes may be lost.
+    pub ended: BTreeSet<ReplicaId>,
+    /// Engines started and replicas rejoined.
+    pub incarnations: usize,
+    network: Network,
+    workload: Workload,
+    chance: Chance,
+    faults: Chance,
+    agenda: BTreeMap<(u64, u64), Happening>,
+    next_happening: u64,
+    writes_left: usize,
+}
+
+pub struct Node {
+    pub life: Option<Life>,
+    clock: Clock,
+}
+
+/// From one start of a process to its end.
+pub struct Life {
+    pub engine: Engine,
+    replica: ReplicaId,
+    started: u64,
+    /// Where its monotonic clock stood at time 0.
+    origin_ms: u64,
+    leaving: bool,
+    paused: bool,
+    /// What came while it was paused.
+    backlog: VecDeque<Input>,
+    /// Links it closed: what was under way from them no longer reaches it.
+    closed: BTreeSet<LinkId>,
+    /// In simulated time.
+    deadline: Option<u64>,
+    late_deadlines: usize,
+    inputs: u64,
+    was_ready: bool,
+    /// As its events tell.
+    peers: BTreeSet<ReplicaId>,
+    context: Context,
+    rejoins: u64,
+    watches: Vec<Watch>,
+}
+
+struct Watch {
+    path: Vec<String>,
+    slot: u32,
+    shown: Option<Value>,
+}
+
+#[derive(Debug)]
+struct Clock {
+    error_ms: i64,
+    drift_ppm: i64,
+}
+
+enum Happening {
+    Start(usize),
+    Write,
+    Fault,
+    /// A fault ends.
+    Mend(Vec<(usize, usize)>),
+    Resume(usize),
+    /// A node that was told to leave is gone.
+    Gone(usize),
+}
+
+impl Cluster {
+    pub fn new(seed: u64) -> Self {
+        let plan = Plan::draw(&mut Chance::new(seed, 0));
+        let mut chance = Chance::new(seed, 1);
+        let mut network = Network::new(
+            Chance::new(seed, 2),
+            plan.nodes,
+            plan.latency_ms,
+            plan.bytes_per_ms,
+            plan.config.message_bytes_max(),
+        );
+        if !plan.open {
+            for (a, b) in pairs(plan.nodes) {
+                if !plan.connects[a].contains(&b) && !plan.connects[b].contains(&a) {
+                    network.remove_path(a, b);
+                }
+            }
+        }
+        let nodes = (0..plan.nodes)
+            .map(|_| Node { life: None, clock: Clock::draw(&mut chance, &plan) })
+            .collect();
+        let workload = Workload::new(Chance::new(seed, 3), plan.workload.clone());
+        let mut cluster = Cluster {
+            now: 0,
+            model: Model::default(),
+            nodes,
+            journal: Vec::new(),
+            ended: BTreeSet::new(),
+            incarnations: 0,
+            network,
+            workload,
+            chance,
+            faults: Chance::new(seed, 4),
+            agenda: BTreeMap::new(),
+            next_happening: 0,
+            writes_left: plan.writes,
+            plan,
+        };
+        for node in 0..cluster.plan.nodes {
+            cluster.at(cluster.plan.starts_ms[node], Happening::Start(node));
+        }
+        cluster.at(0, Happening::Write);
+        if !cluster.plan.faults.is_empty() {
+            cluster.at(cluster.plan.fault_gap_ms, Happening::Fault);
+        }
+        cluster
+    }
+
+    /// Lets everything happen that happens until then.
+    pub fn run_until(&mut self, end: u64) -> Result<(), Trouble> {
+        while let Some(next) = self.next_at().filter(|&next| next <= end) {
+            self.now = self.now.max(next);
+            while let Some(Delivery { node, input }) = self.network.poll(self.now) {
+                self.handle(node, input)?;
+            }
+            let due = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now);
+            if let Some(happening) = due.map(|entry| entry.remove()) {
+                self.happen(happening)?;
+            }
+            for node in 0..self.nodes.len() {
+                self.keep_deadline(node)?;
+            }
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    /// No more writes and faults; all is mended, and every node lives that must.
+    pub fn heal(&mut self) -> Result<(), Trouble> {
+        let agenda = std::mem::take(&mut self.agenda);
+        for (_, happening) in agenda {
+            if let Happening::Start(_) | Happening::Resume(_) | Happening::Gone(_) = happening {
+                self.happen(happening)?;
+            }
+        }
+        self.mend(&pairs(self.plan.nodes));
+        // Whoever is still dead stays so, unless the others cannot do without.
+        while let Some(&missed) = self.unreached().first() {
+            self.start(missed)?;
+        }
+        Ok(())
+    }
+
+    pub fn live(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&node| self.nodes[node].life.is_some()).collect()
+    }
+
+    /// Nodes that should have said that they are ready and have not.
+    pub fn late(&self) -> Vec<usize> {
+        // The second is for a deadline that a pause or a timer kept.
+        let patience_ms = self.plan.config.ready_timeout_ms + 1000;
+        let late = |life: &Life| !life.was_ready && life.started + patience_ms <= self.now;
+        let live = self.live().into_iter();
+        live.filter(|&node| self.nodes[node].life.as_ref().is_some_and(late)).collect()
+    }
+
+    pub fn engine(&mut self, node: usize) -> &mut Engine {
+        &mut self.nodes[node].life.as_mut().expect("the caller asks for a live node").engine
+    }
+
+    pub fn shown(&self, node: usize, path: &[&str]) -> Result<Option<Value>, Trouble> {
+        let life = self.nodes[node].life.as_ref().expect("the caller asks for a live node");
+        read(&life.engine, path).map_err(|message| format!("n{node}: {message}").into())
+    }
+
+    /// Makes a local write, tells the model, and checks that the node shows what it did.
+    pub fn write(&mut self, node: usize, path: &[String], kind: Kind) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let at = self.model.ops().len();
+        let seen = self.seen(node);
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+        let write = match &kind {
+            Kind::Set(json) => Write::Set { path: &segments, json },
+            Kind::Increment(by) => Write::Increment { path: &segments, by: *by },
+            Kind::Delete => Write::Delete { path: &segments },
+        };
+        let result = self.engine(node).write(now, write);
+        let trouble = |message: String| Trouble { message, path: Some(path.to_vec()) };
+        let attempt = format!("n{node}'s {kind:?} at {path:?}");
+        let written = match result {
+            Ok(Some(written)) => written,
+            Ok(None) => {
+                if kind != Kind::Delete {
+                    return Err(trouble(format!("{attempt} became no write")));
+                }
+                if self.model.deletes_anything(path, &seen) {
+                    return Err(trouble(format!("{attempt} found nothing where something is")));
+                }
+                return self.drain(node);
+            }
+            Err(error) => {
+                if self.model.refuses(path, &kind, &seen).is_none() {
+                    return Err(trouble(format!("{attempt} was refused: {error}")));
+                }
+                return self.drain(node);
+            }
+        };
+        let engine = &self.nodes[node].life.as_ref().expect("it just wrote").engine;
+        if written.dot.replica != engine.id() || seen.covers(written.dot) {
+            return Err(trouble(format!("{attempt} got {:?}, not a new dot", written.dot)));
+        }
+        let after = read(engine, &segments).map_err(trouble)?;
+        let held = engine.held();
+        if !held.covers(written.dot) || !engine.knows(written.dot) {
+            return Err(trouble(format!("{attempt} is not held by its own writer")));
+        }
+        let op = Op { dot: written.dot, hlc: written.hlc, path: path.to_vec(), kind, seen };
+        self.model.record(op).map_err(|message| trouble(format!("n{node}: {message}")))?;
+        self.journal.push((self.now, node));
+        self.check_shown(after, &held).map_err(|message| trouble(format!("n{node}: {message}")))?;
+        if at.is_multiple_of(8) {
+            self.check_whole(node)?;
+        }
+        self.drain(node)
+    }
+
+    /// The writes that a node holds, those of replicas folded since included.
+    fn seen(&self, node: usize) -> Context {
+        let engine =
+            &self.nodes[node].life.as_ref().expect("the caller asks for a live node").engine;
+        let mut seen = engine.held();
+        for op in self.model.ops() {
+            let dot = op.dot;
+            if !seen.vector.contains_key(&dot.replica) && !seen.covers(dot) && engine.knows(dot) {
+                seen.dots.insert(dot);
+            }
+        }
+        seen
+    }
+
+    /// What the last write did is visible at once to its writer.
+    fn check_shown(&self, after: Option<Value>, held: &Context) -> Result<(), String> {
+        let op = self.model.ops().last().ok_or("no write")?;
+        let right = match &op.kind {
+            Kind::Set(json) => {
+                let set: Value = serde_json::from_str(json).map_err(|e| e.to_string())?;
+                after == Some(comparable(set))
+            }
+            // Not always the number shown before and the increment: the write may remove a scalar
+            // above that hid an older SET, with a number here.
+            Kind::Increment(_) => after == self.model.value_at(&op.path, held),
+            // A hole may read as what an array shows for it.
+            Kind::Delete => matches!(after, None | Some(Value::Null)),
+        };
+        match right {
+            true => Ok(()),
+            false => Err(format!("{:?} at {:?} then reads {after:?}", op.kind, op.path)),
+        }
+    }
+
+    /// A node shows the whole that the model makes of what it holds. Not while a feed is
+    /// unfinished: what the node then holds is the engine's own business.
+    fn check_whole(&self, node: usize) -> Result<(), Trouble> {
+        let engine =
+            &self.nodes[node].life.as_ref().expect("the caller asks for a live node").engine;
+        let held = engine.held();
+        if held != engine.context() {
+            return Ok(());
+        }
+        let expected = self.model.value(&|dot| held.covers(dot) || engine.knows(dot));
+        let shown = self.shown(node, &[])?.unwrap_or(Value::Null);
+        super::checker::same(&format!("n{node}"), &shown, "the model", &expected)
+    }
+
+    fn next_at(&self) -> Option<u64> {
+        let deadlines = self.nodes.iter().filter_map(|node| node.life.as_ref()?.deadline());
+        let agenda = self.agenda.keys().next().map(|&(at, _)| at);
+        deadlines.chain(agenda).chain(self.network.poll_timeout()).min()
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Trouble> {
+        match happening {
+            Happening::Start(node) => self.start(node),
+            Happening::Write => self.write_some(),
+            Happening::Fault => self.fault(),
+            Happening::Mend(pairs) => {
+                self.mend(&pairs);
+                Ok(())
+            }
+            Happening::Resume(node) => self.resume(node),
+            Happening::Gone(node) => {
+                if self.nodes[node].life.as_ref().is_some_and(|life| life.leaving) {
+                    self.stop(node, false);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    // Lives.
+
+    fn start(&mut self, node: usize) -> Result<(), Trouble> {
+        if self.nodes[node].life.is_some() {
+            return Ok(());
+        }
+        let seed = self.chance.seed();
+        let origin_ms = *self.chance.pick(&[0, 1_000_000]);
+        let mut config = self.plan.config.clone();
+        config.advertised = Some(address(node));
+        let now = Now {
+            monotonic_ms: self.now + origin_ms,
+            wall_ms: self.nodes[node].clock.wall_ms(self.now),
+        };
+        let mut engine = Engine::new(config, seed, now);
+        let watches = (0..3)
+            .map(|_| {
+                let path = self.workload.some_path();
+                let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+                let slot = engine.watch(&segments);
+                Watch { path, slot, shown: None }
+            })
+            .collect();
+        self.nodes[node].life = Some(Life {
+            replica: engine.id(),
+            engine,
+            started: self.now,
+            origin_ms,
+            leaving: false,
+            paused: false,
+            backlog: VecDeque::new(),
+            closed: BTreeSet::new(),
+            deadline: None,
+            late_deadlines: 0,
+            inputs: 0,
+            was_ready: false,
+            peers: BTreeSet::new(),
+            context: Context::default(),
+            rejoins: 0,
+            watches,
+        });
+        self.incarnations += 1;
+        self.network.start(node);
+        self.drain(node)?;
+        for peer in self.plan.connects[node].clone() {
+            let command = Command::Connect { address: address(peer) };
+            self.handle(node, Input::Command(command))?;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, node: usize, power_lost: bool) {
+        if let Some(life) = self.nodes[node].life.take() {
+            self.ended.insert(life.replica);
+            self.network.stop(self.now, node, power_lost);
+        }
+    }
+
+    fn resume(&mut self, node: usize) -> Result<(), Trouble> {
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        life.paused = false;
+        for input in std::mem::take(&mut life.backlog) {
+            self.handle(node, input)?;
+        }
+        Ok(())
+    }
+
+    /// Nodes that others would have to reach through the dead, or that are all there is.
+    fn unreached(&self) -> Vec<usize> {
+        let live = self.live();
+        let Some(&first) = live.first() else { return vec![0] };
+        let mut reached = BTreeSet::from([first]);
+        let mut rest = vec![first];
+        while let Some(node) = rest.pop() {
+            for &peer in &live {
+                let connect = &self.plan.connects;
+                let linked = connect[node].contains(&peer) || connect[peer].contains(&node);
+                if linked && reached.insert(peer) {
+                    rest.push(peer);
+                }
+            }
+        }
+        if live.len() > 1 && live.iter().all(|node| reached.contains(node)) {
+            return Vec::new();
+        }
+        (0..self.nodes.len()).filter(|node| !live.contains(node)).collect()
+    }
+
+    // Engines.
+
+    fn handle(&mut self, node: usize, input: Input) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        if life.paused {
+            life.backlog.push_back(input);
+            return Ok(());
+        }
+        let link = match &input {
+            Input::Opened { link, .. }
+            | Input::Received { link, .. }
+            | Input::Drained { link, .. }
+            | Input::Closed { link, .. } => Some(link),
+            Input::Command(_) | Input::DialFailed { .. } => None,
+        };
+        if link.is_some_and(|link| life.closed.contains(link)) {
+            return Ok(());
+        }
+        if life.leaving && !matches!(input, Input::Closed { .. } | Input::Drained { .. }) {
+            return Ok(());
+        }
+        life.engine.handle_input(now, input);
+        self.drain(node)
+    }
+
+    fn keep_deadline(&mut self, node: usize) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        if life.deadline().is_none_or(|deadline| deadline > self.now) {
+            return Ok(());
+        }
+        life.engine.handle_timeout(now);
+        self.drain(node)?;
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        let late = life.deadline.is_some_and(|deadline| deadline <= self.now);
+        life.late_deadlines = if late { life.late_deadlines + 1 } else { 0 };
+        if life.late_deadlines > LATE_DEADLINES_MAX {
+            return Err(format!("n{node}: its deadline never moves into the future").into());
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, node: usize) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        for _ in 0..OUTPUTS_MAX {
+            let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+            let Some(output) = life.engine.poll_output(now) else {
+                life.deadline =
+                    life.engine.poll_timeout().map(|at| at.saturating_sub(life.origin_ms));
+                return self.check_node(node);
+            };
+            match output {
+                Output::Send { link, frames } => {
+                    if life.closed.contains(&link) {
+                        return Err(format!("n{node}: sends on {link:?}, which it closed").into());
+                    }
+                    self.network.send(self.now, link, frames);
+                }
+                Output::Close { link, .. } => {
+                    life.closed.insert(link);
+                    self.network.close(self.now, link);
+                }
+                Output::Dial { address } => {
+                    let to = address.0.strip_prefix('n').and_then(|name| name.parse().ok());
+                    let to = to.filter(|&to| to < self.plan.nodes);
+                    self.network.dial(self.now, node, address, to);
+                }
+                Output::Event(event) => {
+                    self.check_event(node, event).map_err(|what| format!("n{node}: {what}"))?;
+                }
+            }
+        }
+        Err(format!("n{node}: its output never ends").into())
+    }
+
+    fn check_event(&mut self, node: usize, event: Event) -> Result<(), String> {
+        let life = self.nodes[node].life.as_mut().expect("its engine just spoke");
+        let faulty = |reason: &CloseReason| {
+            matches!(
+                reason,
+                CloseReason::BadMessage(_)
+                    | CloseReason::TooLarge { .. }
+                    | CloseReason::Incompatible(_)
+                    | CloseReason::HandshakeTimeout
+            )
+        };
+        match event {
+            Event::Ready if std::mem::replace(&mut life.was_ready, true) => {
+                Err("ready for the second time".into())
+            }
+            Event::PeerUp { peer, .. } if !life.peers.insert(peer) => {
+                Err(format!("peer {peer:?} comes up and is up"))
+            }
+            Event::PeerDown { peer, .. } if !life.peers.remove(&peer) => {
+                Err(format!("peer {peer:?} goes down and is not up"))
+            }
+            Event::PeerDown { reason, .. } if faulty(&reason) => {
+                Err(format!("peer down: {reason}"))
+            }
+            Event::Warning { code, detail, .. } => match code {
+                WarningCode::ClockSkew => Ok(()),
+                WarningCode::Rejoined if self.plan.forgets => Ok(()),
+                _ => Err(format!("warning {code:?}: {detail}")),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Sampled, as the checks cost more than what they check.
+    fn check_node(&mut self, node: usize) -> Result<(), Trouble> {
+        let life = self.nodes[node].life.as_mut().expect("its engine was just drained");
+        life.inputs += 1;
+        if !life.inputs.is_multiple_of(8) {
+            return Ok(());
+        }
+        let rejoins = life.engine.stats().rejoins;
+        if rejoins != std::mem::replace(&mut life.rejoins, rejoins) {
+            self.incarnations += 1;
+            self.ended.insert(std::mem::replace(&mut life.replica, life.engine.id()));
+            life.context = life.engine.context();
+        }
+        life.check_context(self.plan.forgets).map_err(|what| format!("n{node}: {what}"))?;
+        life.check_peers().map_err(|what| format!("n{node}: {what}"))?;
+        life.check_watches().map_err(|what| format!("n{node}: {what}").into())
+    }
+
+    fn clocks(&self, node: usize) -> Now {
+        let origin_ms = self.nodes[node].life.as_ref().map_or(0, |life| life.origin_ms);
+        let wall_ms = self.nodes[node].clock.wall_ms(self.now);
+        Now { monotonic_ms: self.now + origin_ms, wall_ms }
+    }
+
+    // Writes and faults.
+
+    fn write_some(&mut self) -> Result<(), Trouble> {
+        let able = |node: &usize| {
+            self.nodes[*node].life.as_ref().is_some_and(|life| !life.leaving && !life.paused)
+        };
+        let writers: Vec<usize> = (0..self.nodes.len()).filter(able).collect();
+        if !writers.is_empty() {
+            let node = *self.chance.pick(&writers);
+            for _ in 0..self.chance.between(1, self.plan.burst) {
+                let (path, kind) = self.workload.next_write();
+                self.write(node, &path, kind)?;
+                self.writes_left = self.writes_left.saturating_sub(1);
+            }
+        }
+        if self.writes_left > 0 {
+            let mean = self.plan.duration_ms * (self.plan.burst + 1) / 2 / self.plan.writes as u64;
+            let gap = self.chance.gap(mean.max(1));
+            self.at(self.now + gap, Happening::Write);
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self) -> Result<(), Trouble> {
+        let next = self.now + 1 + self.faults.gap(self.plan.fault_gap_ms);
+        self.at(next, Happening::Fault);
+        let end = self.now + 1 + self.faults.gap(self.plan.fault_length_ms);
+        let nodes = self.plan.nodes;
+        let node = self.faults.index(nodes);
+        let other = (node + 1 + self.faults.index(nodes - 1)) % nodes;
+        match *self.faults.pick(&self.plan.faults) {
+            Fault::Cut => {
+                if let Some((a, b)) = self.network.some_connected_pair() {
+                    self.network.cut(self.now, a, b);
+                }
+            }
+            Fault::Partition => {
+                let side: Vec<bool> = (0..nodes).map(|_| self.faults.percent(50)).collect();
+                let across: Vec<_> =
+                    pairs(nodes).into_iter().filter(|&(a, b)| side[a] != side[b]).collect();
+                for &(a, b) in &across {
+                    self.network.sever(self.now, a, b);
+                }
+                self.at(end, Happening::Mend(across));
+            }
+            Fault::OneWay => {
+                self.network.open_void(node, other);
+                self.at(end, Happening::Mend(vec![(node, other)]));
+            }
+            Fault::Void => {
+                let around: Vec<_> =
+                    (0..nodes).filter(|&to| to != node).map(|to| (node, to)).collect();
+                for &(a, b) in &around {
+                    self.network.open_void(a, b);
+                    self.network.open_void(b, a);
+                }
+                self.at(end, Happening::Mend(around));
+            }
+            Fault::Slow => {
+                let bytes_per_ms = self.faults.between(5, 50);
+                self.network.slow_down(node, other, bytes_per_ms, (50, 500));
+                self.at(end, Happening::Mend(vec![(node, other)]));
+            }
+            Fault::Crash | Fault::PowerLoss if !self.may_end(node) => {}
+            fault @ (Fault::Crash | Fault::PowerLoss) => {
+                self.stop(node, fault == Fault::PowerLoss);
+                self.perhaps_restart(node, end);
+            }
+            Fault::Leave => {
+                if self.may_end(node) {
+                    self.handle(node, Input::Command(Command::Leave))?;
+                    if let Some(life) = &mut self.nodes[node].life {
+                        life.leaving = true;
+                    }
+                    self.at(self.now + LEAVING_MS, Happening::Gone(node));
+                    self.perhaps_restart(node, end.max(self.now + LEAVING_MS + 1));
+                }
+            }
+            Fault::Pause => {
+                if let Some(life) = &mut self.nodes[node].life {
+                    life.paused = true;
+                    self.at(end, Happening::Resume(node));
+                }
+            }
+            Fault::ClockJump => {
+                let jump = *self.faults.pick(&[HOUR_MS, 60_000, 1_000]);
+                let ahead = self.faults.percent(50);
+                let error = &mut self.nodes[node].clock.error_ms;
+                *error = (*error + if ahead { jump } else { -jump }).clamp(-HOUR_MS, HOUR_MS);
+            }
+        }
+        Ok(())
+    }
+
+    /// The last one doesn't go: with it all state would.
+    fn may_end(&self, node: usize) -> bool {
+        let stays =
+            |node: &usize| self.nodes[*node].life.as_ref().is_some_and(|life| !life.leaving);
+        let staying: Vec<usize> = (0..self.nodes.len()).filter(stays).collect();
+        let paused = self.nodes[node].life.as_ref().is_some_and(|life| life.paused);
+        staying.len() > 1 && staying.contains(&node) && !paused
+    }
+
+    fn perhaps_restart(&mut self, node: usize, at: u64) {
+        if self.faults.percent(self.plan.restart_percent) {
+            self.at(at, Happening::Start(node));
+        }
+    }
+
+    fn mend(&mut self, pairs: &[(usize, usize)]) {
+        let (bytes_per_ms, latency_ms) = (self.plan.bytes_per_ms, self.plan.latency_ms);
+        for &(a, b) in pairs {
+            self.network.mend(self.now, a, b, bytes_per_ms, latency_ms);
+        }
+    }
+
+    fn at(&mut self, at: u64, happening: Happening) {
+        self.agenda.insert((at, self.next_happening), happening);
+        self.next_happening += 1;
+    }
+
+    /// The writes on a path, above and below it, with what each had seen of the others and who
+    /// knows it: what a person needs to find a defect.
+    pub fn history(&self, path: &[String]) -> String {
+        let related = |op: &Op| op.path.starts_with(path) || path.starts_with(&op.path);
+        let ops = self.model.ops();
+        let mut lines = vec![format!("writes at, above and below {path:?}:")];
+        for (index, op) in ops.iter().enumerate().filter(|(_, op)| related(op)) {
+            let (time, writer) = self.journal[index];
+            let unseen: Vec<usize> = (0..index)
+                .filter(|&earlier| related(&ops[earlier]) && !op.seen.covers(ops[earlier].dot))
+                .collect();
+            lines.push(format!(
+                "  #{index} at {time} n{writer} {:?} hlc {:x} {:?} {:?}, not seen {unseen:?}, held by {:?}",
+                op.dot,
+                op.hlc,
+                op.path,
+                op.kind,
+                self.knowers(op.dot),
+            ));
+        }
+        for node in self.live() {
+            let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+            let life = self.nodes[node].life.as_ref().expect("it is live");
+            lines.push(format!(
+                "  n{node} ({:?}) shows {}; {:?}",
+                life.engine.id(),
+                life.engine.read(&segments).unwrap_or("nothing".into()),
+                life.engine.context(),
+            ));
+        }
+        lines.join("\n")
+    }
+
+    /// The live nodes that hold a write's effect.
+    pub fn knowers(&self, dot: Dot) -> Vec<usize> {
+        let knows = |node: &usize| {
+            self.nodes[*node].life.as_ref().is_some_and(|life| life.engine.knows(dot))
+        };
+        (0..self.nodes.len()).filter(knows).collect()
+    }
+}
+
+impl Life {
+    fn deadline(&self) -> Option<u64> {
+        self.deadline.filter(|_| !self.paused)
+    }
+
+    /// What a replica has once covered it covers for ever, or has folded; and perhaps forgotten.
+    fn check_context(&mut self, forgets: bool) -> Result<(), String> {
+        let context = self.engine.context();
+        let before = std::mem::replace(&mut self.context, context);
+        let ends = before.vector.iter().map(|(&replica, &counter)| Dot::new(replica, counter));
+        for dot in ends.chain(before.dots.iter().copied()) {
+            let forgotten = forgets && !self.context.vector.contains_key(&dot.replica);
+            if !self.context.covers(dot) && !self.engine.knows(dot) && !forgotten {
+                return Err(format!("its context no longer covers {dot:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Events and getter tell of the same peers.
+    fn check_peers(&self) -> Result<(), String> {
+        let peers: BTreeSet<_> = self.engine.peers().into_iter().collect();
+        match self.leaving || peers == self.peers {
+            true => Ok(()),
+            false => Err(format!("events told of peers {:?}, it has {peers:?}", self.peers)),
+        }
+    }
+
+    /// No watched value changes unless its slot was touched.
+    fn check_watches(&mut self) -> Result<(), String> {
+        let mut touched = Vec::new();
+        self.engine.take_touched(&mut touched);
+        for watch in &mut self.watches {
+            let segments: Vec<&str> = watch.path.iter().map(String::as_str).collect();
+            let shown = read(&self.engine, &segments)?;
+            if shown != watch.shown && !touched.contains(&watch.slot) {
+                return Err(format!(
+                    "{:?} went from {:?} to {shown:?} and was not touched",
+                    watch.path, watch.shown
+                ));
+            }
+            watch.shown = shown;
+        }
+        Ok(())
+    }
+}
+
+impl Clock {
+    fn draw(chance: &mut Chance, plan: &Plan) -> Self {
+        let mut around_zero =
+            |most: u64| chance.between(0, 2 * most) as i64 - i64::try_from(most).unwrap_or(0);
+        Clock { error_ms: around_zero(plan.clock_error_ms), drift_ppm: around_zero(plan.drift_ppm) }
+    }
+
+    fn wall_ms(&self, now: u64) -> u64 {
+        let drift = now as i64 * self.drift_ppm / 1_000_000;
+        WALL_START_MS.saturating_add_signed(now as i64 + self.error_ms + drift)
+    }
+}
+
+fn address(node: usize) -> Address {
+    Address::new(format!("n{node}"))
+}
+
+fn pairs(nodes: usize) -> Vec<(usize, usize)> {
+    (0..nodes).flat_map(|b| (0..b).map(move |a| (a, b))).collect()
+}
+
+fn read(engine: &Engine, path: &[&str]) -> Result<Option<Value>, String> {
+    let Some(json) = engine.read(path) else { return Ok(None) };
+    let value = serde_json::from_str(&json).map_err(|e| format!("{path:?} reads {json}: {e}"))?;
+    Ok(Some(comparable(value)))
+}

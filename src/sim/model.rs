@@ -1,0 +1,833 @@
+//! The reference model: what a set of writes means, from `docs/replication.md` alone.
+//!
+//! It keeps every write ever made and every thing that a write ever made, with the writes that
+//! remove it. What a replica shows is then a plain function of the set of writes it holds, in
+//! whatever order they came. It shares nothing with the engine but names, and prefers the words of
+//! the document to speed.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Number, Value};
+
+use crate::engine::config::ARRAY_INDEX_MAX;
+use crate::engine::{Context, Dot, ReplicaId};
+
+/// A write as it was made.
+#[derive(Clone, Debug)]
+pub struct Op {
+    pub dot: Dot,
+    pub hlc: u64,
+    pub path: Vec<String>,
+    pub kind: Kind,
+    /// The writes whose effect the writer held.
+    pub seen: Context,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// JSON text.
+    Set(String),
+    Increment(f64),
+    Delete,
+}
+
+/// Orders writes: the hybrid logical clock, then the replica.
+type Stamp = (u64, ReplicaId);
+
+impl Op {
+    fn stamp(&self) -> Stamp {
+        (self.hlc, self.dot.replica)
+    }
+
+    fn describe(&self) -> String {
+        let Op { dot, hlc, path, kind, .. } = self;
+        format!("{dot:?} ({kind:?} at {path:?}, hlc {hlc:x})")
+    }
+}
+
+/// All writes of a run.
+#[derive(Debug, Default)]
+pub struct Model {
+    ops: Vec<Op>,
+    /// Dead or alive. Vectors order by their segments, so what is at and below a path is a range.
+    things: BTreeMap<Vec<String>, Vec<Thing>>,
+    latest: BTreeMap<ReplicaId, u64>,
+}
+
+/// What a write put at a path.
+#[derive(Debug)]
+struct Thing {
+    op: usize,
+    body: Body,
+    removed_by: Writes,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// A root if the path is that of the SET, a piece otherwise.
+    Value(Shape),
+    Mark(Shape),
+    /// One INCREMENT. The parts of the document are sums of these; removals see them singly.
+    Increment(f64),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Shape {
+    Scalar(Value),
+    Object,
+    Array(u64),
+}
+
+impl Model {
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// Adds a write. The error says which rule of the document it breaks.
+    pub fn record(&mut self, op: Op) -> Result<(), String> {
+        let seen = self.writes(&|dot| op.seen.covers(dot));
+        if let Some(reason) = self.refusal(&op.path, &op.kind, &seen) {
+            return Err(format!("{} was accepted: {reason}", op.describe()));
+        }
+        if op.kind == Kind::Delete && !self.finds_anything(&op.path, &seen) {
+            return Err(format!("{} became a write and deletes nothing", op.describe()));
+        }
+        self.check_stamp(&op, &seen)?;
+
+        let marks = match op.kind {
+            Kind::Delete => Vec::new(),
+            _ => self.marks(&op.path, &seen),
+        };
+        let index = self.ops.len();
+        self.remove(index, &op, &seen);
+        for (depth, mark) in marks.into_iter().enumerate() {
+            self.put(index, op.path[..=depth].to_vec(), Body::Mark(mark));
+        }
+        match &op.kind {
+            Kind::Set(json) => {
+                let value: Value = serde_json::from_str(json).map_err(|e| e.to_string())?;
+                self.put_value(index, op.path.clone(), comparable(value));
+            }
+            Kind::Increment(by) => self.put(index, op.path.clone(), Body::Increment(*by)),
+            Kind::Delete => {}
+        }
+        self.latest.insert(op.dot.replica, op.hlc);
+        self.ops.push(op);
+        Ok(())
+    }
+
+    /// The whole document as a replica shows it that holds these writes.
+    pub fn value(&self, included: &dyn Fn(Dot) -> bool) -> Value {
+        let view = self.view(&[], &self.writes(included));
+        Value::Object(view.members())
+    }
+
+    /// What such a replica shows at a path, whatever is shown above it.
+    pub fn value_at(&self, path: &[String], seen: &Context) -> Option<Value> {
+        self.view(path, &self.writes(&|dot| seen.covers(dot))).value()
+    }
+
+    /// Why a replica that had seen these writes refuses this one; `None` if it doesn't.
+    pub fn refuses(&self, path: &[String], kind: &Kind, seen: &Context) -> Option<String> {
+        self.refusal(path, kind, &self.writes(&|dot| seen.covers(dot)))
+    }
+
+    /// Whether a DELETE at the path is a write at all.
+    pub fn deletes_anything(&self, path: &[String], seen: &Context) -> bool {
+        self.finds_anything(path, &self.writes(&|dot| seen.covers(dot)))
+    }
+
+    fn writes(&self, included: &dyn Fn(Dot) -> bool) -> Writes {
+        let mut writes = Writes::default();
+        for (index, op) in self.ops.iter().enumerate() {
+            if included(op.dot) {
+                writes.insert(index);
+            }
+        }
+        writes
+    }
+
+    /// "Local refusals". Each ancestor is judged by what is shown at it, even if something else is
+    /// shown further up.
+    fn refusal(&self, path: &[String], kind: &Kind, seen: &Writes) -> Option<String> {
+        if *kind == Kind::Delete {
+            return None;
+        }
+        let top = self.view(&path[..1], seen);
+        for depth in 1..path.len() {
+            let shown = top.at(&path[1..depth]).and_then(View::shown);
+            if matches!(shown, Some(Shown::Array)) && index_of(&path[depth]).is_none() {
+                return Some(format!("{:?} is no index of the array above", path[depth]));
+            }
+        }
+        let shown = top.at(&path[1..]).and_then(View::shown);
+        match (kind, shown) {
+            (Kind::Increment(_), Some(Shown::Number(_)) | None) | (Kind::Set(_), _) => None,
+            (_, shown) => Some(format!("{shown:?} is not a number")),
+        }
+    }
+
+    fn finds_anything(&self, path: &[String], held: &Writes) -> bool {
+        self.subtree(path).any(|(_, things)| things.iter().any(|thing| thing.is_alive(held)))
+    }
+
+    /// "A local write's stamp is later than ..."
+    fn check_stamp(&self, op: &Op, seen: &Writes) -> Result<(), String> {
+        if self.latest.get(&op.dot.replica).is_some_and(|&latest| latest >= op.hlc) {
+            return Err(format!("{} is no later than its writer's last", op.describe()));
+        }
+        let below = self.subtree(&op.path).flat_map(|(_, things)| things);
+        let above = (1..op.path.len())
+            .filter_map(|depth| self.things.get(&op.path[..depth]))
+            .flatten()
+            .filter(|thing| !matches!(thing.body, Body::Mark(_)));
+        for thing in below.chain(above).filter(|thing| thing.is_alive(seen)) {
+            if self.ops[thing.op].stamp() >= op.stamp() {
+                let (late, early) = (op.describe(), self.ops[thing.op].describe());
+                return Err(format!("{late} is no later than {early}, which it had seen"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The marks that a write makes at each of its proper ancestors, from the top.
+    fn marks(&self, path: &[String], seen: &Writes) -> Vec<Shape> {
+        let top = self.view(&path[..1], seen);
+        let mark = |depth: usize| match top.at(&path[1..depth]).and_then(View::shown) {
+            Some(Shown::Array) => {
+                let index = index_of(&path[depth]).unwrap_or(0); // not an index: refused before
+                Shape::Array(self.length_seen(&path[..depth], seen).max(index + 1))
+            }
+            _ => Shape::Object,
+        };
+        (1..path.len()).map(mark).collect()
+    }
+
+    /// "The largest of the lengths of the array shells and array marks seen there", hidden or not.
+    fn length_seen(&self, path: &[String], seen: &Writes) -> u64 {
+        let here = self.things.get(path).into_iter().flatten();
+        let lengths = here.filter(|thing| thing.is_alive(seen)).map(|thing| match thing.body {
+            Body::Value(Shape::Array(length)) | Body::Mark(Shape::Array(length)) => length,
+            _ => 0,
+        });
+        lengths.max().unwrap_or(0)
+    }
+
+    /// Notes the new write at everything that it removes.
+    fn remove(&mut self, index: usize, op: &Op, seen: &Writes) {
+        if !matches!(op.kind, Kind::Increment(_)) {
+            let below = self.things.range_mut(op.path.clone()..);
+            for (_, things) in below.take_while(|(path, _)| path.starts_with(&op.path)) {
+                for thing in things.iter_mut().filter(|thing| seen.contains(thing.op)) {
+                    thing.removed_by.insert(index);
+                }
+            }
+        }
+        if op.kind == Kind::Delete {
+            return;
+        }
+        for depth in 1..op.path.len() {
+            let Some(things) = self.things.get_mut(&op.path[..depth]) else { continue };
+            for thing in things.iter_mut().filter(|thing| seen.contains(thing.op)) {
+                match thing.body {
+                    // Its shell stays: the value is now split around the new write.
+                    Body::Value(Shape::Object | Shape::Array(_)) => {}
+                    Body::Value(Shape::Scalar(_)) | Body::Increment(_) | Body::Mark(_) => {
+                        thing.removed_by.insert(index);
+                    }
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, op: usize, path: Vec<String>, body: Body) {
+        let thing = Thing { op, body, removed_by: Writes::default() };
+        self.things.entry(path).or_default().push(thing);
+    }
+
+    fn put_value(&mut self, op: usize, path: Vec<String>, value: Value) {
+        let child = |name: String| [path.as_slice(), &[name]].concat();
+        let shape = match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    self.put_value(op, child(name), member);
+                }
+                Shape::Object
+            }
+            Value::Array(elements) => {
+                let length = elements.len() as u64;
+                for (index, element) in elements.into_iter().enumerate() {
+                    self.put_value(op, child(index.to_string()), element);
+                }
+                Shape::Array(length)
+            }
+            scalar => Shape::Scalar(scalar),
+        };
+        self.put(op, path, Body::Value(shape));
+    }
+
+    fn subtree<'a, 'p>(
+        &'a self,
+        path: &'p [String],
+    ) -> impl Iterator<Item = (&'a Vec<String>, &'a Vec<Thing>)> + use<'a, 'p> {
+        self.things.range(path.to_vec()..).take_while(move |(at, _)| at.starts_with(path))
+    }
+
+    /// What is visible at and below a path to a replica that holds these writes.
+    fn view(&self, path: &[String], held: &Writes) -> View<'_> {
+        let mut winners = Writes::default();
+        let above = (1..path.len()).filter_map(|depth| self.things.get_key_value(&path[..depth]));
+        for (at, things) in above.chain(self.subtree(path)) {
+            let roots = things.iter().filter(|thing| {
+                matches!(thing.body, Body::Value(_))
+                    && self.ops[thing.op].path == *at
+                    && thing.is_alive(held)
+            });
+            if let Some(winner) = roots.max_by_key(|root| self.ops[root.op].stamp()) {
+                winners.insert(winner.op);
+            }
+        }
+
+        let mut view = View::default();
+        for (at, things) in self.subtree(path) {
+            for thing in things.iter().filter(|thing| thing.is_alive(held)) {
+                if matches!(thing.body, Body::Value(_)) && !winners.contains(thing.op) {
+                    continue;
+                }
+                view.descend(&at[path.len()..])
+                    .things
+                    .push((self.ops[thing.op].stamp(), &thing.body));
+            }
+        }
+        view
+    }
+}
+
+impl Thing {
+    fn is_alive(&self, held: &Writes) -> bool {
+        held.contains(self.op) && !self.removed_by.meets(held)
+    }
+}
+
+/// The visible things at a path, and those below it.
+#[derive(Debug, Default)]
+struct View<'a> {
+    things: Vec<(Stamp, &'a Body)>,
+    /// Only paths that hold or lead to something visible, so a child that is here shows something.
+    children: BTreeMap<&'a str, View<'a>>,
+}
+
+/// What a path shows.
+#[derive(Clone, Debug, PartialEq)]
+enum Shown<'a> {
+    Scalar(&'a Value),
+    Number(f64),
+    Object,
+    Array,
+}
+
+impl<'a> View<'a> {
+    fn descend(&mut self, path: &'a [String]) -> &mut Self {
+        path.iter().fold(self, |view, name| view.children.entry(name).or_default())
+    }
+
+    fn at(&self, path: &[String]) -> Option<&Self> {
+        path.iter().try_fold(self, |view, name| view.children.get(name.as_str()))
+    }
+
+    /// "What is shown": the candidate with the latest stamp.
+    fn shown(&self) -> Option<Shown<'_>> {
+        let scalar = self
+            .things
+            .iter()
+            .filter_map(|(stamp, body)| match body {
+                Body::Value(Shape::Scalar(value)) => Some((*stamp, value)),
+                _ => None,
+            })
+            .max_by_key(|(stamp, _)| *stamp);
+        let increments = || {
+            self.things.iter().filter_map(|(stamp, body)| match body {
+                Body::Increment(by) => Some((*stamp, *by)),
+                _ => None,
+            })
+        };
+        let sum: f64 = increments().map(|(_, by)| by).sum();
+        let counted = increments().map(|(stamp, _)| stamp).max();
+
+        let mut candidates = Vec::new();
+        match (scalar, counted) {
+            (Some((stamp, value)), counted) if value.is_number() => {
+                let number = value.as_f64().unwrap_or(0.0) + sum;
+                candidates.push((counted.unwrap_or(stamp).max(stamp), Shown::Number(number)));
+            }
+            (scalar, counted) => {
+                candidates.extend(scalar.map(|(stamp, value)| (stamp, Shown::Scalar(value))));
+                candidates.extend(counted.map(|stamp| (stamp, Shown::Number(sum))));
+            }
+        }
+        let container = self.structure().map(|(stamp, _)| stamp).max();
+        if let Some(stamp) = container.max(self.latest_below()) {
+            let latest = self.structure().max_by_key(|(stamp, _)| *stamp);
+            let array = matches!(latest, Some((_, Shape::Array(_))));
+            candidates.push((stamp, if array { Shown::Array } else { Shown::Object }));
+        }
+        // Of equal stamps the last, which is the container, wins.
+        candidates.into_iter().max_by_key(|(stamp, _)| *stamp).map(|(_, shown)| shown)
+    }
+
+    /// Shells and marks.
+    fn structure(&self) -> impl Iterator<Item = (Stamp, &'a Shape)> + '_ {
+        self.things.iter().filter_map(|(stamp, body)| match body {
+            Body::Value(Shape::Scalar(_)) | Body::Increment(_) => None,
+            Body::Value(shape) | Body::Mark(shape) => Some((*stamp, shape)),
+        })
+    }
+
+    fn latest_below(&self) -> Option<Stamp> {
+        self.children
+            .values()
+            .flat_map(|child| {
+                let here = child.things.iter().map(|(stamp, _)| *stamp).max();
+                here.max(child.latest_below())
+            })
+            .max()
+    }
+
+    /// The length that array shells and marks give, whatever stands below.
+    fn declared_length(&self) -> u64 {
+        let length = |shape: &Shape| if let Shape::Array(length) = shape { *length } else { 0 };
+        self.structure().map(|(_, shape)| length(shape)).max().unwrap_or(0)
+    }
+
+    fn value(&self) -> Option<Value> {
+        Some(match self.shown()? {
+            Shown::Scalar(value) => value.clone(),
+            Shown::Number(number) => number_value(number),
+            Shown::Object => Value::Object(self.members()),
+            Shown::Array => Value::Array(self.elements()),
+        })
+    }
+
+    fn members(&self) -> Map<String, Value> {
+        self.children
+            .iter()
+            .filter_map(|(name, child)| Some((name.to_string(), child.value()?)))
+            .collect()
+    }
+
+    fn elements(&self) -> Vec<Value> {
+        let set_length = self.things.iter().filter_map(|(_, body)| match body {
+            Body::Value(Shape::Array(length)) => Some(*length),
+            _ => None,
+        });
+        let index_end = set_length.max().unwrap_or(0).max(u64::from(ARRAY_INDEX_MAX) + 1);
+        let mut elements = vec![Value::Null; self.declared_length() as usize];
+        for (name, child) in &self.children {
+            let Some(index) = decimal(name).filter(|index| *index < index_end) else { continue };
+            let Some(value) = child.value() else { continue };
+            let index = index as usize;
+            if elements.len() <= index {
+                elements.resize(index + 1, Value::Null);
+            }
+            elements[index] = value;
+        }
+        elements
+    }
+}
+
+/// A set of writes, by their place in the record.
+#[derive(Clone, Debug, Default)]
+struct Writes(Vec<u64>);
+
+impl Writes {
+    fn insert(&mut self, index: usize) {
+        if self.0.len() <= index / 64 {
+            self.0.resize(index / 64 + 1, 0);
+        }
+        self.0[index / 64] |= 1 << (index % 64);
+    }
+
+    fn contains(&self, index: usize) -> bool {
+        self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+
+    fn meets(&self, other: &Writes) -> bool {
+        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
+    }
+}
+
+/// The value with each number as a double, so that `1` and `1.0` are equal, `0` and `-0` too.
+pub fn comparable(value: Value) -> Value {
+    match value {
+        Value::Number(number) => number_value(number.as_f64().unwrap_or(f64::NAN)),
+        Value::Array(elements) => elements.into_iter().map(comparable).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, comparable(value))).collect()
+        }
+        other => other,
+    }
+}
+
+fn number_value(number: f64) -> Value {
+    // Adding 0 makes a negative zero positive, as JSON.stringify writes it.
+    let number = number.clamp(-f64::MAX, f64::MAX) + 0.0;
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}
+
+/// A canonical decimal: no sign, no leading zero.
+fn decimal(name: &str) -> Option<u64> {
+    let canonical =
+        name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    canonical.then(|| name.parse().ok()).flatten()
+}
+
+/// The index that a write may use below an array.
+fn index_of(name: &str) -> Option<u64> {
+    decimal(name).filter(|index| *index <= u64::from(ARRAY_INDEX_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const A: u64 = 1;
+    const B: u64 = 2;
+    const C: u64 = 3;
+
+    /// Writes by hand: each names its replica, its clock and the dots it had seen.
+    #[derive(Default)]
+    struct Hand {
+        model: Model,
+        counters: BTreeMap<u64, u64>,
+    }
+
+    impl Hand {
+        fn op(&mut self, replica: u64, hlc: u64, path: &str, kind: Kind, seen: &[Dot]) -> Dot {
+            self.try_op(replica, hlc, path, kind, seen).expect("a valid write")
+        }
+
+        fn try_op(
+            &mut self,
+            replica: u64,
+            hlc: u64,
+            path: &str,
+            kind: Kind,
+            seen: &[Dot],
+        ) -> Result<Dot, String> {
+            let own = self.counters.entry(replica).or_default();
+            let mut context = Context::default();
+            context.vector.insert(ReplicaId(replica), *own);
+            context.dots.extend(seen);
+            *own += 1;
+            let dot = Dot::new(ReplicaId(replica), *own);
+            let path = path.split('.').map(String::from).collect();
+            self.model.record(Op { dot, hlc, path, kind, seen: context })?;
+            Ok(dot)
+        }
+
+        fn set(&mut self, replica: u64, hlc: u64, path: &str, value: Value, seen: &[Dot]) -> Dot {
+            self.op(replica, hlc, path, Kind::Set(value.to_string()), seen)
+        }
+
+        fn increment(&mut self, replica: u64, hlc: u64, path: &str, by: f64, seen: &[Dot]) -> Dot {
+            self.op(replica, hlc, path, Kind::Increment(by), seen)
+        }
+
+        fn delete(&mut self, replica: u64, hlc: u64, path: &str, seen: &[Dot]) -> Dot {
+            self.op(replica, hlc, path, Kind::Delete, seen)
+        }
+
+        #[track_caller]
+        fn shows(&self, expected: Value) {
+            assert_eq!(self.model.value(&|_| true), comparable(expected));
+        }
+    }
+
+    #[test]
+    fn an_empty_document_is_an_object() {
+        Hand::default().shows(json!({}));
+    }
+
+    #[test]
+    fn a_set_replaces_what_it_had_seen_at_and_below() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "k", json!({"x": {"y": 1}}), &[]);
+        hand.set(A, 2, "k.x.z", json!("deep"), &[]);
+        hand.shows(json!({"k": {"x": {"y": 1, "z": "deep"}}}));
+        hand.set(A, 3, "k.x", json!([true]), &[]);
+        hand.shows(json!({"k": {"x": [true]}}));
+        hand.set(A, 4, "k", json!(null), &[]);
+        hand.shows(json!({"k": null}));
+    }
+
+    #[test]
+    fn a_set_below_a_scalar_makes_it_an_object() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "k", json!("scalar"), &[]);
+        hand.set(A, 2, "k.x", json!(1), &[]);
+        hand.shows(json!({"k": {"x": 1}}));
+    }
+
+    #[test]
+    fn an_emptied_parent_stays_an_object() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "k.x.y", json!(1), &[]);
+        hand.delete(A, 2, "k.x.y", &[]);
+        hand.shows(json!({"k": {"x": {}}}));
+        hand.delete(A, 3, "k.x", &[]);
+        hand.shows(json!({"k": {}}));
+        hand.delete(A, 4, "k", &[]);
+        hand.shows(json!({}));
+    }
+
+    #[test]
+    fn a_delete_that_finds_nothing_is_no_write() {
+        let mut hand = Hand::default();
+        assert!(hand.try_op(A, 1, "k", Kind::Delete, &[]).is_err());
+        let set = hand.set(B, 2, "k", json!(1), &[]);
+        assert!(hand.try_op(A, 3, "k", Kind::Delete, &[]).is_err());
+        hand.delete(A, 4, "k", &[set]);
+        hand.shows(json!({}));
+    }
+
+    #[test]
+    fn a_set_beats_a_concurrent_delete_at_or_above_it() {
+        for deleted in ["k", "k.x"] {
+            let mut hand = Hand::default();
+            let first = hand.set(A, 1, "k.x", json!(1), &[]);
+            hand.set(B, 2, "k.x", json!(2), &[first]);
+            hand.delete(A, 9, deleted, &[]);
+            hand.shows(json!({"k": {"x": 2}}));
+        }
+    }
+
+    #[test]
+    fn concurrent_children_survive_a_set_of_their_parent() {
+        let mut hand = Hand::default();
+        let first = hand.set(A, 1, "k", json!({"old": 1}), &[]);
+        hand.set(B, 9, "k.new", json!(2), &[first]);
+        hand.set(A, 3, "k", json!({"other": 3}), &[]);
+        hand.shows(json!({"k": {"new": 2, "other": 3}}));
+    }
+
+    #[test]
+    fn of_concurrent_sets_the_latest_hides_the_others_with_their_pieces() {
+        let mut hand = Hand::default();
+        let a = hand.set(A, 5, "k", json!({"a": 1, "both": 1}), &[]);
+        let b = hand.set(B, 4, "k", json!({"b": 2, "both": {"x": 2}}), &[]);
+        hand.shows(json!({"k": {"a": 1, "both": 1}}));
+        // Removing only the winner brings the hidden one to light.
+        hand.delete(A, 6, "k", &[]);
+        hand.shows(json!({"k": {"b": 2, "both": {"x": 2}}}));
+        hand.delete(C, 7, "k", &[a, b]);
+        hand.shows(json!({}));
+    }
+
+    #[test]
+    fn equal_clocks_are_decided_by_the_replica() {
+        let mut hand = Hand::default();
+        hand.set(B, 5, "k", json!("b"), &[]);
+        hand.set(A, 5, "k", json!("a"), &[]);
+        hand.shows(json!({"k": "b"}));
+    }
+
+    #[test]
+    fn a_piece_and_a_set_at_its_own_path_compare_by_stamp() {
+        for (below, shown) in [(4, "piece"), (6, "root")] {
+            let mut hand = Hand::default();
+            hand.set(A, 5, "k", json!({"x": "piece"}), &[]);
+            hand.set(B, below, "k.x", json!("root"), &[]);
+            hand.shows(json!({"k": {"x": shown}}));
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_winner_show_though_its_own_path_shows_something_else() {
+        let mut hand = Hand::default();
+        let a = hand.set(A, 1, "k", json!({"x": 1}), &[]);
+        hand.set(B, 2, "k.y", json!(2), &[a]);
+        // B's mark and child are later than what C set without having seen them, C's scalar than A's.
+        hand.set(C, 3, "k", json!("scalar"), &[a]);
+        hand.shows(json!({"k": "scalar"}));
+        hand.delete(C, 4, "k", &[a]);
+        hand.shows(json!({"k": {"y": 2}}));
+    }
+
+    #[test]
+    fn scalar_against_container_is_decided_by_the_latest_stamp() {
+        for (child, shown) in [(2, json!("scalar")), (4, json!({"x": {"y": 1}}))] {
+            let mut hand = Hand::default();
+            hand.set(A, 3, "k", json!("scalar"), &[]);
+            hand.set(B, child, "k.x.y", json!(1), &[]);
+            hand.shows(json!({ "k": shown }));
+        }
+    }
+
+    #[test]
+    fn an_increment_counts_from_the_shown_number() {
+        let mut hand = Hand::default();
+        let set = hand.set(A, 1, "k", json!(10), &[]);
+        let more = hand.increment(B, 2, "k", 0.25, &[set]);
+        hand.increment(A, 3, "k", 0.5, &[]);
+        hand.shows(json!({"k": 10.75}));
+        hand.set(A, 4, "k", json!(1), &[more]);
+        hand.shows(json!({"k": 1}));
+    }
+
+    #[test]
+    fn increments_survive_a_concurrent_set_and_delete() {
+        let mut hand = Hand::default();
+        let set = hand.set(A, 1, "k", json!(10), &[]);
+        hand.increment(B, 2, "k", 5.0, &[set]);
+        hand.set(A, 3, "k", json!(1), &[]);
+        hand.shows(json!({"k": 6}));
+        hand.delete(A, 4, "k", &[]);
+        hand.shows(json!({"k": 5}));
+    }
+
+    #[test]
+    fn a_removal_takes_exactly_the_increments_it_had_seen() {
+        let mut hand = Hand::default();
+        let first = hand.increment(B, 1, "p.k", 1.0, &[]);
+        let second = hand.increment(B, 2, "p.k", 10.0, &[]);
+        let delete = hand.delete(A, 3, "p", &[first]);
+        let held = [first, second, delete];
+        let value = hand.model.value(&|dot| held.contains(&dot));
+        assert_eq!(value, comparable(json!({"p": {"k": 10}})));
+    }
+
+    #[test]
+    fn a_counter_beside_a_non_number_shows_by_stamp() {
+        for (text, shown) in [(1, json!(2)), (3, json!("text"))] {
+            let mut hand = Hand::default();
+            hand.set(A, text, "k", json!("text"), &[]);
+            hand.increment(B, 2, "k", 2.0, &[]);
+            hand.shows(json!({ "k": shown }));
+        }
+    }
+
+    #[test]
+    fn a_counter_has_the_latest_stamp_of_its_number_and_parts() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "k", json!(1), &[]);
+        hand.set(B, 2, "k.x", json!("child"), &[]);
+        hand.shows(json!({"k": {"x": "child"}}));
+        hand.increment(C, 3, "k", 1.0, &[]);
+        hand.shows(json!({"k": 2}));
+    }
+
+    #[test]
+    fn an_increment_below_a_scalar_unhides_what_the_scalar_had_hidden() {
+        let mut hand = Hand::default();
+        let hidden = hand.set(A, 1, "k", json!({"n": 5}), &[]);
+        let scalar = hand.set(B, 2, "k", json!(false), &[]);
+        hand.shows(json!({"k": false}));
+        hand.increment(C, 3, "k.n", 1.0, &[hidden, scalar]);
+        hand.shows(json!({"k": {"n": 6}}));
+    }
+
+    #[test]
+    fn an_increment_below_removes_counters_above_that_it_had_seen() {
+        let mut hand = Hand::default();
+        let one = hand.increment(A, 1, "k", 1.0, &[]);
+        hand.increment(A, 2, "k", 2.0, &[]);
+        hand.increment(B, 3, "k.x", 7.0, &[one]);
+        hand.shows(json!({"k": {"x": 7}}));
+        hand.delete(B, 4, "k.x", &[]);
+        hand.shows(json!({"k": {}}));
+        hand.delete(B, 5, "k", &[]);
+        hand.shows(json!({"k": 2}));
+    }
+
+    #[test]
+    fn arrays_split_with_holes_and_grow() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "k", json!([1, 2, 3]), &[]);
+        hand.delete(A, 2, "k.2", &[]);
+        hand.shows(json!({"k": [1, 2, null]}));
+        hand.set(A, 3, "k.4", json!("x"), &[]);
+        hand.shows(json!({"k": [1, 2, null, null, "x"]}));
+        hand.delete(A, 4, "k.4", &[]);
+        hand.shows(json!({"k": [1, 2, null, null, null]}));
+        hand.increment(A, 5, "k.2", 0.5, &[]);
+        hand.shows(json!({"k": [1, 2, 0.5, null, null]}));
+    }
+
+    #[test]
+    fn an_array_mark_keeps_the_length_of_arrays_that_were_hidden() {
+        let mut hand = Hand::default();
+        let long = hand.set(B, 1, "k", json!([1, 2, 3]), &[]);
+        let short = hand.set(A, 2, "k", json!(["x"]), &[]);
+        hand.shows(json!({"k": ["x"]}));
+        hand.set(C, 3, "k.1", json!("y"), &[long, short]);
+        hand.shows(json!({"k": ["x", "y", null]}));
+    }
+
+    #[test]
+    fn without_a_live_array_mark_elements_show_as_an_object() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "k.0", json!("x"), &[]);
+        hand.shows(json!({"k": {"0": "x"}}));
+        let array = hand.set(B, 2, "l", json!(["a"]), &[]);
+        let element = hand.set(A, 3, "l.1", json!("b"), &[array]);
+        hand.shows(json!({"k": {"0": "x"}, "l": ["a", "b"]}));
+        hand.delete(B, 4, "l", &[element]);
+        hand.shows(json!({"k": {"0": "x"}}));
+    }
+
+    #[test]
+    fn a_name_that_is_no_index_is_hidden_below_an_array() {
+        let mut hand = Hand::default();
+        let object = hand.set(B, 1, "k", json!({}), &[]);
+        hand.set(A, 3, "k", json!([1]), &[object]);
+        hand.set(B, 2, "k.name", json!(2), &[]);
+        hand.shows(json!({"k": [1]}));
+        hand.delete(A, 4, "k", &[]);
+        hand.shows(json!({"k": {"name": 2}}));
+    }
+
+    #[test]
+    fn the_latest_shell_or_mark_decides_between_array_and_object() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "k", json!([1]), &[]);
+        hand.set(B, 2, "k.2", json!(3), &[]);
+        hand.shows(json!({"k": {"0": 1, "2": 3}}));
+    }
+
+    #[test]
+    fn refusals() {
+        let mut hand = Hand::default();
+        hand.set(A, 1, "text", json!("x"), &[]);
+        hand.set(A, 2, "list", json!([null]), &[]);
+        let increment = Kind::Increment(1.0);
+        for (path, refused) in [
+            ("text", true),
+            ("list", true),
+            ("list.0", true),
+            ("list.1", false),
+            ("list.01", true),
+            ("list.65536", true),
+            ("list.x.y", true),
+            ("text.x", false),
+            ("none", false),
+        ] {
+            let path: Vec<String> = path.split('.').map(String::from).collect();
+            let mut seen = Context::default();
+            seen.vector.insert(ReplicaId(A), 2);
+            let refusal = hand.model.refuses(&path, &increment, &seen);
+            assert_eq!(refusal.is_some(), refused, "{path:?}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_must_be_later_than_what_was_seen() {
+        let mut hand = Hand::default();
+        let far = hand.set(B, 100, "k.x", json!(1), &[]);
+        assert!(hand.try_op(A, 5, "k.x", Kind::Delete, &[far]).is_err());
+        // The mark that B left at `k` doesn't bind a sibling.
+        hand.set(A, 6, "k.y", json!(2), &[far]);
+        hand.shows(json!({"k": {"x": 1, "y": 2}}));
+    }
+}

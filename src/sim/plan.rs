@@ -1,0 +1,188 @@
+//! What a seed makes of a run: the cluster, its limits, what goes wrong and what is written.
+//!
+//! Each seed draws which faults are on at all, not only how often they come: a fault that is
+//! always on hides what happens without it.
+
+use super::chance::Chance;
+use crate::engine::Config;
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub nodes: usize,
+    /// Who keeps a connection to whom.
+    pub connects: Vec<Vec<usize>>,
+    /// Whether nodes that are no neighbours can reach one another, should they learn addresses.
+    pub open: bool,
+    /// Some nodes come late.
+    pub starts_ms: Vec<u64>,
+    /// Of a whole node's life; the same on all nodes, `advertised` apart.
+    pub config: Config,
+    pub latency_ms: (u64, u64),
+    pub bytes_per_ms: u64,
+    pub faults: Vec<Fault>,
+    pub fault_gap_ms: u64,
+    pub fault_length_ms: u64,
+    pub restart_percent: u64,
+    /// Clocks: parts per million, and how far they are set wrong at the start.
+    pub drift_ppm: u64,
+    pub clock_error_ms: u64,
+    pub duration_ms: u64,
+    pub writes: usize,
+    /// Writes of a node in a row.
+    pub burst: u64,
+    pub workload: Workload,
+    /// At the end everything is deleted, to see that memory returns to the start.
+    pub emptied: bool,
+    /// Dead replicas are forgotten within the run, which goes on until they are.
+    pub forgets: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Cut,
+    Partition,
+    OneWay,
+    Void,
+    Slow,
+    Crash,
+    PowerLoss,
+    Leave,
+    Pause,
+    ClockJump,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault::Cut,
+    Fault::Partition,
+    Fault::OneWay,
+    Fault::Void,
+    Fault::Slow,
+    Fault::Crash,
+    Fault::PowerLoss,
+    Fault::Leave,
+    Fault::Pause,
+    Fault::ClockJump,
+];
+
+#[derive(Clone, Debug)]
+pub struct Workload {
+    pub names: Vec<&'static str>,
+    pub depth_max: usize,
+    /// How much of the writing goes to a few paths.
+    pub hot_percent: u64,
+    pub hot_paths: usize,
+    pub set_weight: u64,
+    pub increment_weight: u64,
+    pub delete_weight: u64,
+    /// How often a phase of nothing but deletes begins, and how long it is.
+    pub purge_percent: u64,
+    pub purge_length: u64,
+}
+
+/// `__proto__`, the empty name and indexes are names like others, and have all been trouble once.
+const NAMES: &[&str] = &["a", "b", "0", "1", "2", "3", "", "__proto__", "01", "c"];
+
+impl Plan {
+    pub fn draw(chance: &mut Chance) -> Self {
+        let nodes = chance.between(3, 7) as usize;
+        let sparse = chance.percent(40);
+        let mut starts_ms = vec![0; nodes];
+        let duration_ms = chance.between(3_000, 30_000);
+        if chance.percent(40) {
+            let late = chance.index(nodes);
+            starts_ms[late] = chance.below(duration_ms);
+        }
+        let few_faults = chance.percent(25);
+        let faults = match few_faults {
+            true => vec![*chance.pick(FAULTS)],
+            false => FAULTS.iter().copied().filter(|_| chance.percent(40)).collect(),
+        };
+        let forgets = chance.percent(10);
+        Plan {
+            nodes,
+            connects: connects(chance, nodes, sparse),
+            open: !sparse || chance.percent(50),
+            starts_ms,
+            config: config(chance, forgets),
+            latency_ms: *chance.pick(&[(0, 1), (1, 5), (5, 50), (1, 200)]),
+            bytes_per_ms: *chance.pick(&[100_000, 1_000, 100]),
+            faults,
+            fault_gap_ms: *chance.pick(&[300, 1_000, 3_000, 8_000]),
+            fault_length_ms: *chance.pick(&[300, 2_000, 8_000]),
+            restart_percent: *chance.pick(&[50, 90, 100]),
+            drift_ppm: *chance.pick(&[0, 50, 10_000]),
+            clock_error_ms: *chance.pick(&[0, 20, 700, 3_600_000]),
+            duration_ms,
+            writes: *chance.pick(&[20, 60, 150, 300]),
+            burst: *chance.pick(&[1, 1, 3, 20]),
+            workload: workload(chance),
+            emptied: chance.percent(30),
+            forgets,
+        }
+    }
+}
+
+/// A full mesh, or a random connected graph. Of two neighbours one dials or both do.
+fn connects(chance: &mut Chance, nodes: usize, sparse: bool) -> Vec<Vec<usize>> {
+    let mut connects = vec![Vec::new(); nodes];
+    let names_itself = chance.percent(20);
+    for node in 0..nodes {
+        let backbone = if node == 0 { None } else { Some(chance.index(node)) };
+        for earlier in 0..node {
+            if sparse && backbone != Some(earlier) && chance.percent(80) {
+                continue;
+            }
+            match chance.below(3) {
+                0 => connects[node].push(earlier),
+                1 => connects[earlier].push(node),
+                _ => {
+                    connects[node].push(earlier);
+                    connects[earlier].push(node);
+                }
+            }
+        }
+        if names_itself {
+            connects[node].push(node);
+        }
+    }
+    connects
+}
+
+/// Small limits bring what is rare with large ones: overflows, feeds, snapshots.
+fn config(chance: &mut Chance, forgets: bool) -> Config {
+    let mut config = Config::default();
+    if chance.percent(30) {
+        config.queue_bytes_max = *chance.pick(&[1 << 10, 4 << 10, 32 << 10]);
+    }
+    if chance.percent(30) {
+        config.pending_bytes_max = *chance.pick(&[256, 2 << 10, 16 << 10]);
+    }
+    if chance.percent(30) {
+        config.removals_max = *chance.pick(&[0, 1, 5, 50]);
+    }
+    if chance.percent(30) {
+        config.part_bytes_max = *chance.pick(&[128, 512, 4 << 10]);
+    }
+    if forgets {
+        config.forget_after_ms = 120_000;
+    }
+    config
+}
+
+fn workload(chance: &mut Chance) -> Workload {
+    let mut names: Vec<_> = NAMES.iter().copied().filter(|_| chance.percent(40)).collect();
+    if names.is_empty() {
+        names.push("a");
+    }
+    Workload {
+        names,
+        depth_max: chance.between(1, 4) as usize,
+        hot_percent: *chance.pick(&[0, 50, 90]),
+        hot_paths: chance.between(1, 4) as usize,
+        set_weight: chance.between(1, 10),
+        increment_weight: *chance.pick(&[0, 2, 10]),
+        delete_weight: *chance.pick(&[0, 1, 5]),
+        purge_percent: *chance.pick(&[0, 0, 2, 5]),
+        purge_length: chance.between(3, 15),
+    }
+}
