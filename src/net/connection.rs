@@ -328,3 +328,192 @@ async fn part(stream: &TcpStream, by: Instant) {
 fn lost(error: io::Error) -> CloseReason {
     CloseReason::Lost(system::code(&error).to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    use bytes::BytesMut;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::engine::wire::frame;
+    use crate::net::runtime;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+    /// A running connection, and the plain socket at its other end.
+    struct Fixture {
+        outbox: Arc<Outbox>,
+        counters: Arc<Counters>,
+        arrivals: mpsc::Receiver<Arrival>,
+        admit: Option<oneshot::Sender<()>>,
+        peer: std::net::TcpStream,
+    }
+
+    impl Fixture {
+        fn new(arrivals_max: usize, bytes_max: usize) -> Self {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = listener.local_addr().expect("an address");
+            let peer = std::net::TcpStream::connect(address).expect("a connection");
+            peer.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            let (stream, _) = listener.accept().expect("a connection");
+            stream.set_nonblocking(true).expect("a mode");
+
+            let counters = Arc::<Counters>::default();
+            let outbox = Arc::new(Outbox::new(bytes_max, Arc::default(), Arc::clone(&counters)));
+            let (sender, arrivals) = mpsc::channel(arrivals_max);
+            let (admit, admitted) = oneshot::channel();
+            let guard = runtime::handle().enter();
+            let connection = Connection {
+                link: LinkId(1),
+                stream: TcpStream::from_std(stream).expect("a stream"),
+                outbox: Arc::clone(&outbox),
+                arrivals: sender,
+                admitted,
+                message_bytes_max: MESSAGE_BYTES_MAX,
+                counters: Arc::clone(&counters),
+            };
+            drop(guard);
+            runtime::handle().spawn(connection.run());
+            Fixture { outbox, counters, arrivals, admit: Some(admit), peer }
+        }
+
+        fn next(&mut self) -> Arrival {
+            let next = async { timeout(PATIENCE, self.arrivals.recv()).await };
+            runtime::handle().block_on(next).expect("an arrival in time").expect("an arrival")
+        }
+
+        fn message(&mut self) -> Bytes {
+            match self.next() {
+                Arrival::Message(_, message) => message,
+                Arrival::Ended(_, reason) => panic!("ended: {reason}"),
+            }
+        }
+
+        fn end(&mut self) -> CloseReason {
+            loop {
+                if let Arrival::Ended(_, reason) = self.next() {
+                    return reason;
+                }
+            }
+        }
+
+        fn admit(&mut self) {
+            let admit = self.admit.take().expect("admitted once");
+            admit.send(()).expect("a reader that waits");
+        }
+    }
+
+    fn framed(message: &[u8]) -> BytesMut {
+        let mut frames = BytesMut::new();
+        frame::encode(message, &mut frames);
+        frames
+    }
+
+    #[test]
+    fn what_is_queued_is_written_in_order_and_then_the_connection_ends() {
+        let mut fixture = Fixture::new(1, 1 << 20);
+        let mut expected = Vec::new();
+        for number in 0..2000u32 {
+            let piece = number.to_le_bytes().repeat(1 + number as usize % 50);
+            expected.extend_from_slice(&piece);
+            assert!(fixture.outbox.push(piece.into()));
+        }
+        fixture.outbox.finish(Instant::now() + PATIENCE);
+        let mut read = Vec::new();
+        fixture.peer.read_to_end(&mut read).expect("an orderly end");
+        assert!(read == expected);
+        assert_eq!(fixture.outbox.take_drained(), expected.len());
+        assert_eq!(fixture.counters.bytes_queued.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_full_outbox_takes_nothing() {
+        let fixture = Fixture::new(1, 10);
+        assert!(!fixture.outbox.push(Bytes::from_static(&[0; 11])));
+        assert_eq!(fixture.counters.bytes_queued.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_finish_does_not_wait_for_a_peer_that_does_not_read() {
+        let mut fixture = Fixture::new(1, usize::MAX);
+        let much = vec![7; 64 << 20];
+        assert!(fixture.outbox.push(much.into()));
+        fixture.outbox.finish(Instant::now());
+        let mut read = Vec::new();
+        // A reset is an end as well.
+        let _ = fixture.peer.read_to_end(&mut read);
+        assert!(read.len() < 64 << 20);
+    }
+
+    #[test]
+    fn a_stranger_is_read_no_further_than_his_first_message() {
+        let mut fixture = Fixture::new(10, 10);
+        let large = vec![9; MESSAGE_BYTES_MAX];
+        let mut bytes = framed(b"hello");
+        bytes.extend_from_slice(&framed(&large));
+        let mut writer = fixture.peer.try_clone().expect("a handle");
+        let writing = std::thread::spawn(move || writer.write_all(&bytes));
+
+        assert_eq!(fixture.message(), "hello");
+        assert!(fixture.counters.bytes_in.load(Relaxed) <= HANDSHAKE_BYTES_MAX as u64);
+        fixture.admit();
+        assert!(fixture.message() == large);
+        writing.join().expect("a writer").expect("all written");
+    }
+
+    #[test]
+    fn a_stranger_who_drips_parts_gets_no_more_than_the_limit() {
+        let mut fixture = Fixture::new(10, 10);
+        let part = [1, 0, 0, 0x80, b'x'];
+        // The connection may be gone before all is written.
+        let _ = fixture.peer.write_all(&part.repeat(HANDSHAKE_BYTES_MAX));
+        assert_eq!(fixture.end(), CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
+        assert!(fixture.counters.bytes_in.load(Relaxed) <= HANDSHAKE_BYTES_MAX as u64);
+    }
+
+    #[test]
+    fn a_refused_stranger_still_gets_the_farewell() {
+        let mut fixture = Fixture::new(10, 10);
+        fixture.peer.write_all(&framed(b"hello")).expect("written");
+        assert_eq!(fixture.message(), "hello");
+        assert!(fixture.outbox.push(Bytes::from_static(b"go away")));
+        fixture.outbox.finish(Instant::now() + PATIENCE);
+        fixture.admit = None;
+        let mut read = Vec::new();
+        fixture.peer.read_to_end(&mut read).expect("an orderly end");
+        assert_eq!(read, b"go away");
+    }
+
+    #[test]
+    fn a_driver_that_is_busy_slows_the_peer_down() {
+        let mut fixture = Fixture::new(1, 10);
+        fixture.peer.write_all(&framed(b"hello")).expect("written");
+        assert_eq!(fixture.message(), "hello");
+        fixture.admit();
+        let timeout = Some(Duration::from_millis(300));
+        fixture.peer.set_write_timeout(timeout).expect("a timeout");
+        let message = framed(&[5; 1000]);
+        // Beyond what the two sockets hold, the peer cannot write.
+        let blocked = (0..100_000).any(|_| fixture.peer.write_all(&message).is_err());
+        assert!(blocked);
+        assert!(fixture.counters.bytes_in.load(Relaxed) < 1 << 20);
+    }
+
+    #[test]
+    fn the_end_comes_after_the_messages() {
+        let mut fixture = Fixture::new(1, 10);
+        for text in ["hello", "one", "two"] {
+            fixture.peer.write_all(&framed(text.as_bytes())).expect("written");
+        }
+        fixture.peer.shutdown(Shutdown::Write).expect("shut down");
+        assert_eq!(fixture.message(), "hello");
+        fixture.admit();
+        assert_eq!(fixture.message(), "one");
+        assert_eq!(fixture.message(), "two");
+        assert!(matches!(fixture.end(), CloseReason::Lost(_)));
+    }
+}

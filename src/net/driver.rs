@@ -25,7 +25,9 @@ use super::events::{NodeEvent, Ring};
 use super::listener::{Listen, ListenFailure, Listener};
 use super::shared::{Shared, Stage};
 use super::{runtime, system, ERR_INTERNAL};
-use crate::engine::{Address, CloseReason, Command, Config, Event, Input, LinkId, Output, ReplicaId};
+use crate::engine::{
+    Address, CloseReason, Command, Config, Event, Input, LinkId, Output, ReplicaId,
+};
 
 /// Outputs taken per hold of the engine's lock: JavaScript may be waiting for it.
 const OUTPUTS_PER_HOLD: usize = 64;
@@ -159,7 +161,7 @@ impl Driver {
             }
             tokio::select! {
                 () = self.shared.poked() => self.turn(None),
-                Some(arrival) = self.arrivals.recv() => self.handle_arrival(arrival),
+                Some(arrival) = self.arrivals.recv() => self.handle_arrivals(arrival),
                 () = self.progress.notified() => self.report_drained(),
                 () = &mut sleep, if deadline != Deadline::None => self.turn(None),
                 opened = opened(&mut self.opening) => self.handle_opened(opened),
@@ -401,9 +403,20 @@ impl Driver {
         let task = self.connections.spawn(connection.run());
         self.links.insert(link, Link { outbox, task });
         let overdue_at = Instant::now() + self.handshake_timeout;
-        self.strangers
-            .insert(link, Stranger { dialled: dialled.is_some(), overdue_at, admit });
+        self.strangers.insert(link, Stranger { dialled: dialled.is_some(), overdue_at, admit });
         self.turn(Some(Input::Opened { link, dialled }));
+    }
+
+    /// Takes what else is there in one go, the engine's lock anew for each.
+    fn handle_arrivals(&mut self, first: Arrival) {
+        self.handle_arrival(first);
+        for _ in 1..ARRIVALS_MAX {
+            if self.more {
+                return;
+            }
+            let Ok(next) = self.arrivals.try_recv() else { return };
+            self.handle_arrival(next);
+        }
     }
 
     fn handle_arrival(&mut self, arrival: Arrival) {

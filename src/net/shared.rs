@@ -76,7 +76,8 @@ impl Core {
         if self.peeked.is_none() {
             self.peeked = self.engine.poll_output(now);
         }
-        self.peeked.is_some() || self.engine.poll_timeout().is_some_and(|wanted| wanted < self.armed)
+        self.peeked.is_some()
+            || self.engine.poll_timeout().is_some_and(|wanted| wanted < self.armed)
     }
 }
 
