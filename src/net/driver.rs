@@ -254,9 +254,6 @@ impl Driver {
             Stage::Closing => self.begin_close(),
             Stage::Destroying | Stage::Ended => return None,
         }
-        while let Some(link) = self.overfull.pop() {
-            self.cut(link, CloseReason::Lost("its queue ran over".into()), ERR_BUSY);
-        }
         let now = Instant::now();
         while let Some((&link, _)) =
             self.strangers.first_key_value().filter(|(_, stranger)| stranger.overdue_at <= now)
@@ -265,6 +262,10 @@ impl Driver {
             let reason = CloseReason::HandshakeTimeout;
             let code = reason.code();
             self.cut(link, reason, code);
+        }
+        self.answer_flushers();
+        while let Some(link) = self.overfull.pop() {
+            self.cut(link, CloseReason::Lost("its queue ran over".into()), ERR_BUSY);
         }
         if self.leaving && !self.more {
             while let Some((link, _)) = self.links.first_key_value() {
@@ -275,7 +276,6 @@ impl Driver {
             }
         }
         self.shared.counters.connections.store(self.links.len(), Relaxed);
-        self.answer_flushers();
         if self.close_by.is_some_and(|by| self.connections.is_empty() || by <= now) {
             return None;
         }
