@@ -1,1 +1,119 @@
-//! The tokio shell.
+//! The tokio shell: listens, dials, reads, writes, keeps the timers, and does what the engine says.
+//!
+//! A [`Node`] is an engine behind a short-held lock and a driver task on the one network thread.
+//! The application calls the engine through [`Node::with_engine`] from its own thread; what the
+//! network brings waits in a bounded queue, one ring at a time ([`Sink`]).
+//!
+//! | file | is |
+//! | --- | --- |
+//! | `driver` | the loop: everything that can happen to a node |
+//! | `shared` | what the driver and the application's thread share |
+//! | `connection` | one socket: a reading and a writing half |
+//! | `listener`, `dialer` | how sockets come to be |
+//! | `events` | what waits for the application, and when to ring |
+//! | `runtime` | the network thread and the clocks |
+//! | `system` | names of system errors |
+//!
+//! It knows the engine and tokio, and nothing of napi or JavaScript.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+mod connection;
+mod dialer;
+mod driver;
+mod events;
+mod listener;
+mod options;
+mod runtime;
+mod shared;
+mod stats;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use driver::Driver;
+pub use events::NodeEvent;
+use listener::Listen;
+pub use options::Options;
+use shared::Shared;
+pub use stats::NodeStats;
+
+use crate::engine::{Engine, Now};
+
+/// Our own defect: a panic was caught and ended the node or connection it happened in.
+const ERR_INTERNAL: &str = "ERR_INTERNAL";
+
+/// The codes that this storey adds to the engine's, for the test that compares the tables.
+pub const CODES: &[&str] = &[listener::ERR_INSECURE_BIND, ERR_INTERNAL];
+
+/// Wakes the application.
+pub trait Sink: Send + Sync + 'static {
+    /// Called on the network thread when events or touched slots wait and no ring is unanswered.
+    /// Must not block. [`Node::take_events`] answers it.
+    fn ring(&self);
+}
+
+/// One node of the cluster. Clones are the same node.
+///
+/// It lives until [`close`](Node::close) or [`destroy`](Node::destroy), not until the last clone is
+/// dropped.
+#[derive(Clone)]
+pub struct Node(Arc<Shared>);
+
+impl Node {
+    /// Returns at once. What the network has to say, a failed listen included, comes as events.
+    ///
+    /// # Panics
+    ///
+    /// If the process cannot start the network thread.
+    pub fn open(options: Options, sink: Arc<dyn Sink>) -> Node {
+        let Options { mut config, listen, connect, seed, insecure } = options;
+        let listen = listen.map(|(host, port)| Listen::new(host, port, insecure));
+        if let Some(listen) = &listen {
+            listen.advertise(&mut config.advertised);
+        }
+        let engine = Engine::new(config.clone(), seed, runtime::now());
+        let shared = Arc::new(Shared::new(engine, sink));
+        let driver = Driver::new(Arc::clone(&shared), &config, listen, connect);
+        runtime::handle().spawn(driver.run());
+        Node(shared)
+    }
+
+    /// Runs `f` with the engine locked, and has the driver do what comes of it. Keep it short: the
+    /// network waits meanwhile.
+    ///
+    /// A panic in `f` ends the node and goes on to the caller.
+    pub fn with_engine<R>(&self, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
+        self.0.with_engine(f)
+    }
+
+    /// The oldest events that wait, and leave to ring again. Take these before the engine's touched
+    /// slots, lest a touch between the two cost a ring in vain.
+    pub fn take_events(&self, max: usize) -> Vec<NodeEvent> {
+        self.0.take_events(max)
+    }
+
+    /// Says goodbye to the peers, writes what is queued (at most 500 ms) and closes every socket.
+    /// The receiver hears when that is done; an error means the same. Repeatable.
+    pub fn close(&self) -> oneshot::Receiver<()> {
+        self.0.close()
+    }
+
+    /// Closes every socket at once; what is queued is lost to this node's peers. Repeatable.
+    pub fn destroy(&self) {
+        self.0.destroy();
+    }
+
+    /// Waits until the operating system has taken all that the engine has to send, and tells
+    /// whether it has. Blocks: for the end of a process, never on the network thread.
+    pub fn flush(&self, at_most: Duration) -> bool {
+        self.0.flush(at_most)
+    }
+
+    pub fn stats(&self) -> NodeStats {
+        self.0.stats()
+    }
+}

@@ -81,3 +81,113 @@ impl FrameDecoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Gives the bytes in pieces of these sizes, over and over, and takes what comes out.
+    fn decode(
+        mut bytes: &[u8],
+        sizes: &[usize],
+        message_bytes_max: usize,
+    ) -> Result<Vec<Bytes>, TooLarge> {
+        let mut decoder = FrameDecoder::new(message_bytes_max);
+        let mut messages = Vec::new();
+        for &size in sizes.iter().cycle() {
+            while let Some(message) = decoder.next_message()? {
+                messages.push(message);
+            }
+            if bytes.is_empty() {
+                break;
+            }
+            let (piece, rest) = bytes.split_at(size.min(bytes.len()));
+            decoder.buffer().extend_from_slice(piece);
+            bytes = rest;
+        }
+        Ok(messages)
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_decodes_to_the_same(
+            messages in vec(vec(any::<u8>(), 0..200), 0..20),
+            sizes in vec(1usize..300, 1..20),
+        ) {
+            let mut bytes = BytesMut::new();
+            for message in &messages {
+                encode(message, &mut bytes);
+            }
+            prop_assert_eq!(decode(&bytes, &sizes, 200).unwrap(), messages);
+        }
+
+        #[test]
+        fn a_message_in_parts_is_whole_again(
+            parts in vec(vec(any::<u8>(), 1..50), 1..10),
+            sizes in vec(1usize..100, 1..10),
+        ) {
+            let mut bytes = BytesMut::new();
+            for (index, part) in parts.iter().enumerate() {
+                let more = if index + 1 < parts.len() { MORE } else { 0 };
+                bytes.extend_from_slice(&(part.len() as u32 | more).to_le_bytes());
+                bytes.extend_from_slice(part);
+            }
+            let message = parts.concat();
+            prop_assert_eq!(decode(&bytes, &sizes, message.len()).unwrap(), [message.clone()]);
+            prop_assert_eq!(
+                decode(&bytes, &sizes, message.len() - 1),
+                Err(TooLarge { limit: message.len() - 1 })
+            );
+        }
+
+        #[test]
+        fn junk_never_panics_nor_passes_the_limit(
+            junk in vec(any::<u8>(), 0..2000),
+            small in vec((0u8..40, any::<bool>()), 0..40),
+            sizes in vec(1usize..300, 1..20),
+            limit in 0usize..100,
+        ) {
+            // Plain junk mostly fails in its first header; headers that make sense get further.
+            let mut plausible = Vec::new();
+            for (bytes, more) in small {
+                let more = if more { MORE } else { 0 };
+                plausible.extend_from_slice(&(u32::from(bytes) | more).to_le_bytes());
+                plausible.extend(junk.iter().take(usize::from(bytes)));
+            }
+            for bytes in [&junk, &plausible] {
+                if let Ok(messages) = decode(bytes, &sizes, limit) {
+                    prop_assert!(messages.iter().all(|message| message.len() <= limit));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_message_goes_in_parts() {
+        let message: Vec<u8> = (0..FRAME_BYTES_MAX * 2 + 1).map(|at| at as u8).collect();
+        let mut bytes = BytesMut::new();
+        encode(&message, &mut bytes);
+        assert_eq!(bytes.len(), message.len() + 3 * HEADER_BYTES);
+        assert_eq!(decode(&bytes, &[70_000], message.len()).unwrap(), [message]);
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_an_error_before_anything_is_kept() {
+        for header in [11u32, FRAME_BYTES_MAX as u32 + 1, !MORE, 11 | MORE, u32::MAX] {
+            let mut decoder = FrameDecoder::new(10);
+            decoder.buffer().extend_from_slice(&header.to_le_bytes());
+            let capacity = decoder.buffer().capacity();
+            assert!(decoder.next_message().is_err());
+            assert_eq!((decoder.buffer().capacity(), decoder.parts.capacity()), (capacity, 0));
+        }
+    }
+
+    #[test]
+    fn an_empty_part_with_more_to_follow_is_refused() {
+        // Otherwise a peer could keep us busy with headers for ever.
+        assert!(decode(&MORE.to_le_bytes(), &[4], 10).is_err());
+    }
+}

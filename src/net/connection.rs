@@ -1,0 +1,519 @@
+//! One connection: a half that reads messages and a half that writes what is queued.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes};
+use parking_lot::Mutex;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, Notify};
+use tokio::time::{sleep_until, timeout_at, Instant};
+
+use super::stats::Counters;
+use super::system;
+use crate::engine::wire::frame::{FrameDecoder, TooLarge};
+use crate::engine::{CloseReason, LinkId};
+
+/// All that a connection may send before its handshake is done.
+pub(super) const HANDSHAKE_BYTES_MAX: usize = 8 << 10;
+/// A buffer with less room than this gets a new piece of [`READ_BYTES`]. Not more often: a message
+/// that is kept somewhere keeps its whole piece.
+const READ_BYTES_MIN: usize = 4 << 10;
+const READ_BYTES: usize = 64 << 10;
+/// Room for a hello, which is short.
+const HELLO_BYTES: usize = 512;
+/// Pieces per system call. More would not make the call cheaper per piece.
+const SLICES_MAX: usize = 256;
+
+/// What a connection tells the driver, in order.
+pub(super) enum Arrival {
+    Message(LinkId, Bytes),
+    /// The last one. Not sent once the driver has told the connection to finish.
+    Ended(LinkId, CloseReason),
+}
+
+/// What the driver has given to a connection and the socket has not taken.
+///
+/// Only the network thread touches it; the lock is never waited for.
+pub(super) struct Outbox {
+    state: Mutex<OutboxState>,
+    filled: Notify,
+    finishing: Notify,
+    bytes_max: usize,
+    /// Shared by all connections of a driver, which looks through them when one has written.
+    progress: Arc<Notify>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Default)]
+struct OutboxState {
+    queue: VecDeque<Bytes>,
+    /// Queued or being written.
+    bytes: usize,
+    /// Written and not yet told to the engine.
+    drained: usize,
+    finish_by: Option<Instant>,
+}
+
+impl Outbox {
+    /// `bytes_max` is above what the engine keeps to: going beyond it is a defect, and the
+    /// connection's end rather than the memory's.
+    pub fn new(bytes_max: usize, progress: Arc<Notify>, counters: Arc<Counters>) -> Self {
+        Outbox {
+            state: Mutex::default(),
+            filled: Notify::new(),
+            finishing: Notify::new(),
+            bytes_max,
+            progress,
+            counters,
+        }
+    }
+
+    /// `false`: full, nothing was queued.
+    #[must_use]
+    pub fn push(&self, frames: Bytes) -> bool {
+        let mut state = self.state.lock();
+        if state.bytes + frames.len() > self.bytes_max {
+            return false;
+        }
+        if !frames.is_empty() {
+            state.bytes += frames.len();
+            self.counters.bytes_queued.fetch_add(frames.len(), Relaxed);
+            state.queue.push_back(frames);
+            self.filled.notify_one();
+        }
+        true
+    }
+
+    /// Nothing more will be pushed: write what is left, at most until then, and end.
+    pub fn finish(&self, by: Instant) {
+        self.state.lock().finish_by = Some(by);
+        self.filled.notify_one();
+        self.finishing.notify_one();
+    }
+
+    /// Bytes written since the last call.
+    pub fn take_drained(&self) -> usize {
+        std::mem::take(&mut self.state.lock().drained)
+    }
+
+    fn finish_by(&self) -> Option<Instant> {
+        self.state.lock().finish_by
+    }
+
+    fn written(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.bytes -= bytes;
+        state.drained += bytes;
+        self.counters.bytes_queued.fetch_sub(bytes, Relaxed);
+        self.counters.bytes_out.fetch_add(bytes as u64, Relaxed);
+        self.progress.notify_one();
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.counters.bytes_queued.fetch_sub(self.state.get_mut().bytes, Relaxed);
+    }
+}
+
+/// What one connection needs.
+pub(super) struct Connection {
+    pub link: LinkId,
+    pub stream: TcpStream,
+    pub outbox: Arc<Outbox>,
+    pub arrivals: mpsc::Sender<Arrival>,
+    /// Given when the engine has accepted the first message.
+    pub admitted: oneshot::Receiver<()>,
+    pub message_bytes_max: usize,
+    pub counters: Arc<Counters>,
+}
+
+impl Connection {
+    /// Ends when the socket does, or when the outbox was told to finish.
+    pub async fn run(self) {
+        let Connection { link, stream, outbox, arrivals, admitted, message_bytes_max, counters } =
+            self;
+        let reader =
+            Reader { link, stream: &stream, arrivals: &arrivals, counters: &counters, seen: 0 };
+        let read = async {
+            let reason = reader.read_messages(admitted, message_bytes_max).await;
+            if outbox.finish_by().is_some() {
+                // The peer has nothing more to say; what we have said may still go out.
+                pending::<()>().await;
+            }
+            Some(reason)
+        };
+        let overdue = async {
+            outbox.finishing.notified().await;
+            if let Some(by) = outbox.finish_by() {
+                sleep_until(by).await;
+            }
+            None
+        };
+        let lost = tokio::select! {
+            lost = read => lost,
+            lost = write_queue(&stream, &outbox) => lost,
+            lost = overdue => lost,
+        };
+        match (lost, outbox.finish_by()) {
+            (Some(reason), None) => {
+                // Fails only when the driver is gone.
+                let _ = arrivals.send(Arrival::Ended(link, reason)).await;
+            }
+            (None, Some(by)) => part(&stream, by).await,
+            _ => {}
+        }
+    }
+}
+
+struct Reader<'a> {
+    link: LinkId,
+    stream: &'a TcpStream,
+    arrivals: &'a mpsc::Sender<Arrival>,
+    counters: &'a Counters,
+    /// Bytes read.
+    seen: usize,
+}
+
+impl Reader<'_> {
+    async fn read_messages(
+        mut self,
+        admitted: oneshot::Receiver<()>,
+        message_bytes_max: usize,
+    ) -> CloseReason {
+        let mut decoder = FrameDecoder::new(HANDSHAKE_BYTES_MAX);
+        let mut admitted = Some(admitted);
+        loop {
+            match decoder.next_message() {
+                Err(TooLarge { limit }) => return CloseReason::TooLarge { limit },
+                Ok(Some(message)) => {
+                    self.counters.frames_in.fetch_add(1, Relaxed);
+                    // Waits while the driver has enough to do: the socket's buffer fills, and the
+                    // peer waits too.
+                    if self.arrivals.send(Arrival::Message(self.link, message)).await.is_err() {
+                        return CloseReason::Closing;
+                    }
+                    if let Some(verdict) = admitted.take() {
+                        if verdict.await.is_err() {
+                            // Refused; the writing half ends the connection.
+                            pending::<()>().await;
+                        }
+                        decoder.set_message_bytes_max(message_bytes_max);
+                    }
+                }
+                Ok(None) => {
+                    if let Err(reason) = self.read(&mut decoder, admitted.is_some()).await {
+                        return reason;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what is there, at least a byte.
+    async fn read(
+        &mut self,
+        decoder: &mut FrameDecoder,
+        stranger: bool,
+    ) -> Result<(), CloseReason> {
+        let buffer = decoder.buffer();
+        loop {
+            self.stream.readable().await.map_err(lost)?;
+            let limit = if stranger {
+                let left = HANDSHAKE_BYTES_MAX - self.seen;
+                if left == 0 {
+                    return Err(CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
+                }
+                buffer.reserve(HELLO_BYTES.min(left));
+                left
+            } else {
+                if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
+                    buffer.reserve(READ_BYTES);
+                }
+                usize::MAX
+            };
+            match self.stream.try_read_buf(&mut buffer.limit(limit)) {
+                Ok(0) => return Err(CloseReason::Lost("the peer closed it".into())),
+                Ok(bytes) => {
+                    self.seen = self.seen.saturating_add(bytes);
+                    self.counters.bytes_in.fetch_add(bytes as u64, Relaxed);
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(lost(error)),
+            }
+        }
+    }
+}
+
+/// Returns the reason the socket failed, or `None` when everything is written and the outbox was
+/// told to finish.
+async fn write_queue(stream: &TcpStream, outbox: &Outbox) -> Option<CloseReason> {
+    let mut batch = VecDeque::new();
+    loop {
+        if batch.is_empty() {
+            let finishing = {
+                let mut state = outbox.state.lock();
+                std::mem::swap(&mut state.queue, &mut batch);
+                state.finish_by.is_some()
+            };
+            if batch.is_empty() {
+                if finishing {
+                    return None;
+                }
+                outbox.filled.notified().await;
+                continue;
+            }
+        }
+        if let Err(error) = stream.writable().await {
+            return Some(lost(error));
+        }
+        match write_batch(stream, &batch) {
+            Ok(bytes) => {
+                advance(&mut batch, bytes);
+                outbox.written(bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Some(lost(error)),
+        }
+    }
+}
+
+fn write_batch(stream: &TcpStream, batch: &VecDeque<Bytes>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let count = batch.len().min(SLICES_MAX);
+    for (slice, piece) in slices.iter_mut().zip(batch) {
+        *slice = IoSlice::new(piece);
+    }
+    stream.try_write_vectored(&slices[..count])
+}
+
+fn advance(batch: &mut VecDeque<Bytes>, mut bytes: usize) {
+    while let Some(front) = batch.front_mut() {
+        if front.len() > bytes {
+            front.advance(bytes);
+            return;
+        }
+        bytes -= front.len();
+        batch.pop_front();
+    }
+}
+
+/// Says that nothing more comes, and waits for the peer to say the same. Closing with bytes unread
+/// would reset the connection, and a reset may overtake what we wrote.
+async fn part(stream: &TcpStream, by: Instant) {
+    if SockRef::from(stream).shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let drain = async {
+        let mut scrap = [0; 512];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut scrap) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    };
+    let _ = timeout_at(by, drain).await;
+}
+
+fn lost(error: io::Error) -> CloseReason {
+    CloseReason::Lost(system::code(&error).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    use bytes::BytesMut;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::engine::wire::frame;
+    use crate::net::runtime;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+    /// A running connection, and the plain socket at its other end.
+    struct Fixture {
+        outbox: Arc<Outbox>,
+        counters: Arc<Counters>,
+        arrivals: mpsc::Receiver<Arrival>,
+        admit: Option<oneshot::Sender<()>>,
+        peer: std::net::TcpStream,
+    }
+
+    impl Fixture {
+        fn new(arrivals_max: usize, bytes_max: usize) -> Self {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let address = listener.local_addr().expect("an address");
+            let peer = std::net::TcpStream::connect(address).expect("a connection");
+            peer.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            let (stream, _) = listener.accept().expect("a connection");
+            stream.set_nonblocking(true).expect("a mode");
+
+            let counters = Arc::<Counters>::default();
+            let outbox = Arc::new(Outbox::new(bytes_max, Arc::default(), Arc::clone(&counters)));
+            let (sender, arrivals) = mpsc::channel(arrivals_max);
+            let (admit, admitted) = oneshot::channel();
+            let guard = runtime::handle().enter();
+            let connection = Connection {
+                link: LinkId(1),
+                stream: TcpStream::from_std(stream).expect("a stream"),
+                outbox: Arc::clone(&outbox),
+                arrivals: sender,
+                admitted,
+                message_bytes_max: MESSAGE_BYTES_MAX,
+                counters: Arc::clone(&counters),
+            };
+            drop(guard);
+            runtime::handle().spawn(connection.run());
+            Fixture { outbox, counters, arrivals, admit: Some(admit), peer }
+        }
+
+        fn next(&mut self) -> Arrival {
+            let next = async { timeout(PATIENCE, self.arrivals.recv()).await };
+            runtime::handle().block_on(next).expect("an arrival in time").expect("an arrival")
+        }
+
+        fn message(&mut self) -> Bytes {
+            match self.next() {
+                Arrival::Message(_, message) => message,
+                Arrival::Ended(_, reason) => panic!("ended: {reason}"),
+            }
+        }
+
+        fn end(&mut self) -> CloseReason {
+            loop {
+                if let Arrival::Ended(_, reason) = self.next() {
+                    return reason;
+                }
+            }
+        }
+
+        fn admit(&mut self) {
+            let admit = self.admit.take().expect("admitted once");
+            admit.send(()).expect("a reader that waits");
+        }
+    }
+
+    fn framed(message: &[u8]) -> BytesMut {
+        let mut frames = BytesMut::new();
+        frame::encode(message, &mut frames);
+        frames
+    }
+
+    #[test]
+    fn what_is_queued_is_written_in_order_and_then_the_connection_ends() {
+        let mut fixture = Fixture::new(1, 1 << 20);
+        let mut expected = Vec::new();
+        for number in 0..2000u32 {
+            let piece = number.to_le_bytes().repeat(1 + number as usize % 50);
+            expected.extend_from_slice(&piece);
+            assert!(fixture.outbox.push(piece.into()));
+        }
+        fixture.outbox.finish(Instant::now() + PATIENCE);
+        let mut read = Vec::new();
+        fixture.peer.read_to_end(&mut read).expect("an orderly end");
+        assert!(read == expected);
+        assert_eq!(fixture.outbox.take_drained(), expected.len());
+        assert_eq!(fixture.counters.bytes_queued.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_full_outbox_takes_nothing() {
+        let fixture = Fixture::new(1, 10);
+        assert!(!fixture.outbox.push(Bytes::from_static(&[0; 11])));
+        assert_eq!(fixture.counters.bytes_queued.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_finish_does_not_wait_for_a_peer_that_does_not_read() {
+        let mut fixture = Fixture::new(1, usize::MAX);
+        let much = vec![7; 64 << 20];
+        assert!(fixture.outbox.push(much.into()));
+        fixture.outbox.finish(Instant::now());
+        let mut read = Vec::new();
+        // A reset is an end as well.
+        let _ = fixture.peer.read_to_end(&mut read);
+        assert!(read.len() < 64 << 20);
+    }
+
+    #[test]
+    fn a_stranger_is_read_no_further_than_his_first_message() {
+        let mut fixture = Fixture::new(10, 10);
+        let large = vec![9; MESSAGE_BYTES_MAX];
+        let mut bytes = framed(b"hello");
+        bytes.extend_from_slice(&framed(&large));
+        let mut writer = fixture.peer.try_clone().expect("a handle");
+        let writing = std::thread::spawn(move || writer.write_all(&bytes));
+
+        assert_eq!(fixture.message(), "hello");
+        assert!(fixture.counters.bytes_in.load(Relaxed) <= HANDSHAKE_BYTES_MAX as u64);
+        fixture.admit();
+        assert!(fixture.message() == large);
+        writing.join().expect("a writer").expect("all written");
+    }
+
+    #[test]
+    fn a_stranger_who_drips_parts_gets_no_more_than_the_limit() {
+        let mut fixture = Fixture::new(10, 10);
+        let part = [1, 0, 0, 0x80, b'x'];
+        // The connection may be gone before all is written.
+        let _ = fixture.peer.write_all(&part.repeat(HANDSHAKE_BYTES_MAX));
+        assert_eq!(fixture.end(), CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
+        assert!(fixture.counters.bytes_in.load(Relaxed) <= HANDSHAKE_BYTES_MAX as u64);
+    }
+
+    #[test]
+    fn a_refused_stranger_still_gets_the_farewell() {
+        let mut fixture = Fixture::new(10, 10);
+        fixture.peer.write_all(&framed(b"hello")).expect("written");
+        assert_eq!(fixture.message(), "hello");
+        assert!(fixture.outbox.push(Bytes::from_static(b"go away")));
+        fixture.outbox.finish(Instant::now() + PATIENCE);
+        fixture.admit = None;
+        let mut read = Vec::new();
+        fixture.peer.read_to_end(&mut read).expect("an orderly end");
+        assert_eq!(read, b"go away");
+    }
+
+    #[test]
+    fn a_driver_that_is_busy_slows_the_peer_down() {
+        let mut fixture = Fixture::new(1, 10);
+        fixture.peer.write_all(&framed(b"hello")).expect("written");
+        assert_eq!(fixture.message(), "hello");
+        fixture.admit();
+        let timeout = Some(Duration::from_millis(300));
+        fixture.peer.set_write_timeout(timeout).expect("a timeout");
+        let message = framed(&[5; 1000]);
+        // Beyond what the two sockets hold, the peer cannot write.
+        let blocked = (0..100_000).any(|_| fixture.peer.write_all(&message).is_err());
+        assert!(blocked);
+        assert!(fixture.counters.bytes_in.load(Relaxed) < 1 << 20);
+    }
+
+    #[test]
+    fn the_end_comes_after_the_messages() {
+        let mut fixture = Fixture::new(1, 10);
+        for text in ["hello", "one", "two"] {
+            fixture.peer.write_all(&framed(text.as_bytes())).expect("written");
+        }
+        fixture.peer.shutdown(Shutdown::Write).expect("shut down");
+        assert_eq!(fixture.message(), "hello");
+        fixture.admit();
+        assert_eq!(fixture.message(), "one");
+        assert_eq!(fixture.message(), "two");
+        assert!(matches!(fixture.end(), CloseReason::Lost(_)));
+    }
+}

@@ -1,0 +1,515 @@
+//! The loop of one node: everything that can happen to it, each in one short arm.
+//!
+//! After each input the engine's outputs are drained and performed. Nothing here waits for a peer:
+//! what is to be sent goes to the connection's outbox, what arrives comes through one bounded
+//! channel on which the reading halves wait.
+
+use std::collections::BTreeMap;
+use std::future::{pending, Future};
+use std::panic::AssertUnwindSafe;
+use std::pin::{pin, Pin};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, mem};
+
+use futures::FutureExt;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, Notify, Semaphore};
+use tokio::task::{yield_now, AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::{sleep_until, Instant};
+
+use super::connection::{Arrival, Connection, Outbox};
+use super::dialer::{dial, Dialled, DIALS_MAX};
+use super::events::{NodeEvent, Ring};
+use super::listener::{Listen, ListenFailure, Listener};
+use super::shared::{Shared, Stage};
+use super::{runtime, system, ERR_INTERNAL};
+use crate::engine::{
+    Address, CloseReason, Command, Config, Event, Input, LinkId, Output, ReplicaId,
+};
+
+/// Outputs taken per hold of the engine's lock: JavaScript may be waiting for it.
+const OUTPUTS_PER_HOLD: usize = 64;
+/// Messages read and not handled. Enough to keep the engine busy while the readers take their
+/// turns; each may be as large as a message can be.
+const ARRIVALS_MAX: usize = 32;
+/// Connections from others before their handshake. A stranger who opens more only replaces his own.
+const STRANGERS_MAX: usize = 64;
+/// Connections that are told to finish and still write. Beyond these they are cut.
+const FINISHING_MAX: usize = 64;
+/// How long a connection that ends may go on writing, and the end of a node with it.
+const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
+/// Messages that may wait for a socket beyond the engine's own limit, which it may exceed by what
+/// it sends whatever the queue is (digests, farewells).
+const SPARE_MESSAGES: usize = 4;
+/// Refused because of [`STRANGERS_MAX`].
+const ERR_BUSY: &str = "ERR_BUSY";
+
+type Opening = Pin<Box<dyn Future<Output = Result<Option<Listener>, ListenFailure>> + Send>>;
+
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    message_bytes_max: usize,
+    queue_bytes_max: usize,
+    handshake_timeout: Duration,
+
+    /// Until the node listens, or knows that it need not. The engine's timers rest meanwhile.
+    opening: Option<Opening>,
+    connect: Vec<Address>,
+    listener: Option<Listener>,
+
+    next_link: u64,
+    links: BTreeMap<LinkId, Link>,
+    /// Those of `links` that have not passed the handshake, the oldest first.
+    strangers: BTreeMap<LinkId, Stranger>,
+    /// Links whose outbox ran over, to be cut.
+    overfull: Vec<LinkId>,
+    peers: BTreeMap<ReplicaId, Option<Address>>,
+
+    arrivals: mpsc::Receiver<Arrival>,
+    arrived: mpsc::Sender<Arrival>,
+    /// Some outbox has written.
+    progress: Arc<Notify>,
+    connections: JoinSet<()>,
+    dials: JoinSet<Dialled>,
+    dial_slots: Arc<Semaphore>,
+
+    /// Kept for its memory.
+    outputs: Vec<Output>,
+    /// The last hold took as many outputs as it may.
+    more: bool,
+    /// When the engine wants to be called.
+    wake_at: Option<Instant>,
+    flushers: Vec<std::sync::mpsc::SyncSender<()>>,
+    /// The engine was told that this node leaves: nothing new begins.
+    leaving: bool,
+    close_by: Option<Instant>,
+}
+
+struct Link {
+    outbox: Arc<Outbox>,
+    task: AbortHandle,
+}
+
+struct Stranger {
+    dialled: bool,
+    overdue_at: Instant,
+    admit: oneshot::Sender<()>,
+}
+
+impl Driver {
+    pub fn new(
+        shared: Arc<Shared>,
+        config: &Config,
+        listen: Option<Listen>,
+        connect: Vec<Address>,
+    ) -> Self {
+        let message_bytes_max = config.message_bytes_max();
+        let opening = async move {
+            match listen {
+                Some(listen) => listen.open().await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
+        Driver {
+            shared,
+            message_bytes_max,
+            queue_bytes_max: config.queue_bytes_max + SPARE_MESSAGES * message_bytes_max,
+            handshake_timeout: Duration::from_millis(config.handshake_timeout_ms),
+            opening: Some(Box::pin(opening)),
+            connect,
+            listener: None,
+            next_link: 1,
+            links: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            overfull: Vec::new(),
+            peers: BTreeMap::new(),
+            arrivals,
+            arrived,
+            progress: Arc::default(),
+            connections: JoinSet::new(),
+            dials: JoinSet::new(),
+            dial_slots: Arc::new(Semaphore::new(DIALS_MAX)),
+            outputs: Vec::with_capacity(OUTPUTS_PER_HOLD),
+            more: false,
+            wake_at: None,
+            flushers: Vec::new(),
+            leaving: false,
+            close_by: None,
+        }
+    }
+
+    /// Runs until the node is closed or destroyed. A panic is one way to be destroyed.
+    pub async fn run(self) {
+        let shared = Arc::clone(&self.shared);
+        let ended = AssertUnwindSafe(self.drive()).catch_unwind().await;
+        if ended.is_err() {
+            shared.fail("this node");
+        }
+        shared.end();
+    }
+
+    async fn drive(mut self) {
+        let mut sleep = pin!(sleep_until(Instant::now()));
+        while let Some(deadline) = self.settle() {
+            if let Deadline::At(deadline) = deadline {
+                if sleep.deadline() != deadline {
+                    sleep.as_mut().reset(deadline);
+                }
+            }
+            tokio::select! {
+                () = self.shared.poked() => self.turn(None),
+                Some(arrival) = self.arrivals.recv() => self.handle_arrivals(arrival),
+                () = self.progress.notified() => self.report_drained(),
+                () = &mut sleep, if deadline != Deadline::None => self.turn(None),
+                opened = opened(&mut self.opening) => self.handle_opened(opened),
+                accepted = accepted(&mut self.listener) => self.handle_accepted(accepted),
+                Some(dialled) = self.dials.join_next() => self.handle_dialled(dialled),
+                Some(ended) = self.connections.join_next_with_id() => self.handle_task_end(ended),
+                // Lets the connections write before the engine gives more.
+                () = yield_now(), if self.more => self.turn(None),
+            }
+        }
+        self.listener = None;
+        self.dials.shutdown().await;
+        self.connections.shutdown().await;
+    }
+
+    /// One hold of the engine: at most one input, and a bounded number of outputs.
+    fn turn(&mut self, input: Option<Input>) {
+        let mut outputs = mem::take(&mut self.outputs);
+        let driving = self.opening.is_none() && !self.leaving;
+        self.wake_at = self.shared.hold(|core, now| {
+            if let Some(input) = input {
+                core.engine.handle_input(now, input);
+            }
+            let due = |at| at <= now.monotonic_ms;
+            if driving && core.engine.poll_timeout().is_some_and(due) {
+                core.engine.handle_timeout(now);
+            }
+            while outputs.len() < OUTPUTS_PER_HOLD {
+                let Some(output) = core.poll_output(now) else { break };
+                outputs.push(output);
+            }
+            let wake_at = core.engine.poll_timeout().filter(|_| driving);
+            core.armed = if driving { wake_at.unwrap_or(u64::MAX) } else { 0 };
+            wake_at.map(runtime::instant)
+        });
+        self.more = outputs.len() == OUTPUTS_PER_HOLD;
+        for output in outputs.drain(..) {
+            self.perform(output);
+        }
+        self.outputs = outputs;
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { link, frames } => {
+                let Some(open) = self.links.get(&link) else { return };
+                self.shared.counters.frames_out.fetch_add(1, Relaxed);
+                if !open.outbox.push(frames) {
+                    self.overfull.push(link);
+                }
+            }
+            Output::Close { link, reason } => {
+                if let Some(open) = self.forget(link, reason.code()) {
+                    self.finish(open);
+                }
+            }
+            Output::Dial { address } => {
+                if !self.leaving {
+                    self.dials.spawn(dial(address, Arc::clone(&self.dial_slots)));
+                }
+            }
+            Output::Event(event) => self.tell(event),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let event = match event {
+            Event::Touched => return self.shared.events.touch(),
+            Event::Ready => NodeEvent::Ready,
+            Event::Warning { code, peer, detail } => {
+                NodeEvent::Warning { code: code.code(), message: detail, peer }
+            }
+            Event::PeerUp { peer, advertised, dialled } => {
+                let address = dialled.or_else(|| advertised.clone());
+                self.peers.insert(peer, address.clone());
+                NodeEvent::PeerUp { peer, address, advertised }
+            }
+            Event::PeerDown { peer, reason } => {
+                let address = self.peers.remove(&peer).flatten();
+                NodeEvent::PeerDown { peer, address, code: reason.code() }
+            }
+        };
+        self.shared.events.push(event);
+    }
+
+    /// Does what is due before the loop waits, and says until when it may. `None`: the end.
+    fn settle(&mut self) -> Option<Deadline> {
+        match self.shared.stage() {
+            Stage::Open => {}
+            Stage::Closing => self.begin_close(),
+            Stage::Destroying | Stage::Ended => return None,
+        }
+        let now = Instant::now();
+        while let Some((&link, _)) =
+            self.strangers.first_key_value().filter(|(_, stranger)| stranger.overdue_at <= now)
+        {
+            // The engine has the same limit and usually comes first.
+            let reason = CloseReason::HandshakeTimeout;
+            let code = reason.code();
+            self.cut(link, reason, code);
+        }
+        self.answer_flushers();
+        while let Some(link) = self.overfull.pop() {
+            self.cut(link, CloseReason::Lost("its queue ran over".into()), ERR_BUSY);
+        }
+        if self.leaving && !self.more {
+            while let Some((link, _)) = self.links.first_key_value() {
+                let link = *link;
+                if let Some(open) = self.forget(link, CloseReason::Closing.code()) {
+                    self.finish(open);
+                }
+            }
+        }
+        self.shared.counters.connections.store(self.links.len(), Relaxed);
+        if self.close_by.is_some_and(|by| self.connections.is_empty() || by <= now) {
+            return None;
+        }
+        let ring_at = match self.shared.events.poll_ring(now) {
+            Ring::No => None,
+            Ring::At(due) => Some(due),
+            Ring::Now => {
+                self.shared.ring();
+                None
+            }
+        };
+        let overdue_at = self.strangers.first_key_value().map(|(_, stranger)| stranger.overdue_at);
+        let next = [self.wake_at, ring_at, overdue_at, self.close_by].into_iter().flatten().min();
+        Some(next.map_or(Deadline::None, Deadline::At))
+    }
+
+    /// Whoever waits for a flush has made his writes before: one more turn brings them out.
+    fn answer_flushers(&mut self) {
+        self.shared.take_flushers(&mut self.flushers);
+        if self.flushers.is_empty() {
+            return;
+        }
+        self.turn(None);
+        if !self.more && self.shared.counters.bytes_queued.load(Relaxed) == 0 {
+            for flusher in self.flushers.drain(..) {
+                // Whoever waited may have given up.
+                let _ = flusher.try_send(());
+            }
+        }
+    }
+
+    fn begin_close(&mut self) {
+        if self.close_by.is_none() {
+            self.close_by = Some(Instant::now() + FINISH_TIMEOUT);
+            self.leave();
+        }
+    }
+
+    /// Takes the engine out of the cluster; what it says last is sent.
+    fn leave(&mut self) {
+        if mem::replace(&mut self.leaving, true) {
+            return;
+        }
+        self.opening = None;
+        self.listener = None;
+        self.dials.abort_all();
+        self.shared.hold(|core, now| core.leave(now));
+        self.turn(None);
+    }
+
+    fn handle_opened(&mut self, opened: Result<Option<Listener>, ListenFailure>) {
+        self.opening = None;
+        match opened {
+            Ok(listener) => {
+                if let Some(listener) = &listener {
+                    self.shared.events.push(listener.listening());
+                }
+                self.listener = listener;
+                for address in mem::take(&mut self.connect) {
+                    self.turn(Some(Input::Command(Command::Connect { address })));
+                }
+                self.shared.hold(|core, now| core.engine.handle_timeout(now));
+                self.turn(None);
+            }
+            Err(failure) => {
+                self.shared.events.push(failure.into());
+                self.leave();
+            }
+        }
+    }
+
+    fn handle_accepted(&mut self, accepted: io::Result<TcpStream>) {
+        match accepted {
+            Ok(stream) => {
+                let inbound = || self.strangers.iter().filter(|(_, stranger)| !stranger.dialled);
+                if inbound().count() >= STRANGERS_MAX {
+                    if let Some((&oldest, _)) = inbound().next() {
+                        let reason = CloseReason::Lost("too many without a handshake".into());
+                        self.cut(oldest, reason, ERR_BUSY);
+                    }
+                }
+                self.open_link(stream, None);
+            }
+            Err(error) => {
+                let code = system::code(&error);
+                let message = format!("accept {code}: {}", system::text(code));
+                self.shared.events.push(NodeEvent::Warning { code, message, peer: None });
+            }
+        }
+    }
+
+    fn handle_dialled(&mut self, dialled: Result<Dialled, JoinError>) {
+        // A dial that was aborted is one that nobody waits for.
+        let Ok(Dialled { address, result }) = dialled else { return };
+        if self.leaving {
+            return;
+        }
+        match result {
+            Ok(stream) => self.open_link(stream, Some(address)),
+            Err(code) => self.turn(Some(Input::DialFailed { address, code: code.to_owned() })),
+        }
+    }
+
+    fn open_link(&mut self, stream: TcpStream, dialled: Option<Address>) {
+        // Fails only on a socket that is dead already, as its reader will find.
+        let _ = stream.set_nodelay(true);
+        let link = LinkId(self.next_link);
+        self.next_link += 1;
+        let counters = &self.shared.counters;
+        let outbox = Arc::new(Outbox::new(
+            self.queue_bytes_max,
+            Arc::clone(&self.progress),
+            Arc::clone(counters),
+        ));
+        let (admit, admitted) = oneshot::channel();
+        let connection = Connection {
+            link,
+            stream,
+            outbox: Arc::clone(&outbox),
+            arrivals: self.arrived.clone(),
+            admitted,
+            message_bytes_max: self.message_bytes_max,
+            counters: Arc::clone(counters),
+        };
+        let task = self.connections.spawn(connection.run());
+        self.links.insert(link, Link { outbox, task });
+        let overdue_at = Instant::now() + self.handshake_timeout;
+        self.strangers.insert(link, Stranger { dialled: dialled.is_some(), overdue_at, admit });
+        self.turn(Some(Input::Opened { link, dialled }));
+    }
+
+    /// Takes what else is there in one go, the engine's lock anew for each.
+    fn handle_arrivals(&mut self, first: Arrival) {
+        self.handle_arrival(first);
+        for _ in 1..ARRIVALS_MAX {
+            if self.more {
+                return;
+            }
+            let Ok(next) = self.arrivals.try_recv() else { return };
+            self.handle_arrival(next);
+        }
+    }
+
+    fn handle_arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Message(link, message) => {
+                if self.leaving || !self.links.contains_key(&link) {
+                    return;
+                }
+                self.turn(Some(Input::Received { link, message }));
+                // The first message is the hello. The engine closes a link whose hello it refuses.
+                if let Some(stranger) = self.strangers.remove(&link) {
+                    // Fails when the connection has just ended.
+                    let _ = stranger.admit.send(());
+                }
+            }
+            Arrival::Ended(link, reason) => {
+                if self.forget(link, reason.code()).is_some() {
+                    self.turn(Some(Input::Closed { link, reason }));
+                }
+            }
+        }
+    }
+
+    fn report_drained(&mut self) {
+        let drained: Vec<_> = (self.links.iter())
+            .map(|(&link, open)| (link, open.outbox.take_drained()))
+            .filter(|&(_, bytes)| bytes > 0)
+            .collect();
+        for (link, bytes) in drained {
+            // An earlier one may have had it closed.
+            if self.links.contains_key(&link) {
+                self.turn(Some(Input::Drained { link, bytes }));
+            }
+        }
+    }
+
+    fn handle_task_end(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let Err(error) = ended else { return };
+        if !error.is_panic() {
+            return;
+        }
+        self.shared.fail("a connection");
+        let broken = self.links.iter().find(|(_, open)| open.task.id() == error.id());
+        if let Some((&link, _)) = broken {
+            self.cut(link, CloseReason::Lost(ERR_INTERNAL.into()), ERR_INTERNAL);
+        }
+    }
+
+    /// Ends a connection at once, for a reason of the shell's.
+    fn cut(&mut self, link: LinkId, reason: CloseReason, code: &'static str) {
+        if let Some(open) = self.forget(link, code) {
+            open.task.abort();
+            self.turn(Some(Input::Closed { link, reason }));
+        }
+    }
+
+    /// Takes a link out of the books. `code` counts if it had not passed the handshake.
+    fn forget(&mut self, link: LinkId, code: &'static str) -> Option<Link> {
+        let open = self.links.remove(&link)?;
+        if self.strangers.remove(&link).is_some() {
+            self.shared.refused(code);
+        }
+        Some(open)
+    }
+
+    /// Lets a connection write what was sent before.
+    fn finish(&mut self, open: Link) {
+        if self.connections.len() > self.links.len() + FINISHING_MAX {
+            open.task.abort();
+        } else {
+            let by = Instant::now() + FINISH_TIMEOUT;
+            open.outbox.finish(self.close_by.map_or(by, |close_by| by.min(close_by)));
+        }
+    }
+}
+
+/// Until when the loop may wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deadline {
+    None,
+    At(Instant),
+}
+
+async fn opened(opening: &mut Option<Opening>) -> Result<Option<Listener>, ListenFailure> {
+    match opening {
+        Some(opening) => opening.await,
+        None => pending().await,
+    }
+}
+
+async fn accepted(listener: &mut Option<Listener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => pending().await,
+    }
+}

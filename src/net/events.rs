@@ -1,0 +1,237 @@
+//! What waits for the application, and the bell that says so.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::engine::{Address, ReplicaId};
+
+/// Events that wait while JavaScript is busy. Enough for every peer of the largest mesh to come
+/// and go several times.
+const EVENTS_MAX: usize = 4096;
+/// Warnings of one code that are told within [`WARNING_WINDOW`]; the others are counted. A peer or
+/// a stranger that misbehaves on purpose must not occupy the event loop.
+const WARNINGS_PER_WINDOW: u32 = 8;
+const WARNING_WINDOW: Duration = Duration::from_secs(1);
+/// Rings closer together than this are merged: one costs the event loop 16 to 18 µs, so that a
+/// thousand per second are 2 % of it.
+const RING_INTERVAL: Duration = Duration::from_millis(1);
+
+/// Told to the application.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodeEvent {
+    Listening {
+        /// The address bound, not the name given.
+        host: String,
+        port: u16,
+        /// `IPv4` or `IPv6`, as in Node.js.
+        family: &'static str,
+    },
+    /// The node is good for nothing but `close` now.
+    ListenFailed {
+        code: String,
+        message: String,
+        syscall: &'static str,
+        address: String,
+        port: u16,
+    },
+    PeerUp {
+        peer: ReplicaId,
+        /// The address dialled, else the one advertised.
+        address: Option<Address>,
+        advertised: Option<Address>,
+    },
+    PeerDown {
+        peer: ReplicaId,
+        address: Option<Address>,
+        code: &'static str,
+    },
+    Ready,
+    Warning {
+        code: &'static str,
+        message: String,
+        peer: Option<ReplicaId>,
+    },
+    /// The last event: all sockets are gone.
+    Closed,
+}
+
+/// Whether the application is to be woken.
+#[derive(Debug, PartialEq)]
+pub(super) enum Ring {
+    /// Nothing waits, or the last ring has not been answered.
+    No,
+    Now,
+    At(Instant),
+}
+
+/// A bounded queue with at most one unanswered ring.
+#[derive(Default)]
+pub(super) struct EventQueue {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<NodeEvent>,
+    /// The engine has touched slots that no ring has spoken of.
+    touched: bool,
+    ringing: bool,
+    rung_at: Option<Instant>,
+    warnings: BTreeMap<&'static str, Window>,
+    dropped: u64,
+}
+
+struct Window {
+    since: Instant,
+    told: u32,
+}
+
+impl EventQueue {
+    pub fn push(&self, event: NodeEvent) {
+        let mut state = self.state.lock();
+        if let NodeEvent::Warning { code, .. } = &event {
+            if !state.may_warn(code, Instant::now()) {
+                state.dropped += 1;
+                return;
+            }
+        }
+        if state.events.len() >= EVENTS_MAX {
+            state.drop_one();
+        }
+        state.events.push_back(event);
+    }
+
+    /// Notes that the engine has touched slots to publish.
+    pub fn touch(&self) {
+        self.state.lock().touched = true;
+    }
+
+    /// Asked by the driver before it waits. `Now` counts as rung.
+    pub fn poll_ring(&self, now: Instant) -> Ring {
+        let mut state = self.state.lock();
+        if state.ringing || (state.events.is_empty() && !state.touched) {
+            return Ring::No;
+        }
+        if let Some(rung_at) = state.rung_at {
+            if now < rung_at + RING_INTERVAL {
+                return Ring::At(rung_at + RING_INTERVAL);
+            }
+        }
+        state.ringing = true;
+        state.touched = false;
+        state.rung_at = Some(now);
+        Ring::Now
+    }
+
+    /// Answers the ring. Also tells whether another is due: events are left, or slots were touched
+    /// since the ring (which the caller may have fetched before or will fetch after this).
+    pub fn take(&self, max: usize) -> (Vec<NodeEvent>, bool) {
+        let mut state = self.state.lock();
+        state.ringing = false;
+        let count = state.events.len().min(max);
+        let events = state.events.drain(..count).collect();
+        (events, state.touched || !state.events.is_empty())
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.state.lock().dropped
+    }
+}
+
+impl State {
+    fn may_warn(&mut self, code: &'static str, now: Instant) -> bool {
+        let window = self.warnings.entry(code).or_insert(Window { since: now, told: 0 });
+        if now >= window.since + WARNING_WINDOW {
+            *window = Window { since: now, told: 0 };
+        }
+        window.told += 1;
+        window.told <= WARNINGS_PER_WINDOW
+    }
+
+    /// The oldest warning goes first, then the oldest news of a peer. The others come once each.
+    fn drop_one(&mut self) {
+        let warning = |event: &NodeEvent| matches!(event, NodeEvent::Warning { .. });
+        let peer = |event: &NodeEvent| {
+            matches!(event, NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. })
+        };
+        let place = (self.events.iter().position(warning))
+            .or_else(|| self.events.iter().position(peer))
+            .unwrap_or(0);
+        self.events.remove(place);
+        self.dropped += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warning(code: &'static str) -> NodeEvent {
+        NodeEvent::Warning { code, message: String::new(), peer: None }
+    }
+
+    fn up(peer: u64) -> NodeEvent {
+        NodeEvent::PeerUp { peer: ReplicaId(peer), address: None, advertised: None }
+    }
+
+    #[test]
+    fn rings_once_until_answered_and_merges_in_time() {
+        let queue = EventQueue::default();
+        let start = Instant::now();
+        assert_eq!(queue.poll_ring(start), Ring::No);
+        queue.push(NodeEvent::Ready);
+        assert_eq!(queue.poll_ring(start), Ring::Now);
+        queue.push(up(1));
+        assert_eq!(queue.poll_ring(start), Ring::No);
+
+        let (events, more) = queue.take(1);
+        assert_eq!((events, more), (vec![NodeEvent::Ready], true));
+        assert_eq!(queue.poll_ring(start), Ring::At(start + RING_INTERVAL));
+        assert_eq!(queue.poll_ring(start + RING_INTERVAL), Ring::Now);
+        assert_eq!(queue.take(10), (vec![up(1)], false));
+        assert_eq!(queue.poll_ring(start + RING_INTERVAL * 2), Ring::No);
+    }
+
+    #[test]
+    fn a_touch_during_a_ring_is_not_lost() {
+        let queue = EventQueue::default();
+        let start = Instant::now();
+        queue.touch();
+        assert_eq!(queue.poll_ring(start), Ring::Now);
+        assert!(!queue.take(10).1);
+
+        queue.push(NodeEvent::Ready);
+        assert_eq!(queue.poll_ring(start + RING_INTERVAL), Ring::Now);
+        queue.touch();
+        assert!(queue.take(10).1);
+        assert_eq!(queue.poll_ring(start + RING_INTERVAL * 2), Ring::Now);
+    }
+
+    #[test]
+    fn a_full_queue_drops_warnings_first() {
+        let queue = EventQueue::default();
+        queue.push(NodeEvent::Ready);
+        queue.push(warning("ERR_A"));
+        for peer in 0..EVENTS_MAX as u64 {
+            queue.push(up(peer));
+        }
+        let (events, _) = queue.take(usize::MAX);
+        assert_eq!(events.len(), EVENTS_MAX);
+        assert_eq!(events[..2], [NodeEvent::Ready, up(1)]);
+        assert_eq!(queue.dropped(), 2);
+    }
+
+    #[test]
+    fn a_storm_of_warnings_is_told_in_part() {
+        let queue = EventQueue::default();
+        for _ in 0..100 {
+            queue.push(warning("ERR_A"));
+        }
+        queue.push(warning("ERR_B"));
+        assert_eq!(queue.take(usize::MAX).0.len(), WARNINGS_PER_WINDOW as usize + 1);
+        assert_eq!(queue.dropped(), 100 - u64::from(WARNINGS_PER_WINDOW));
+    }
+}

@@ -1,0 +1,267 @@
+//! What the driver and the application's thread share.
+
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::{mpsc, Arc};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{oneshot, Notify};
+use tokio::time::{sleep_until, Instant};
+
+use super::events::{EventQueue, NodeEvent, Ring};
+use super::stats::{Counters, NodeStats};
+use super::{runtime, Sink, ERR_INTERNAL};
+use crate::engine::{Command, Engine, Input, Now, Output};
+
+pub(super) struct Shared {
+    core: Mutex<Core>,
+    control: Mutex<Control>,
+    /// Wakes the driver. Its permit is given only when `poked` turns true, so that many writes cost
+    /// one wake-up.
+    wake: Notify,
+    poked: AtomicBool,
+    pub events: EventQueue,
+    sink: Arc<dyn Sink>,
+    pub counters: Arc<Counters>,
+}
+
+/// The engine and what the driver knows of it.
+pub(super) struct Core {
+    pub engine: Engine,
+    /// An output taken out to see whether there is one.
+    peeked: Option<Output>,
+    /// When the driver will look at the engine's timers by itself, `u64::MAX` for never; 0 while
+    /// nobody drives them.
+    pub armed: u64,
+    left: bool,
+}
+
+/// What the application wants of the driver.
+#[derive(Default)]
+pub(super) struct Control {
+    pub stage: Stage,
+    /// One for each call of `close` that waits.
+    closers: Vec<oneshot::Sender<()>>,
+    /// One for each thread that is blocked in `flush`.
+    flushers: Vec<mpsc::SyncSender<()>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    #[default]
+    Open,
+    Closing,
+    Destroying,
+    /// The driver is gone.
+    Ended,
+}
+
+impl Core {
+    /// The engine's next output.
+    pub fn poll_output(&mut self, now: Now) -> Option<Output> {
+        self.peeked.take().or_else(|| self.engine.poll_output(now))
+    }
+
+    /// From here on local writes are refused. Repeatable, unlike the command.
+    pub fn leave(&mut self, now: Now) {
+        if !std::mem::replace(&mut self.left, true) {
+            self.engine.handle_input(now, Input::Command(Command::Leave));
+        }
+    }
+
+    /// Whether the engine has something to do that the driver does not know of.
+    fn wants_driver(&mut self, now: Now) -> bool {
+        if self.peeked.is_none() {
+            self.peeked = self.engine.poll_output(now);
+        }
+        self.peeked.is_some()
+            || self.engine.poll_timeout().is_some_and(|wanted| wanted < self.armed)
+    }
+}
+
+// What the application's thread calls.
+impl Shared {
+    pub fn new(engine: Engine, sink: Arc<dyn Sink>) -> Self {
+        Shared {
+            core: Mutex::new(Core { engine, peeked: None, armed: 0, left: false }),
+            control: Mutex::default(),
+            wake: Notify::new(),
+            poked: AtomicBool::new(false),
+            events: EventQueue::default(),
+            sink,
+            counters: Arc::default(),
+        }
+    }
+
+    pub fn with_engine<R>(self: &Arc<Self>, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
+        let mut core = self.core.lock();
+        let now = runtime::now();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let result = f(&mut core.engine, now);
+            // A driver that was poked and has not come yet will see this too.
+            let wake = !self.poked.load(Acquire) && core.wants_driver(now);
+            (result, wake)
+        }));
+        drop(core);
+        match result {
+            Ok((result, wake)) => {
+                if wake {
+                    self.poke();
+                }
+                result
+            }
+            Err(panic) => {
+                self.fail("this node");
+                self.destroy();
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    pub fn take_events(self: &Arc<Self>, max: usize) -> Vec<NodeEvent> {
+        let (events, more) = self.events.take(max);
+        if more {
+            self.poke();
+        }
+        events
+    }
+
+    pub fn close(self: &Arc<Self>) -> oneshot::Receiver<()> {
+        let (closer, closed) = oneshot::channel();
+        let mut control = self.control.lock();
+        if control.stage == Stage::Ended {
+            // The receiver may be gone already.
+            let _ = closer.send(());
+        } else {
+            control.stage = control.stage.max(Stage::Closing);
+            control.closers.push(closer);
+            drop(control);
+            self.poke();
+        }
+        closed
+    }
+
+    pub fn destroy(self: &Arc<Self>) {
+        let mut control = self.control.lock();
+        control.stage = control.stage.max(Stage::Destroying);
+        drop(control);
+        self.poke();
+    }
+
+    pub fn flush(self: &Arc<Self>, at_most: Duration) -> bool {
+        let (flusher, flushed) = mpsc::sync_channel(1);
+        {
+            let mut control = self.control.lock();
+            if control.stage == Stage::Ended {
+                return self.counters.bytes_queued.load(Relaxed) == 0;
+            }
+            control.flushers.push(flusher);
+        }
+        self.poke();
+        flushed.recv_timeout(at_most).is_ok()
+    }
+
+    pub fn stats(&self) -> NodeStats {
+        let engine = self.core.lock().engine.stats();
+        let counters = &self.counters;
+        NodeStats {
+            engine,
+            connections: counters.connections.load(Relaxed),
+            bytes_in: counters.bytes_in.load(Relaxed),
+            bytes_out: counters.bytes_out.load(Relaxed),
+            bytes_queued: counters.bytes_queued.load(Relaxed),
+            frames_in: counters.frames_in.load(Relaxed),
+            frames_out: counters.frames_out.load(Relaxed),
+            rings: counters.rings.load(Relaxed),
+            events_dropped: self.events.dropped(),
+            refused: counters.refused.lock().clone(),
+        }
+    }
+
+    /// Has the driver look at everything. After its end there is nothing left but to ring for what
+    /// the application has not fetched.
+    fn poke(self: &Arc<Self>) {
+        if self.stage() == Stage::Ended {
+            runtime::handle().spawn(Arc::clone(self).ring_if_due());
+        } else if !self.poked.swap(true, AcqRel) {
+            self.wake.notify_one();
+        }
+    }
+
+    async fn ring_if_due(self: Arc<Self>) {
+        loop {
+            match self.events.poll_ring(Instant::now()) {
+                Ring::No => return,
+                Ring::Now => self.ring(),
+                Ring::At(due) => sleep_until(due).await,
+            }
+        }
+    }
+}
+
+// What the driver calls.
+impl Shared {
+    /// Waits for a poke and accepts it: later ones wake again.
+    pub async fn poked(&self) {
+        self.wake.notified().await;
+        self.poked.store(false, Release);
+    }
+
+    /// One hold of the engine. Whoever waits for it gets it next.
+    pub fn hold<R>(&self, f: impl FnOnce(&mut Core, Now) -> R) -> R {
+        let mut core = self.core.lock();
+        let result = f(&mut core, runtime::now());
+        MutexGuard::unlock_fair(core);
+        result
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.control.lock().stage
+    }
+
+    /// Moves the calls of `flush` that are new.
+    pub fn take_flushers(&self, into: &mut Vec<mpsc::SyncSender<()>>) {
+        into.append(&mut self.control.lock().flushers);
+    }
+
+    /// Counts a connection that ended before its handshake.
+    pub fn refused(&self, code: &'static str) {
+        *self.counters.refused.lock().entry(code).or_default() += 1;
+    }
+
+    pub fn ring(&self) {
+        self.counters.rings.fetch_add(1, Relaxed);
+        self.sink.ring();
+    }
+
+    /// Reports a panic and what it ended.
+    pub fn fail(&self, ended: &str) {
+        let message = format!("A defect in collective-io ended {ended}: please report it");
+        self.events.push(NodeEvent::Warning { code: ERR_INTERNAL, message, peer: None });
+    }
+
+    /// The driver's last act. Local writes are refused from here on.
+    pub fn end(self: &Arc<Self>) {
+        // After a panic the engine may panic again; there is nobody left to tell.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.hold(|core, now| {
+                core.leave(now);
+                core.armed = 0;
+                while core.poll_output(now).is_some() {}
+            });
+        }));
+        self.events.push(NodeEvent::Closed);
+        let mut control = self.control.lock();
+        control.stage = Stage::Ended;
+        let closers = std::mem::take(&mut control.closers);
+        control.flushers.clear();
+        drop(control);
+        self.poke();
+        for closer in closers {
+            // The receiver may be gone already.
+            let _ = closer.send(());
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Nodes on the loopback interface.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::mpsc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::engine::{Address, Config, Write as Local};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A sink that a test can wait on.
+struct Bell(mpsc::SyncSender<()>);
+
+impl Sink for Bell {
+    fn ring(&self) {
+        // A full channel has a ring in it already.
+        let _ = self.0.try_send(());
+    }
+}
+
+struct TestNode {
+    node: Node,
+    rings: mpsc::Receiver<()>,
+    /// Taken and not asked for yet.
+    events: Vec<NodeEvent>,
+}
+
+impl TestNode {
+    fn open(change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options {
+            config: Config::default(),
+            listen: Some(("127.0.0.1".into(), 0)),
+            connect: Vec::new(),
+            seed: std::array::from_fn(|_| fastrand()),
+            insecure: false,
+        };
+        change(&mut options);
+        let (sender, rings) = mpsc::sync_channel(1);
+        TestNode { node: Node::open(options, Arc::new(Bell(sender))), rings, events: Vec::new() }
+    }
+
+    /// The first event that `f` knows, others are passed over. Takes one event per ring, so that a
+    /// ring for what is left must come.
+    fn wait<R>(&mut self, mut f: impl FnMut(&NodeEvent) -> Option<R>) -> R {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            for event in std::mem::take(&mut self.events) {
+                if let Some(found) = f(&event) {
+                    return found;
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.rings.recv_timeout(left).expect("an event in time");
+            self.node.with_engine(|engine, _| engine.take_touched(&mut Vec::new()));
+            self.events = self.node.take_events(1);
+        }
+    }
+
+    fn port(&mut self) -> u16 {
+        self.wait(|event| match event {
+            NodeEvent::Listening { port, .. } => Some(*port),
+            _ => None,
+        })
+    }
+
+    fn wait_closed(&mut self) {
+        self.wait(|event| (*event == NodeEvent::Closed).then_some(()));
+    }
+
+    fn wait_for_refusal(&self, code: &str) {
+        wait_until(|| self.node.stats().refused.contains_key(code));
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        self.node.destroy();
+    }
+}
+
+/// Different seeds for different nodes.
+fn fastrand() -> u8 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish() as u8
+}
+
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "the condition never came true");
+        std::thread::yield_now();
+    }
+}
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("a listening node");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+/// Reads until the node ends the connection.
+fn wait_for_end(mut stream: &TcpStream) {
+    let mut scrap = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut scrap) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+}
+
+#[test]
+fn tells_where_it_listens() {
+    let mut any_port = TestNode::open(|_| {});
+    any_port.wait(|event| match event {
+        NodeEvent::Listening { host, port, family } => {
+            assert_eq!((host.as_str(), *family), ("127.0.0.1", "IPv4"));
+            assert_ne!(*port, 0);
+            Some(())
+        }
+        _ => None,
+    });
+    let mut name = TestNode::open(|options| options.listen = Some(("localhost".into(), 0)));
+    assert_ne!(name.port(), 0);
+}
+
+#[test]
+fn a_taken_port_is_an_event_and_the_node_stays_closed() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port();
+    let target = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    target.set_nonblocking(true).expect("a mode");
+    for host in ["127.0.0.1", "localhost"] {
+        let mut node = TestNode::open(|options| {
+            options.listen = Some((host.into(), port));
+            let address = target.local_addr().expect("an address");
+            options.connect = vec![Address::new(address.to_string())];
+        });
+        node.wait(|event| match event {
+            NodeEvent::ListenFailed { code, message, syscall, address, port: at } => {
+                assert_eq!((code.as_str(), *syscall), ("EADDRINUSE", "listen"));
+                assert_eq!((address.as_str(), *at), (host, port));
+                let text = format!("listen EADDRINUSE: address already in use {host}:{port}");
+                assert_eq!(*message, text);
+                Some(())
+            }
+            NodeEvent::Listening { host, .. } => panic!("listens on {host}"),
+            _ => None,
+        });
+        let closed = node.node.close();
+        node.wait_closed();
+        closed.blocking_recv().expect("closed");
+        assert!(target.accept().is_err(), "it dialled");
+    }
+}
+
+#[test]
+fn a_name_that_nobody_has_is_an_event() {
+    let mut node = TestNode::open(|options| {
+        options.listen = Some(("nobody.invalid".into(), 0));
+    });
+    node.wait(|event| match event {
+        NodeEvent::ListenFailed { code, syscall, .. } => {
+            assert_eq!((code.as_str(), *syscall), ("ENOTFOUND", "getaddrinfo"));
+            Some(())
+        }
+        _ => None,
+    });
+}
+
+#[test]
+fn closing_frees_the_port_and_can_be_repeated() {
+    let mut node = TestNode::open(|_| {});
+    let port = node.port();
+    let stranger = connect(port);
+    let closed = [node.node.close(), node.node.close()];
+    wait_for_end(&stranger);
+    drop(stranger);
+    for closed in closed {
+        closed.blocking_recv().expect("closed");
+    }
+    TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    node.wait_closed();
+    node.node.close().blocking_recv().expect("closed");
+    assert!(node.node.flush(Duration::ZERO));
+    assert_eq!(node.node.take_events(10), []);
+}
+
+#[test]
+fn destroying_frees_the_port_and_can_be_repeated() {
+    let mut node = TestNode::open(|_| {});
+    let port = node.port();
+    let stranger = connect(port);
+    node.node.destroy();
+    node.node.destroy();
+    node.wait_closed();
+    wait_for_end(&stranger);
+    TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+}
+
+#[test]
+fn junk_ends_its_own_connection_only() {
+    let mut node = TestNode::open(|_| {});
+    let port = node.port();
+    let bystander = connect(port);
+    for junk in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 100], &[0, 0, 0, 0x80], &[0xff, 0xff, 0xf]]
+    {
+        let mut stranger = connect(port);
+        stranger.write_all(junk).expect("written");
+        stranger.shutdown(std::net::Shutdown::Write).expect("shut down");
+        wait_for_end(&stranger);
+    }
+    node.wait_for_refusal("ERR_MESSAGE_TOO_LARGE");
+    assert!(bystander.peer_addr().is_ok());
+    wait_until(|| node.node.stats().connections == 1);
+    connect(port);
+}
+
+#[test]
+fn a_silent_stranger_is_dropped() {
+    let mut node = TestNode::open(|options| options.config.handshake_timeout_ms = 50);
+    let stranger = connect(node.port());
+    wait_for_end(&stranger);
+    node.wait_for_refusal("ERR_HANDSHAKE_TIMEOUT");
+    wait_until(|| node.node.stats().connections == 0);
+}
+
+#[test]
+fn the_oldest_stranger_makes_room() {
+    let mut node = TestNode::open(|options| options.config.handshake_timeout_ms = 60_000);
+    let port = node.port();
+    let strangers: Vec<_> = (0..65).map(|_| connect(port)).collect();
+    wait_for_end(&strangers[0]);
+    wait_until(|| node.node.stats().connections == 64);
+    assert_eq!(node.node.stats().refused.get("ERR_BUSY"), Some(&1));
+}
+
+#[test]
+fn a_panic_ends_its_node_and_no_other() {
+    let mut broken = TestNode::open(|_| {});
+    let mut other = TestNode::open(|_| {});
+    let port = other.port();
+    broken.port();
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        broken.node.with_engine(|_, _| panic!("for the test"));
+    }));
+    assert!(result.is_err());
+    broken.wait(|event| match event {
+        NodeEvent::Warning { code, .. } => (*code == ERR_INTERNAL).then_some(()),
+        _ => None,
+    });
+    broken.wait_closed();
+    connect(port);
+}
+
+#[test]
+fn a_panic_on_the_network_thread_ends_its_node_and_no_other() {
+    struct Broken;
+    impl Sink for Broken {
+        fn ring(&self) {
+            panic!("for the test");
+        }
+    }
+    let mut other = TestNode::open(|_| {});
+    let options = Options {
+        config: Config::default(),
+        listen: Some((String::new(), 0)),
+        connect: Vec::new(),
+        seed: [0; 32],
+        insecure: false,
+    };
+    let broken = Node::open(options, Arc::new(Broken));
+    wait_until(|| broken.stats().rings > 0);
+    broken.close().blocking_recv().expect("closed");
+    let events = broken.take_events(usize::MAX);
+    assert!(events.iter().any(|e| matches!(e, NodeEvent::Warning { code: ERR_INTERNAL, .. })));
+    assert_eq!(events.last(), Some(&NodeEvent::Closed));
+    connect(other.port());
+}
+
+#[test]
+fn a_flush_of_nothing_is_done_at_once() {
+    let mut node = TestNode::open(|_| {});
+    node.port();
+    assert!(node.node.flush(PATIENCE));
+}
+
+#[test]
+fn stats_are_flat_and_in_camel_case() {
+    let node = TestNode::open(|_| {});
+    let json = serde_json::to_value(node.node.stats()).expect("JSON");
+    for name in ["writesLocal", "bytesIn", "framesOut", "connections", "rings", "refused"] {
+        assert!(json.get(name).is_some(), "{name}");
+    }
+}
+
+/// Says nothing about an engine that is a stub.
+#[test]
+fn two_nodes_meet_and_converge() {
+    let mut a = TestNode::open(|_| {});
+    let set = Local::Set { path: &["greeting"], json: "\"hello\"" };
+    if a.node.with_engine(|engine, now| engine.write(now, set)) == Ok(None) {
+        return;
+    }
+    let port = a.port();
+    let address = Address::new(format!("127.0.0.1:{port}"));
+    let mut b = TestNode::open(|options| options.connect = vec![address.clone()]);
+    let id = a.node.with_engine(|engine, _| engine.id());
+    let up = b.wait(|event| match event {
+        NodeEvent::PeerUp { peer, address, advertised } => {
+            Some((*peer, address.clone(), advertised.clone()))
+        }
+        _ => None,
+    });
+    assert_eq!(up, (id, Some(address.clone()), Some(address.clone())));
+    let read = |node: &Node| node.with_engine(|engine, _| engine.read(&["greeting"]));
+    wait_until(|| read(&b.node).as_deref() == Some("\"hello\""));
+
+    let large = format!("\"{}\"", "x".repeat(1 << 19));
+    let set = Local::Set { path: &["greeting"], json: &large };
+    b.node.with_engine(|engine, now| engine.write(now, set)).expect("written");
+    assert!(b.node.flush(PATIENCE));
+    wait_until(|| read(&a.node).as_deref() == Some(&large));
+
+    a.node.close().blocking_recv().expect("closed");
+    let down = b.wait(|event| match event {
+        NodeEvent::PeerDown { peer, address, code } => Some((*peer, address.clone(), *code)),
+        _ => None,
+    });
+    assert_eq!(down, (id, Some(address), "ERR_PEER_LEFT"));
+}
+
+/// Says nothing about an engine that is a stub.
+#[test]
+fn ten_thousand_writes_arrive_and_count_once() {
+    let mut a = TestNode::open(|_| {});
+    let count = Local::Increment { path: &["count"], by: 1.0 };
+    let port = a.port();
+    let mut b = TestNode::open(|options| {
+        options.connect = vec![Address::new(format!("127.0.0.1:{port}"))];
+    });
+    b.port();
+    for _ in 0..10_000 {
+        if a.node.with_engine(|engine, now| engine.write(now, count)) == Ok(None) {
+            return;
+        }
+    }
+    let read = |node: &Node| node.with_engine(|engine, _| engine.read(&["count"]));
+    wait_until(|| read(&b.node).as_deref() == Some("10000"));
+}
