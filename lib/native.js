@@ -37,11 +37,12 @@ function missing(reasons) {
     'npm may have skipped the install script of this package, which does the same.',
     ...reasons.map((reason) => `Tried and failed: ${reason.message}`),
   ];
-  return codedError('ERR_ADDON_MISSING', lines.join('\n'), reasons.length ? { cause: reasons[0] } : {});
+  const properties = reasons.length ? { cause: reasons[0] } : undefined;
+  return codedError('ERR_ADDON_MISSING', lines.join('\n'), properties);
 }
 
 function quote(file) {
-  return /^[\w./\\:@+-]+$/.test(file) ? file : JSON.stringify(file);
+  return /^[\w./\\:@+-]+$/.test(file) ? file : `"${file}"`;
 }
 
 module.exports = load();

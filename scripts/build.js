@@ -58,7 +58,8 @@ function addonLoads() {
 function findCargo() {
   const home = process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo');
   for (const cargo of ['cargo', path.join(home, 'bin', 'cargo')]) {
-    const { status, stdout, stderr, error } = spawnSync(cargo, ['--version'], { cwd: ROOT, encoding: 'utf8' });
+    const { status, stdout, stderr, error } =
+      spawnSync(cargo, ['--version'], { cwd: ROOT, encoding: 'utf8' });
     if (error?.code === 'ENOENT') continue;
     if (error || status !== 0) {
       throw new BuildError(`cargo does not run: ${error?.message ?? stderr.trim()}`);
@@ -114,12 +115,14 @@ function build(cargo, debug, target) {
   if (error || status !== 0) {
     throw new BuildError(
       `cargo could not build the addon${error ? `: ${error.message}` : ''}. Its messages are above.\n` +
-      `A missing linker is a missing C compiler (on Debian: apt-get install build-essential). Then ${again()}`);
+      'If a linker is missing, install a C compiler (Debian: apt-get install build-essential), ' +
+      `then ${again()}`);
   }
   const files = stdout.split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line))
-    .filter(({ reason, target }) => reason === 'compiler-artifact' && target.name === 'collective_io')
+    .filter(({ reason }) => reason === 'compiler-artifact')
+    .filter(({ target }) => target.name === 'collective_io')
     .flatMap(({ filenames }) => filenames);
   const library = files.find((file) => /\.(so|dylib|dll)$/.test(file));
   if (!library) throw new BuildError('cargo succeeded but has made no library');

@@ -95,9 +95,9 @@ unsafe extern "C" fn set(env: sys::napi_env, info: sys::napi_callback_info) -> s
     unsafe {
         enter(env, info, |instance, [key, value]| {
             let mut text = Text::<VALUE_BYTES_INLINE>::new();
-            let json = text.read(env, value)?.ok_or_else(|| WriteError::InvalidValue {
-                detail: "it has no JSON text".into(),
-            })?;
+            let json = text
+                .read(env, value)?
+                .ok_or_else(|| WriteError::InvalidValue { detail: "it has no JSON text".into() })?;
             with_path(env, key, Root::Refused, |path| instance.write(Write::Set { path, json }))?;
             Ok(UNDEFINED)
         })

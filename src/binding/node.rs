@@ -1,6 +1,5 @@
 //! `open` and the class `Node`: the cold calls.
 
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,11 +19,6 @@ use super::versions::Slots;
 pub struct Node {
     instance: Rc<Instance>,
 }
-
-// A panic in one call leaves nothing half done here: the engine behind its lock is the network's
-// to judge, and the cells hold whole values at all times.
-impl UnwindSafe for Node {}
-impl RefUnwindSafe for Node {}
 
 /// Opens a node. Never throws for reasons of the network: those arrive as events.
 #[napi(catch_unwind)]

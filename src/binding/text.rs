@@ -131,25 +131,27 @@ pub unsafe fn with_path<R>(
         ));
     }
 
+    // A plain loop: keys are too short for the searches of the standard library to pay.
     let mut inline = [""; SEGMENTS_INLINE];
-    let mut count = 0;
-    for segment in key_text.split('.') {
-        if count == SEGMENTS_INLINE {
-            return f(&key_text.split('.').collect::<Vec<_>>());
+    let (mut count, mut start) = (0, 0);
+    for (at, byte) in key_text.bytes().enumerate() {
+        if byte == b'.' {
+            if count == SEGMENTS_INLINE - 1 {
+                return f(&key_text.split('.').collect::<Vec<_>>());
+            }
+            inline[count] = &key_text[start..at];
+            count += 1;
+            start = at + 1;
         }
-        inline[count] = segment;
-        count += 1;
     }
-    f(&inline[..count])
+    inline[count] = &key_text[start..];
+    f(&inline[..=count])
 }
 
 /// # Safety
 ///
 /// `env` is the environment of the running call and `value` one of its strings.
-unsafe fn has_lone_surrogate(
-    env: sys::napi_env,
-    value: sys::napi_value,
-) -> Result<bool, Failure> {
+unsafe fn has_lone_surrogate(env: sys::napi_env, value: sys::napi_value) -> Result<bool, Failure> {
     let mut length = 0;
     // SAFETY: without a buffer Node-API only counts.
     check(unsafe {
@@ -170,11 +172,8 @@ unsafe fn has_lone_surrogate(
 ///
 /// `env` is the environment of the running call.
 pub unsafe fn to_js(env: sys::napi_env, text: &str) -> Result<sys::napi_value, Failure> {
-    let create = if text.is_ascii() {
-        sys::napi_create_string_latin1
-    } else {
-        sys::napi_create_string_utf8
-    };
+    let create =
+        if text.is_ascii() { sys::napi_create_string_latin1 } else { sys::napi_create_string_utf8 };
     let mut value = ptr::null_mut();
     // SAFETY: Node-API copies `text.len()` bytes; a `str` is at most `isize::MAX` bytes long.
     check(unsafe { create(env, text.as_ptr().cast(), text.len() as isize, &mut value) })?;
