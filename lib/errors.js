@@ -37,7 +37,7 @@ const ERRORS = Object.freeze({
   ERR_INSECURE_BIND: [Error, 'Listening beyond this machine without a secret or TLS.'],
 
   // The installation, and ourselves.
-  ERR_ADDON_MISSING: [Error, 'There is no addon for this platform; the message says how to build it.'],
+  ERR_ADDON_MISSING: [Error, 'No addon loads on this platform; the message says how to build it.'],
   ERR_INTERNAL: [Error, 'A defect in this package: please report it.'],
 });
 

@@ -74,7 +74,7 @@ function findCargo() {
     return cargo;
   }
   throw new BuildError(
-    'Rust is needed to build the addon, and there is no cargo on the path. To install it, run:\n\n' +
+    'Rust is needed to build the addon, and no cargo was found. To install it, run:\n\n' +
     (process.platform === 'win32'
       ? '    winget install Rustlang.Rustup\n'
       : '    curl --proto "=https" --tlsv1.2 -sSf https://sh.rustup.rs | sh\n') +
@@ -114,7 +114,7 @@ function build(cargo, debug, target) {
   });
   if (error || status !== 0) {
     throw new BuildError(
-      `cargo could not build the addon${error ? `: ${error.message}` : ''}. Its messages are above.\n` +
+      `cargo could not build the addon (${error?.message ?? 'its messages are above'}).\n` +
       'If a linker is missing, install a C compiler (Debian: apt-get install build-essential), ' +
       `then ${again()}`);
   }
