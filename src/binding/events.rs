@@ -9,12 +9,33 @@ use crate::net::NodeEvent;
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Told<'a> {
-    Listening { address: Bound<'a> },
-    Error { code: &'a str, message: &'a str, syscall: &'a str, address: &'a str, port: u16 },
-    Connect { peer: String, address: Option<&'a str>, advertised: Option<&'a str> },
-    Disconnect { peer: String, address: Option<&'a str>, code: &'a str },
+    Listening {
+        address: Bound<'a>,
+    },
+    Error {
+        code: &'a str,
+        message: &'a str,
+        syscall: &'a str,
+        address: &'a str,
+        port: u16,
+    },
+    Connect {
+        peer: String,
+        address: Option<&'a str>,
+        advertised: Option<&'a str>,
+    },
+    Disconnect {
+        peer: String,
+        address: Option<&'a str>,
+        code: &'a str,
+    },
     Ready,
-    Warning { code: &'a str, message: &'a str, peer: Option<String> },
+    Warning {
+        code: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<String>,
+    },
     Closed,
 }
 

@@ -13,10 +13,10 @@ use super::error::{check, Failure};
 use super::events;
 use super::versions::Slots;
 use crate::engine::{Container, Engine, Now, Write};
-use crate::net::{self, NodeEvent, Sink};
+use crate::net::{self, NodeEvent};
 
-/// Events taken by one drain. More wait for the next turn, so that a burst doesn't hold up the
-/// event loop.
+/// Events taken by one drain, so that a burst doesn't hold up the event loop. For the others
+/// `take_events` rings again.
 const EVENTS_PER_DRAIN_MAX: usize = 1024;
 
 /// Shared by the `Node` object and its hot functions; the last of them to be collected drops it.
@@ -97,16 +97,12 @@ impl Instance {
 
     /// Publishes what remote writes have touched, and returns the events that wait as JSON.
     pub fn drain(&self) -> Result<Option<String>, Failure> {
-        // Events first: taking them ends the ring that brought us here. Something touched after
-        // that rings anew and is at worst found by this drain already; the other way round its
-        // ring would be lost.
+        // Events first: taking them answers the ring that brought us here. Whatever is touched
+        // after that rings anew, and is at worst found by this drain already.
         let events = self.node.take_events(EVENTS_PER_DRAIN_MAX);
         self.publish(|engine, _, touched| engine.take_touched(touched));
         if events.is_empty() {
             return Ok(None);
-        }
-        if events.len() == EVENTS_PER_DRAIN_MAX {
-            self.doorbell.ring();
         }
         if events.iter().any(|event| matches!(event, NodeEvent::Closed)) {
             // Nothing follows; without the doorbell the JavaScript side can be collected.
