@@ -1,0 +1,58 @@
+'use strict';
+
+/**
+ * Every code of our own: what an error with it is, and what it means. The same table is in
+ * `docs/errors.md` and, for the first three groups, in `src/engine/error.rs`.
+ */
+const ERRORS = Object.freeze({
+  // A write was refused. Nothing has changed and nothing was sent.
+  ERR_KEY_TOO_LONG: [Error, 'The key has more bytes than the limit allows.'],
+  ERR_TOO_DEEP: [Error, 'Key and value together have more levels than the limit allows.'],
+  ERR_VALUE_TOO_LARGE: [Error, 'The value has more bytes of JSON than the limit allows.'],
+  ERR_INVALID_VALUE: [TypeError, 'The value has no JSON form.'],
+  ERR_NOT_A_NUMBER: [TypeError, 'Increment of something that is not a number, or by such.'],
+  ERR_NOT_AN_INDEX: [TypeError, 'The key names a child of an array that is not an index.'],
+  ERR_CLOSED: [Error, 'The node is closed.'],
+
+  // Why a connection to a peer has ended.
+  ERR_PEER_LEFT: [Error, 'The peer said goodbye.'],
+  ERR_PEER_LOST: [Error, 'The connection broke, or the peer was silent for too long.'],
+  ERR_DUPLICATE_CONNECTION: [Error, 'Another connection to the same peer is kept.'],
+  ERR_CONNECTED_TO_SELF: [Error, 'The address is this node\'s own.'],
+  ERR_HANDSHAKE_TIMEOUT: [Error, 'The peer did not finish the handshake in time.'],
+  ERR_BAD_MESSAGE: [Error, 'The peer sent what is not a message of our protocol.'],
+  ERR_MESSAGE_TOO_LARGE: [Error, 'The peer sent a message over the limit.'],
+  ERR_INCOMPATIBLE_PEER: [Error, 'The peer has another protocol version, cluster or limits.'],
+  ERR_REJOIN: [Error, 'This node was forgotten by the peer and joins again as a new replica.'],
+
+  // What the software has handled itself and reports as a warning.
+  ERR_CLOCK_SKEW: [Error, 'A peer\'s clock is too far ahead; ours was not moved.'],
+  ERR_STATE_MISMATCH: [Error, 'Two nodes with the same writes differ: a defect, please report it.'],
+  ERR_REJOINED: [Error, 'This node was away for too long and has joined as a new replica.'],
+
+  // Wrong use of the interface.
+  ERR_INVALID_KEY: [TypeError, 'The key is not a string that can name a place in the document.'],
+  ERR_INVALID_ARGUMENT: [TypeError, 'An argument or option is not what it must be.'],
+  ERR_INVALID_OPERATION: [TypeError, 'There is no operation of this name.'],
+  ERR_INSECURE_BIND: [Error, 'Listening beyond this machine without a secret or TLS.'],
+
+  // The installation, and ourselves.
+  ERR_ADDON_MISSING: [Error, 'No addon loads on this platform; the message says how to build it.'],
+  ERR_INTERNAL: [Error, 'A defect in this package: please report it.'],
+});
+
+/**
+ * An error of the class that belongs to `code`, with `code` and `properties` on it.
+ *
+ * @param {keyof typeof ERRORS} code
+ * @param {string} [message] the meaning of the code if left out
+ * @param {object} [properties]
+ */
+function codedError(code, message, properties) {
+  const [Class, meaning] = ERRORS[code] ?? [Error, code];
+  const error = new Class(message ?? meaning);
+  if (Error.captureStackTrace) Error.captureStackTrace(error, codedError);
+  return Object.assign(error, { code }, properties);
+}
+
+module.exports = { ERRORS, codedError };

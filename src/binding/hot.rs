@@ -1,0 +1,226 @@
+//! The frequent calls, as raw functions.
+//!
+//! Each function owns a share of its instance, given back when it is collected, so its data pointer
+//! is valid whenever it is called.
+
+use std::ffi::{c_void, CStr};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ptr;
+use std::rc::Rc;
+
+use napi::sys;
+
+use super::error::{check, Failure};
+use super::events;
+use super::instance::Instance;
+use super::text::{to_js, with_path, Root, Text};
+use crate::engine::{Write, WriteError};
+
+/// Bytes of a value's JSON read without an allocation.
+const VALUE_BYTES_INLINE: usize = 1024;
+/// What a function without a result returns.
+const UNDEFINED: sys::napi_value = ptr::null_mut();
+
+type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+const FUNCTIONS: [(&CStr, Raw); 8] = [
+    (c"get", get),
+    (c"set", set),
+    (c"increment", increment),
+    (c"delete", delete),
+    (c"watch", watch),
+    (c"unwatch", unwatch),
+    (c"drain", drain),
+    (c"keys", keys),
+];
+
+/// An object with the hot functions of an instance.
+///
+/// # Safety
+///
+/// `env` is the environment of the running call and of the instance.
+pub unsafe fn functions(
+    env: sys::napi_env,
+    instance: &Rc<Instance>,
+) -> Result<sys::napi_value, Failure> {
+    let mut object = ptr::null_mut();
+    // SAFETY: `env` is valid; the values made here live as long as the running call. The finalizer
+    // gives back the share of the instance that `data` is, once, when the function is collected.
+    unsafe {
+        check(sys::napi_create_object(env, &mut object))?;
+        for (name, raw) in FUNCTIONS {
+            let data = Rc::into_raw(instance.clone()).cast_mut().cast::<c_void>();
+            let mut function = ptr::null_mut();
+            let made = check(sys::napi_create_function(
+                env,
+                name.as_ptr(),
+                name.count_bytes() as isize,
+                Some(raw),
+                data,
+                &mut function,
+            ))
+            .and_then(|()| {
+                let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
+                check(sys::napi_add_finalizer(env, function, data, Some(forget), hint, reference))
+            });
+            if made.is_err() {
+                forget(env, data, ptr::null_mut());
+            }
+            made?;
+            check(sys::napi_set_named_property(env, object, name.as_ptr(), function))?;
+        }
+    }
+    Ok(object)
+}
+
+unsafe extern "C" fn forget(_: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: `data` came from `Rc::into_raw` and is given back once.
+    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Instance>()) });
+}
+
+unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key]| {
+            match with_path(env, key, Root::Allowed, |path| Ok(instance.read(path)))? {
+                Some(json) => to_js(env, &json),
+                None => Ok(UNDEFINED),
+            }
+        })
+    }
+}
+
+unsafe extern "C" fn set(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key, value]| {
+            let mut text = Text::<VALUE_BYTES_INLINE>::new();
+            let json = text
+                .read(env, value)?
+                .ok_or_else(|| WriteError::InvalidValue { detail: "it has no JSON text".into() })?;
+            with_path(env, key, Root::Refused, |path| instance.write(Write::Set { path, json }))?;
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn increment(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key, by]| {
+            let mut number = 0.0;
+            match sys::napi_get_value_double(env, by, &mut number) {
+                sys::Status::napi_number_expected => Err(WriteError::InvalidIncrement)?,
+                status => check(status)?,
+            }
+            with_path(env, key, Root::Refused, |path| {
+                instance.write(Write::Increment { path, by: number })
+            })?;
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn delete(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key]| {
+            with_path(env, key, Root::Refused, |path| instance.write(Write::Delete { path }))?;
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn watch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key]| {
+            let slot = with_path(env, key, Root::Allowed, |path| Ok(instance.watch(path)))?;
+            let mut value = ptr::null_mut();
+            check(sys::napi_create_uint32(env, slot, &mut value))?;
+            Ok(value)
+        })
+    }
+}
+
+unsafe extern "C" fn unwatch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [slot]| {
+            let mut index = 0;
+            match sys::napi_get_value_uint32(env, slot, &mut index) {
+                sys::Status::napi_number_expected => {
+                    Err(Failure::invalid_argument("The slot must be a number"))?
+                }
+                status => check(status)?,
+            }
+            instance.unwatch(index);
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, []| match instance.drain()? {
+            Some(json) => to_js(env, &json),
+            None => Ok(UNDEFINED),
+        })
+    }
+}
+
+unsafe extern "C" fn keys(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key]| {
+            let shown = with_path(env, key, Root::Allowed, |path| Ok(instance.container(path)))?;
+            let Some(container) = shown else { return Ok(UNDEFINED) };
+            match events::container_json(&container) {
+                Ok(json) => to_js(env, &json),
+                Err(error) => Err(Failure::internal(error.to_string())),
+            }
+        })
+    }
+}
+
+/// What every raw function does around its own work: takes its instance and arguments, and turns a
+/// failure or a panic into an exception. Missing arguments are `undefined`.
+///
+/// # Safety
+///
+/// `env` and `info` are those of a call to a function made by [`functions`].
+unsafe fn enter<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    work: impl FnOnce(&Instance, [sys::napi_value; N]) -> Result<sys::napi_value, Failure>,
+) -> sys::napi_value {
+    let mut arguments = [ptr::null_mut(); N];
+    let mut count = N;
+    let mut data = ptr::null_mut();
+    // SAFETY: `arguments` has room for `count` values; the other out pointers outlive the call.
+    let status = unsafe {
+        let this = ptr::null_mut();
+        sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), this, &mut data)
+    };
+    let outcome = match check(status) {
+        Ok(()) => {
+            // SAFETY: `data` is the share that the running function owns.
+            let instance = unsafe { &*data.cast::<Instance>() };
+            catch_unwind(AssertUnwindSafe(|| work(instance, arguments)))
+                .unwrap_or_else(|panic| Err(Failure::panicked(panic)))
+        }
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(value) => value,
+        Err(failure) => {
+            // SAFETY: `env` is that of the running call.
+            unsafe { failure.throw(env) };
+            UNDEFINED
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What one opened node owns in its JavaScript environment.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi::sys;
+
+use super::doorbell::Doorbell;
+use super::error::{check, Failure};
+use super::events;
+use super::versions::Slots;
+use crate::engine::{Container, Engine, Now, Write};
+use crate::net::{self, NodeEvent};
+
+/// Events taken by one drain, so that a burst doesn't hold up the event loop. For the others
+/// `take_events` rings again.
+const EVENTS_PER_DRAIN_MAX: usize = 1024;
+
+/// Shared by the `Node` object and its hot functions; the last of them to be collected drops it.
+/// That is after the node has closed: until then the doorbell holds the JavaScript side.
+pub struct Instance {
+    env: sys::napi_env,
+    node: net::Node,
+    doorbell: Arc<Doorbell>,
+    slots: RefCell<Slots>,
+    /// Room for touched slots, kept from call to call.
+    touched: Cell<Vec<u32>>,
+    /// The environment will call [`env_ends`] with a pointer to this.
+    hooked: Cell<bool>,
+}
+
+impl Instance {
+    /// # Safety
+    ///
+    /// `env` is the environment of the running call and of `slots` and `doorbell`.
+    pub unsafe fn open(
+        env: sys::napi_env,
+        options: net::Options,
+        slots: Slots,
+        doorbell: Doorbell,
+    ) -> Result<Rc<Self>, Failure> {
+        let doorbell = Arc::new(doorbell);
+        let instance = Rc::new(Instance {
+            env,
+            node: net::Node::open(options, doorbell.clone()),
+            doorbell,
+            slots: RefCell::new(slots),
+            touched: Cell::default(),
+            hooked: Cell::new(false),
+        });
+        // Hooks run last in, first out: this one comes after the threadsafe function's, so it runs
+        // before Node.js closes that.
+        // SAFETY: `drop` removes the hook, so the pointer is valid whenever the hook runs.
+        check(unsafe {
+            let this = Rc::as_ptr(&instance).cast_mut().cast();
+            sys::napi_add_env_cleanup_hook(env, Some(env_ends), this)
+        })?;
+        instance.hooked.set(true);
+        Ok(instance)
+    }
+
+    pub fn node(&self) -> &net::Node {
+        &self.node
+    }
+
+    pub fn read(&self, path: &[&str]) -> Option<String> {
+        self.node.with_engine(|engine, _| engine.read(path))
+    }
+
+    pub fn container(&self, path: &[&str]) -> Option<Container> {
+        self.node.with_engine(|engine, _| engine.container(path))
+    }
+
+    pub fn watch(&self, path: &[&str]) -> u32 {
+        self.node.with_engine(|engine, _| engine.watch(path))
+    }
+
+    pub fn unwatch(&self, slot: u32) {
+        self.node.with_engine(|engine, _| engine.unwatch(slot));
+    }
+
+    /// The slots that the write itself touches are published before this returns. What remote
+    /// writes have touched meanwhile waits for the drain: a path once read keeps its value within
+    /// one turn of the event loop, the program's own writes apart.
+    pub fn write(&self, write: Write<'_>) -> Result<(), Failure> {
+        let outcome = self.publish(|engine, now, touched| {
+            let outcome = engine.write(now, write);
+            engine.take_touched_local(touched);
+            outcome
+        });
+        outcome?;
+        Ok(())
+    }
+
+    /// Publishes what remote writes have touched, and returns the events that wait as JSON.
+    pub fn drain(&self) -> Result<Option<String>, Failure> {
+        // Events first: taking them answers the ring that brought us here. Whatever is touched
+        // after that rings anew, and is at worst found by this drain already.
+        let events = self.node.take_events(EVENTS_PER_DRAIN_MAX);
+        self.publish(|engine, _, touched| engine.take_touched(touched));
+        if events.is_empty() {
+            return Ok(None);
+        }
+        if events.iter().any(|event| matches!(event, NodeEvent::Closed)) {
+            // Nothing follows; without the doorbell the JavaScript side can be collected.
+            self.doorbell.silence();
+        }
+        match events::events_json(&events) {
+            Ok(json) => Ok(Some(json)),
+            Err(error) => Err(Failure::internal(format!("Events lost: {error}"))),
+        }
+    }
+
+    pub fn resize_slots(&self, slots: Slots) {
+        self.slots.replace(slots);
+    }
+
+    fn publish<R>(&self, f: impl FnOnce(&mut Engine, Now, &mut Vec<u32>) -> R) -> R {
+        let mut touched = self.touched.take();
+        let result = self.node.with_engine(|engine, now| f(engine, now, &mut touched));
+        if !touched.is_empty() {
+            self.slots.borrow_mut().bump(&touched);
+            touched.clear();
+        }
+        self.touched.set(touched);
+        result
+    }
+
+    /// Ends everything that could reach the environment.
+    fn leave(&self) {
+        self.doorbell.silence();
+        self.node.destroy();
+        self.slots.borrow_mut().release();
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if self.hooked.get() {
+            let this: *const Instance = self;
+            // SAFETY: the environment exists: its end would have run the hook and unset `hooked`.
+            unsafe {
+                let this = this.cast_mut().cast();
+                sys::napi_remove_env_cleanup_hook(self.env, Some(env_ends), this);
+            }
+        }
+        // Runs in a finalizer, which must not unwind into C.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.leave()));
+    }
+}
+
+/// The environment ends: its worker was terminated, or the main thread has nothing left to do.
+unsafe extern "C" fn env_ends(instance: *mut c_void) {
+    // SAFETY: the pointer is that of a living instance, see `Instance::open`; this is its thread.
+    let instance = unsafe { &*instance.cast::<Instance>() };
+    instance.hooked.set(false);
+    let _ = catch_unwind(AssertUnwindSafe(|| instance.leave()));
+}
