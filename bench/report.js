@@ -58,14 +58,14 @@ function machineLine({ cores, cpu, memoryGb, node, platform, load, ours, plain, 
     + `${date}. Ours: ${ours}; plain: ${plain}.`;
 }
 
-/** "3.2 times as fast (3.0 to 3.5)": always the larger number, with the word that makes it true. */
+/** "3.20 times as fast (3.00 to 3.50)": the median is put as a number above 1, the range follows. */
 function verdict({ ratio, ratioLow, ratioHigh, more, words }) {
   if (ratio === null) return '–';
   const better = more ? ratio >= 1 : ratio <= 1;
-  const times = (value) => significant(better === Boolean(more) ? value : 1 / value);
-  const [low, high] = [times(ratioLow), times(ratioHigh)]
-    .sort((a, b) => parseFloat(a.replaceAll(',', '')) - parseFloat(b.replaceAll(',', '')));
-  return `**${times(ratio)} times as ${words[better ? 0 : 1]}** (${low} to ${high})`;
+  const turned = better !== Boolean(more);
+  const times = (value) => significant(turned ? 1 / value : value, { keepZeros: true });
+  const [low, high] = turned ? [ratioHigh, ratioLow] : [ratioLow, ratioHigh];
+  return `**${times(ratio)} times as ${words[better ? 0 : 1]}** (${times(low)} to ${times(high)})`;
 }
 
 function amount(value, unit) {
@@ -74,9 +74,12 @@ function amount(value, unit) {
 }
 
 /** Three significant digits from 1 up, two below; never an exponent. */
-function significant(value) {
+function significant(value, { keepZeros = false } = {}) {
   const digits = Math.abs(value) >= 1 ? 3 : 2;
-  return Number(value.toPrecision(digits)).toLocaleString('en', { maximumSignificantDigits: digits });
+  return value.toLocaleString('en', {
+    maximumSignificantDigits: digits,
+    minimumSignificantDigits: keepZeros ? digits : 1,
+  });
 }
 
 module.exports = { summarize, markdown, amount };
