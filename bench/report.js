@@ -43,8 +43,8 @@ function markdown({ machine, scenarios, missed }) {
       lines.push(`**${name}: ${title}** (${rounds} ${rounds === 1 ? 'round' : 'rounds'})`, '');
       lines.push('| | ours is (range over rounds) | ours | plain |', '| --- | --- | ---: | ---: |');
       for (const row of rows) {
-        const cells = [row.title, verdict(row), amount(row.ours, row.unit), amount(row.plain, row.unit)];
-        lines.push(`| ${cells.join(' | ')} |`);
+        const [ours, plain] = [row.ours, row.plain].map((value) => amount(value, row.unit));
+        lines.push(`| ${row.title} | ${verdict(row)} | ${ours} | ${plain} |`);
       }
       lines.push('');
     }
@@ -53,9 +53,11 @@ function markdown({ machine, scenarios, missed }) {
   return lines.join('\n').trimEnd();
 }
 
-function machineLine({ cores, cpu, memoryGb, node, platform, load, ours, plain, date }) {
-  return `${cores} cores (${cpu}), ${memoryGb} GB, ${platform}, Node.js ${node}, load ${load} at the start, `
-    + `${date}. Ours: ${ours}; plain: ${plain}.`;
+function machineLine(machine) {
+  const { cores, cpu, memoryGb, platform, node, date, loadAtStart, loadAtEnd, ours, plain } = machine;
+  return `${cores} cores (${cpu}), ${memoryGb} GB, ${platform}, Node.js ${node}, ${date}, `
+    + `load ${loadAtStart.toFixed(1)} before and ${loadAtEnd.toFixed(1)} after. `
+    + `Ours: ${ours}; plain: ${plain}.`;
 }
 
 /** "3.20 times as fast (3.00 to 3.50)": the median is put as a number above 1, the range follows. */

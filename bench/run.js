@@ -37,8 +37,8 @@ async function main() {
   checkThatItLoads(sides[0].implementation);
 
   const results = { machine: describeMachine(options), options, scenarios: [], missed: [] };
-  if (os.loadavg()[0] > os.availableParallelism() / 2) {
-    progress(`this machine is busy (load ${results.machine.load}): expect wide ranges`);
+  if (results.machine.loadAtStart > results.machine.cores / 2) {
+    progress('this machine is busy with something else: expect wide ranges');
   }
   for (const name of options.only) {
     const cases = [];
@@ -48,6 +48,7 @@ async function main() {
     results.scenarios.push({ name, cases });
   }
 
+  results.machine.loadAtEnd = os.loadavg()[0];
   fs.mkdirSync(path.dirname(options.json), { recursive: true });
   fs.writeFileSync(options.json, JSON.stringify(results, null, 2) + '\n');
   progress(`every figure: ${options.json}`);
@@ -72,13 +73,19 @@ async function compare(scenario, testCase, sides, options, missed) {
       } catch (error) {
         // The other side and the other cases go on; this side would only fail the same way again.
         out.add(side);
-        missed.push(`${label}: ${error.message.split('\n')[0]}`);
+        missed.push(`${label}: ${inOneLine(error)}`);
         progress(`${label}: NOT MEASURED: ${error.message}`);
       }
     }
   }
   const rows = testCase.rows.map((row) => summarize(row, figures.ours, figures.plain));
   return { title: testCase.title, nodes: testCase.nodes, rounds, rows };
+}
+
+/** A dead node's message quotes its stderr, where the line that names the error is the telling one. */
+function inOneLine({ message }) {
+  const lines = message.split('\n');
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines[0];
 }
 
 /** One round of one side on a fresh cluster, again if somebody else took one of its ports. */
@@ -162,7 +169,7 @@ function describeMachine({ againstItself }) {
     memoryGb: Math.round(os.totalmem() / 2 ** 30),
     platform: `${os.type()} ${os.arch()}`,
     node: process.version.slice(1),
-    load: os.loadavg()[0].toFixed(1),
+    loadAtStart: os.loadavg()[0],
     date: new Date().toISOString().slice(0, 10),
     ours: againstItself ? 'the plain mesh itself' : 'collective-io',
     plain: 'bench/plain-mesh.js',
