@@ -54,13 +54,13 @@ function markdown({ machine, scenarios, missed }) {
 }
 
 function machineLine(machine) {
-  const { cores, cpu, memoryGb, platform, node, date, loadAtStart, loadAtEnd, ours, plain } = machine;
+  const { cores, cpu, memoryGb, platform, node, date, ours, plain } = machine;
+  const [before, after] = [machine.loadAtStart, machine.loadAtEnd].map((load) => load.toFixed(1));
   return `${cores} cores (${cpu}), ${memoryGb} GB, ${platform}, Node.js ${node}, ${date}, `
-    + `load ${loadAtStart.toFixed(1)} before and ${loadAtEnd.toFixed(1)} after. `
-    + `Ours: ${ours}; plain: ${plain}.`;
+    + `load ${before} before and ${after} after. Ours: ${ours}; plain: ${plain}.`;
 }
 
-/** "3.20 times as fast (3.00 to 3.50)": the median is put as a number above 1, the range follows. */
+/** "3.20 times as fast (3.00 to 3.50)": turned so that the median's number is above 1. */
 function verdict({ ratio, ratioLow, ratioHigh, more, words }) {
   if (ratio === null) return '–';
   const better = more ? ratio >= 1 : ratio <= 1;

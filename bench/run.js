@@ -64,7 +64,8 @@ async function compare(scenario, testCase, sides, options, missed) {
   for (let round = 1; round <= rounds; round++) {
     for (const side of round % 2 ? sides : [...sides].reverse()) {
       if (out.has(side)) continue;
-      const label = `${scenario}, ${testCase.title}, round ${round} of ${rounds}, ${side.name}`;
+      const label =
+        `${scenario}, ${testCase.title}, round ${round} of ${rounds}, ${side.name}`;
       try {
         const measured = await measure(side.implementation, scenario, testCase);
         figures[side.name].push(measured);
@@ -82,7 +83,7 @@ async function compare(scenario, testCase, sides, options, missed) {
   return { title: testCase.title, nodes: testCase.nodes, rounds, rows };
 }
 
-/** A dead node's message quotes its stderr, where the line that names the error is the telling one. */
+/** A dead node's message quotes its stderr: the line that names the error is the telling one. */
 function inOneLine({ message }) {
   const lines = message.split('\n');
   return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines[0];
@@ -157,8 +158,8 @@ function checkThatItLoads(implementation) {
   const script = `require(${JSON.stringify(implementation)})`;
   const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
   if (status !== 0) {
-    stop(`${implementation} does not load; 'npm run build' makes it, '--against-itself' does without:`
-      + `\n${stderr}`);
+    stop(`${implementation} does not load. 'npm run build' makes it, '--against-itself' does `
+      + `without.\n${stderr}`);
   }
 }
 

@@ -28,7 +28,7 @@ function cases({ quick }) {
       row('donorDelayMax', "donor's longest event-loop delay meanwhile", 'ms', ['short', 'long']),
       row('donorDelayP99', "donor's event-loop delay, 99th percentile", 'ms', ['short', 'long']),
       row('joinerBytesPerKey', 'joiner, bytes a key', 'bytes', ['small', 'large']),
-      row('donorBytesPerKey', 'donor (wrote them itself), bytes a key', 'bytes', ['small', 'large']),
+      row('donorBytesPerKey', 'donor (wrote them), bytes a key', 'bytes', ['small', 'large']),
       row('joinerRss', 'joiner, resident memory after', 'MB', ['small', 'large']),
       row('joinerPeak', 'joiner, resident memory at its peak', 'MB', ['small', 'large']),
       row('donorRss', 'donor, resident memory after', 'MB', ['small', 'large']),

@@ -5,7 +5,7 @@
 const { now } = require('../meter');
 
 const MISSES_AT_ONCE = 1000;
-const OBJECT = { host: 'web-1.example.org', port: 8080, tags: ['eu', 'blue'], load: 0.25, up: true };
+const OBJECT = { host: 'web-1.example.org', port: 8080, tags: ['eu', 'blue'], load: 0.25 };
 
 const CASES = [
   ['hot', 'one key, again and again'],
