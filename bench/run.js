@@ -1,0 +1,197 @@
+'use strict';
+
+/**
+ * npm run bench: collective-io beside a plain JavaScript mesh, process by process, round by round.
+ * Progress goes to stderr, the table to stdout, every figure to a JSON file.
+ */
+
+const { spawnSync } = require('child_process');
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const { parseArgs } = require('util');
+const { Cluster } = require('./cluster');
+const { summarize, markdown, amount } = require('./report');
+
+const OURS = path.join(__dirname, '..');
+const PLAIN = path.join(__dirname, 'plain-mesh.js');
+const SCENARIOS = ['reads', 'writes', 'increments', 'latency', 'join'];
+const ROUNDS = 5;
+const QUICK_ROUNDS = 2;
+const PORT_ATTEMPTS = 3;
+
+const USAGE = `npm run bench -- [options]
+  --only a,b         these scenarios alone: ${SCENARIOS.join(', ')}
+  --quick            small sizes and few rounds: does it work, not how fast is it
+  --rounds N         rounds of each scenario (default ${ROUNDS}, joining 3)
+  --json FILE        where every figure goes (default bench/results/<time>.json)
+  --against-itself   the plain mesh on both sides: what the ratios are worth on this machine
+  --help`;
+
+async function main() {
+  const options = readOptions();
+  const sides = [
+    { name: 'ours', implementation: options.againstItself ? PLAIN : OURS },
+    { name: 'plain', implementation: PLAIN },
+  ];
+  checkThatItLoads(sides[0].implementation);
+
+  const results = { machine: describeMachine(options), options, scenarios: [], missed: [] };
+  if (results.machine.loadAtStart > results.machine.cores / 2) {
+    progress('this machine is busy with something else: expect wide ranges');
+  }
+  for (const name of options.only) {
+    const cases = [];
+    for (const testCase of require(`./scenarios/${name}`).cases(options)) {
+      cases.push(await compare(name, testCase, sides, options, results.missed));
+    }
+    results.scenarios.push({ name, cases });
+  }
+
+  results.machine.loadAtEnd = os.loadavg()[0];
+  fs.mkdirSync(path.dirname(options.json), { recursive: true });
+  fs.writeFileSync(options.json, JSON.stringify(results, null, 2) + '\n');
+  progress(`every figure: ${options.json}`);
+  console.log(markdown(results));
+  process.exitCode = results.missed.length > 0 ? 1 : 0;
+}
+
+/** Runs the rounds of one case, the sides taking turns in going first. */
+async function compare(scenario, testCase, sides, options, missed) {
+  const rounds = options.rounds ?? testCase.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS);
+  const figures = { ours: [], plain: [] };
+  const out = new Set();
+  for (let round = 1; round <= rounds; round++) {
+    for (const side of round % 2 ? sides : [...sides].reverse()) {
+      if (out.has(side)) continue;
+      const label =
+        `${scenario}, ${testCase.title}, round ${round} of ${rounds}, ${side.name}`;
+      try {
+        const measured = await measure(side.implementation, scenario, testCase);
+        figures[side.name].push(measured);
+        const first = testCase.rows[0];
+        progress(`${label}: ${amount(measured[first.id], first.unit)}`);
+      } catch (error) {
+        // The other side and the other cases go on; this side would only fail the same way again.
+        out.add(side);
+        missed.push(`${label}: ${inOneLine(error)}`);
+        progress(`${label}: NOT MEASURED: ${error.message}`);
+      }
+    }
+  }
+  const rows = testCase.rows.map((row) => summarize(row, figures.ours, figures.plain));
+  return { title: testCase.title, nodes: testCase.nodes, rounds, rows };
+}
+
+/** A dead node's message quotes its stderr: the line that names the error is the telling one. */
+function inOneLine({ message }) {
+  const lines = message.split('\n');
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines[0];
+}
+
+/** One round of one side on a fresh cluster, again if somebody else took one of its ports. */
+async function measure(implementation, scenario, testCase) {
+  for (let attempt = 1; ; attempt++) {
+    const cluster = await Cluster.fork(implementation, scenario, testCase.nodes);
+    try {
+      return await withDeadline(testCase.deadlineMs, testCase.run({
+        nodes: cluster.nodes,
+        all: cluster.all,
+        open: (nodes) => cluster.open(nodes),
+      }));
+    } catch (error) {
+      if (attempt === PORT_ATTEMPTS || !error.message.includes('EADDRINUSE')) throw error;
+    } finally {
+      await cluster.kill();
+    }
+  }
+}
+
+function withDeadline(ms, work) {
+  let timer;
+  const deadline = new Promise((_, reject) => {
+    const late = () => reject(new Error(`missed its deadline of ${Math.round(ms / 1000)} s`));
+    timer = setTimeout(late, ms);
+  });
+  return Promise.race([work, deadline]).finally(() => clearTimeout(timer));
+}
+
+function readOptions() {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      options: {
+        only: { type: 'string', default: SCENARIOS.join(',') },
+        quick: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        json: { type: 'string' },
+        'against-itself': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }));
+  } catch (error) {
+    stop(`${error.message}\n${USAGE}`);
+  }
+  if (values.help) {
+    console.log(USAGE);
+    process.exit();
+  }
+  const only = values.only.split(',');
+  const unknown = only.filter((name) => !SCENARIOS.includes(name));
+  if (unknown.length > 0) stop(`no scenario is called ${unknown.join(', ')}\n${USAGE}`);
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
+    stop(`--rounds takes a positive integer, not ${values.rounds}\n${USAGE}`);
+  }
+  const fileName = `${new Date().toISOString().replaceAll(':', '-')}.json`;
+  return {
+    only,
+    rounds,
+    quick: values.quick,
+    againstItself: values['against-itself'],
+    json: path.resolve(values.json ?? path.join(__dirname, 'results', fileName)),
+  };
+}
+
+/** In a process of its own, so that this one stays free of it. */
+function checkThatItLoads(implementation) {
+  const script = `require(${JSON.stringify(implementation)})`;
+  const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  if (status !== 0) {
+    stop(`${implementation} does not load. 'npm run build' makes it, '--against-itself' does `
+      + `without.\n${stderr}`);
+  }
+}
+
+function describeMachine({ againstItself }) {
+  return {
+    cores: os.availableParallelism(),
+    cpu: os.cpus()[0]?.model.trim() ?? 'unknown',
+    memoryGb: Math.round(os.totalmem() / 2 ** 30),
+    platform: `${os.type()} ${os.arch()}`,
+    node: process.version.slice(1),
+    loadAtStart: os.loadavg()[0],
+    date: new Date().toISOString().slice(0, 10),
+    ours: againstItself ? 'the plain mesh itself' : 'collective-io',
+    plain: 'bench/plain-mesh.js',
+  };
+}
+
+function progress(line) {
+  process.stderr.write(`${line}\n`);
+}
+
+function stop(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}
+
+// 'exit' handlers kill the nodes; without these a signal would skip them.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => process.exit(1));
+}
+
+main().catch((error) => {
+  process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});
