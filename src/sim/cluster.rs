@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::Value;
 
 use super::chance::Chance;
-use super::model::{comparable, Kind, Model, Op};
+use super::model::{comparable, Kind, Model, Op, Seen};
 use super::network::{Delivery, Network};
 use super::plan::{Fault, Plan};
 use super::workload::Workload;
@@ -202,9 +202,8 @@ impl Cluster {
         &mut self.nodes[node].life.as_mut().expect("the caller asks for a live node").engine
     }
 
-    pub fn shown(&self, node: usize, path: &[&str]) -> Result<Option<Value>, Trouble> {
-        let life = self.nodes[node].life.as_ref().expect("the caller asks for a live node");
-        read(&life.engine, path).map_err(|message| format!("n{node}: {message}").into())
+    pub fn shown(&mut self, node: usize, path: &[&str]) -> Result<Option<Value>, Trouble> {
+        read(self.engine(node), path).map_err(|message| format!("n{node}: {message}").into())
     }
 
     /// Makes a local write, tells the model, and checks that the node shows what it did.
@@ -239,12 +238,12 @@ impl Cluster {
                 return self.drain(node);
             }
         };
-        let engine = &self.nodes[node].life.as_ref().expect("it just wrote").engine;
+        let engine = &mut self.nodes[node].life.as_mut().expect("it just wrote").engine;
         if written.dot.replica != engine.id() || seen.covers(written.dot) {
             return Err(trouble(format!("{attempt} got {:?}, not a new dot", written.dot)));
         }
         let after = read(engine, &segments).map_err(trouble)?;
-        let held = engine.held();
+        let held = Seen::from(engine.context());
         if !held.covers(written.dot) || !engine.knows(written.dot) {
             return Err(trouble(format!("{attempt} is not held by its own writer")));
         }
@@ -259,10 +258,10 @@ impl Cluster {
     }
 
     /// The writes that a node holds, those of replicas folded since included.
-    fn seen(&self, node: usize) -> Context {
+    fn seen(&self, node: usize) -> Seen {
         let engine =
             &self.nodes[node].life.as_ref().expect("the caller asks for a live node").engine;
-        let mut seen = engine.held();
+        let mut seen = Seen::from(engine.context());
         for op in self.model.ops() {
             let dot = op.dot;
             if !seen.vector.contains_key(&dot.replica) && !seen.covers(dot) && engine.knows(dot) {
@@ -273,7 +272,7 @@ impl Cluster {
     }
 
     /// What the last write did is visible at once to its writer.
-    fn check_shown(&self, after: Option<Value>, held: &Context) -> Result<(), String> {
+    fn check_shown(&self, after: Option<Value>, held: &Seen) -> Result<(), String> {
         let op = self.model.ops().last().ok_or("no write")?;
         let right = match &op.kind {
             Kind::Set(json) => {
@@ -292,15 +291,11 @@ impl Cluster {
         }
     }
 
-    /// A node shows the whole that the model makes of what it holds. Not while a feed is
-    /// unfinished: what the node then holds is the engine's own business.
-    fn check_whole(&self, node: usize) -> Result<(), Trouble> {
+    /// A node shows the whole that the model makes of what it covers, at any time.
+    fn check_whole(&mut self, node: usize) -> Result<(), Trouble> {
         let engine =
             &self.nodes[node].life.as_ref().expect("the caller asks for a live node").engine;
-        let held = engine.held();
-        if held != engine.context() {
-            return Ok(());
-        }
+        let held = Seen::from(engine.context());
         let expected = self.model.value(&|dot| held.covers(dot) || engine.knows(dot));
         let shown = self.shown(node, &[])?.unwrap_or(Value::Null);
         super::checker::same(&format!("n{node}"), &shown, "the model", &expected)
@@ -539,7 +534,7 @@ impl Cluster {
         if rejoins != std::mem::replace(&mut life.rejoins, rejoins) {
             self.incarnations += 1;
             self.ended.insert(std::mem::replace(&mut life.replica, life.engine.id()));
-            life.context = life.engine.context();
+            life.context = life.engine.context().clone();
         }
         life.check_context(self.plan.forgets).map_err(|what| format!("n{node}: {what}"))?;
         life.check_peers().map_err(|what| format!("n{node}: {what}"))?;
@@ -675,7 +670,7 @@ impl Cluster {
 
     /// The writes on a path, above and below it, with what each had seen of the others and who
     /// knows it: what a person needs to find a defect.
-    pub fn history(&self, path: &[String]) -> String {
+    pub fn history(&mut self, path: &[String]) -> String {
         let related = |op: &Op| op.path.starts_with(path) || path.starts_with(&op.path);
         let ops = self.model.ops();
         let mut lines = vec![format!("writes at, above and below {path:?}:")];
@@ -695,7 +690,7 @@ impl Cluster {
         }
         for node in self.live() {
             let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-            let life = self.nodes[node].life.as_ref().expect("it is live");
+            let life = self.nodes[node].life.as_mut().expect("it is live");
             lines.push(format!(
                 "  n{node} ({:?}) shows {}; {:?}",
                 life.engine.id(),
@@ -722,11 +717,11 @@ impl Life {
 
     /// What a replica has once covered it covers for ever, or has folded; and perhaps forgotten.
     fn check_context(&mut self, forgets: bool) -> Result<(), String> {
-        let context = self.engine.context();
+        let context = self.engine.context().clone();
         let before = std::mem::replace(&mut self.context, context);
-        let ends = before.vector.iter().map(|(&replica, &counter)| Dot::new(replica, counter));
-        for dot in ends.chain(before.dots.iter().copied()) {
-            let forgotten = forgets && !self.context.vector.contains_key(&dot.replica);
+        let ends = before.iter().map(|(replica, counter)| Dot::new(replica, counter));
+        for dot in ends {
+            let forgotten = forgets && self.context.get(dot.replica) == 0;
             if !self.context.covers(dot) && !self.engine.knows(dot) && !forgotten {
                 return Err(format!("its context no longer covers {dot:?}"));
             }
@@ -745,11 +740,16 @@ impl Life {
 
     /// No watched value changes unless its slot was touched.
     fn check_watches(&mut self) -> Result<(), String> {
+        // Reading may finish merging, which touches too.
+        let mut all_shown = Vec::new();
+        for watch in &self.watches {
+            let segments: Vec<&str> = watch.path.iter().map(String::as_str).collect();
+            all_shown.push(read(&mut self.engine, &segments)?);
+        }
         let mut touched = Vec::new();
         self.engine.take_touched(&mut touched);
-        for watch in &mut self.watches {
-            let segments: Vec<&str> = watch.path.iter().map(String::as_str).collect();
-            let shown = read(&self.engine, &segments)?;
+        self.engine.take_touched_local(&mut touched);
+        for (watch, shown) in self.watches.iter_mut().zip(all_shown) {
             if shown != watch.shown && !touched.contains(&watch.slot) {
                 return Err(format!(
                     "{:?} went from {:?} to {shown:?} and was not touched",
@@ -783,7 +783,7 @@ fn pairs(nodes: usize) -> Vec<(usize, usize)> {
     (0..nodes).flat_map(|b| (0..b).map(move |a| (a, b))).collect()
 }
 
-fn read(engine: &Engine, path: &[&str]) -> Result<Option<Value>, String> {
+fn read(engine: &mut Engine, path: &[&str]) -> Result<Option<Value>, String> {
     let Some(json) = engine.read(path) else { return Ok(None) };
     let value = serde_json::from_str(&json).map_err(|e| format!("{path:?} reads {json}: {e}"))?;
     Ok(Some(comparable(value)))

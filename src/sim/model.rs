@@ -5,12 +5,31 @@
 //! whatever order they came. It shares nothing with the engine but names, and prefers the words of
 //! the document to speed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Number, Value};
 
 use crate::engine::config::ARRAY_INDEX_MAX;
 use crate::engine::{Context, Dot, ReplicaId};
+
+/// The writes that a write had seen: all up to a counter per replica, plus single ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub vector: BTreeMap<ReplicaId, u64>,
+    pub dots: BTreeSet<Dot>,
+}
+
+impl Seen {
+    pub fn covers(&self, dot: Dot) -> bool {
+        self.vector.get(&dot.replica).is_some_and(|&n| dot.counter <= n) || self.dots.contains(&dot)
+    }
+}
+
+impl From<&Context> for Seen {
+    fn from(context: &Context) -> Self {
+        Seen { vector: context.iter().collect(), dots: BTreeSet::new() }
+    }
+}
 
 /// A write as it was made.
 #[derive(Clone, Debug)]
@@ -20,7 +39,7 @@ pub struct Op {
     pub path: Vec<String>,
     pub kind: Kind,
     /// The writes whose effect the writer held.
-    pub seen: Context,
+    pub seen: Seen,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -123,17 +142,17 @@ impl Model {
     }
 
     /// What such a replica shows at a path, whatever is shown above it.
-    pub fn value_at(&self, path: &[String], seen: &Context) -> Option<Value> {
+    pub fn value_at(&self, path: &[String], seen: &Seen) -> Option<Value> {
         self.view(path, &self.writes(&|dot| seen.covers(dot))).value()
     }
 
     /// Why a replica that had seen these writes refuses this one; `None` if it doesn't.
-    pub fn refuses(&self, path: &[String], kind: &Kind, seen: &Context) -> Option<String> {
+    pub fn refuses(&self, path: &[String], kind: &Kind, seen: &Seen) -> Option<String> {
         self.refusal(path, kind, &self.writes(&|dot| seen.covers(dot)))
     }
 
     /// Whether a DELETE at the path is a write at all.
-    pub fn deletes_anything(&self, path: &[String], seen: &Context) -> bool {
+    pub fn deletes_anything(&self, path: &[String], seen: &Seen) -> bool {
         self.finds_anything(path, &self.writes(&|dot| seen.covers(dot)))
     }
 
@@ -517,7 +536,7 @@ mod tests {
             seen: &[Dot],
         ) -> Result<Dot, String> {
             let own = self.counters.entry(replica).or_default();
-            let mut context = Context::default();
+            let mut context = Seen::default();
             context.vector.insert(ReplicaId(replica), *own);
             context.dots.extend(seen);
             *own += 1;
@@ -814,7 +833,7 @@ mod tests {
             ("none", false),
         ] {
             let path: Vec<String> = path.split('.').map(String::from).collect();
-            let mut seen = Context::default();
+            let mut seen = Seen::default();
             seen.vector.insert(ReplicaId(A), 2);
             let refusal = hand.model.refuses(&path, &increment, &seen);
             assert_eq!(refusal.is_some(), refused, "{path:?}: {refusal:?}");
