@@ -20,18 +20,16 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A value later than every one before and than `floor`, which the write has seen.
+    /// A value later than the clock's last one and than `floor`, the latest of what the write has
+    /// seen at its place.
     ///
-    /// A floor from a clock far ahead (a peer's, see [`Clock::observe`]) makes this one write
-    /// late, not the clock: later writes elsewhere are stamped as before.
-    pub fn tick(&mut self, now: Now, floor: u64) -> u64 {
+    /// A floor far ahead makes this one write late and moves the clock only to the bound: later
+    /// writes elsewhere are stamped as before.
+    pub fn tick(&mut self, now: Now, floor: u64, skew_max_ms: u64) -> u64 {
         self.last = (self.last + 1).max(wall(now));
-        if floor >= self.last {
-            // The next tick must still be later than this one's replica-wide order demands, but
-            // only what lies within the bound may move the clock.
-            return floor + 1;
-        }
-        self.last
+        let stamp = self.last.max(floor + 1);
+        self.observe(now, stamp, skew_max_ms);
+        stamp
     }
 
     /// Moves the clock to a stamp seen, at most `skew_max_ms` ahead of the wall clock.
@@ -58,22 +56,22 @@ mod tests {
     #[test]
     fn ticks_grow_even_when_the_wall_clock_goes_back() {
         let mut clock = Clock::default();
-        let first = clock.tick(at(1000), 0);
-        assert!(clock.tick(at(10), 0) > first);
+        let first = clock.tick(at(1000), 0, 500);
+        assert!(clock.tick(at(10), 0, 500) > first);
     }
 
     #[test]
     fn a_stamp_far_ahead_moves_the_clock_only_to_the_bound() {
         let mut clock = Clock::default();
         assert!(!clock.observe(at(1000), 9_000_000 << 16, 500));
-        assert!(clock.tick(at(1000), 0) <= (1500 << 16) + 1);
+        assert!(clock.tick(at(1000), 0, 500) <= (1500 << 16) + 1);
     }
 
     #[test]
     fn a_write_is_later_than_what_it_saw_and_the_clock_stays() {
         let mut clock = Clock::default();
         let far = 9_000_000 << 16;
-        assert!(clock.tick(at(1000), far) > far);
-        assert!(clock.tick(at(1000), 0) < far);
+        assert!(clock.tick(at(1000), far, 500) > far);
+        assert!(clock.tick(at(1000), 0, 500) < far);
     }
 }

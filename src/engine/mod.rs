@@ -172,6 +172,11 @@ impl Engine {
         self.replication.hash()
     }
 
+    /// Everything the document holds, shown or not, for reports of failures.
+    pub fn describe(&self) -> String {
+        self.replication.document().describe()
+    }
+
     /// Peers with a finished handshake.
     pub fn peers(&self) -> Vec<ReplicaId> {
         self.membership.peers().collect()

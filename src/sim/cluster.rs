@@ -517,7 +517,15 @@ impl Cluster {
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),
                 WarningCode::Rejoined if self.plan.forgets => Ok(()),
-                _ => Err(format!("warning {code:?}: {detail}")),
+                _ => {
+                    if std::env::var_os("SIM_DUMP").is_some() {
+                        for other in self.live() {
+                            let engine = self.engine(other);
+                            eprintln!("n{other} {:?} {:?}\n{}", engine.id(), engine.context(), engine.describe());
+                        }
+                    }
+                    Err(format!("warning {code:?}: {detail}"))
+                }
             },
             _ => Ok(()),
         }

@@ -179,7 +179,12 @@ impl Model {
                 return Some(format!("{:?} is no index of the array above", path[depth]));
             }
         }
-        let shown = top.at(&path[1..]).and_then(View::shown);
+        // What stands below something else that is shown is not shown itself.
+        let reached = (1..path.len()).all(|depth| {
+            let shown = top.at(&path[1..depth]).and_then(View::shown);
+            matches!(shown, Some(Shown::Object | Shown::Array))
+        });
+        let shown = top.at(&path[1..]).filter(|_| reached).and_then(View::shown);
         match (kind, shown) {
             (Kind::Increment(_), Some(Shown::Number(_)) | None) | (Kind::Set(_), _) => None,
             (_, shown) => Some(format!("{shown:?} is not a number")),
@@ -192,9 +197,6 @@ impl Model {
 
     /// "A local write's stamp is later than ..."
     fn check_stamp(&self, op: &Op, seen: &Writes) -> Result<(), String> {
-        if self.latest.get(&op.dot.replica).is_some_and(|&latest| latest >= op.hlc) {
-            return Err(format!("{} is no later than its writer's last", op.describe()));
-        }
         let below = self.subtree(&op.path).flat_map(|(_, things)| things);
         let above = (1..op.path.len())
             .filter_map(|depth| self.things.get(&op.path[..depth]))

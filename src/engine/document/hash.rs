@@ -17,7 +17,7 @@ impl Document {
         while let Some(id) = self.unhashed.pop() {
             // The node may have been freed or reused since; then there is nothing to do, or as well
             // done now as later.
-            let node = self.tree.node_mut(id);
+            let Some(node) = self.tree.get_mut(id) else { continue };
             let path_hash = node.path_hash;
             for value in node.values.iter_mut().filter(|value| value.hash == 0) {
                 value.hash = value_hash(path_hash, value);

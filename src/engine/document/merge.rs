@@ -102,15 +102,49 @@ impl Document {
         };
         self.touch_path(&path, Whose::Remote);
         let before = self.hash_of_things(id);
-        self.merge_values(id, state.values, theirs, ours, implied);
+        let gone = self.merge_values(id, state.values, theirs, ours, implied);
         self.merge_marks(id, state.marks, theirs, ours);
         self.merge_parts(id, state.parts, theirs, ours);
         if self.hash_of_things(id) != before {
             self.tree.node_mut(id).lost = true;
             self.tree.changed(id);
         }
+        if !gone.is_empty() {
+            self.remove_pieces_below(id, &gone, known);
+        }
         self.free_if_empty(id, known);
         self.touch_path(&path, Whose::Remote);
+    }
+
+    /// Whatever removed the shell of a value removed its pieces, of which theirs has no trace if it
+    /// kept the value whole.
+    fn remove_pieces_below(
+        &mut self,
+        top: NodeId,
+        gone: &[Value],
+        known: &Arc<VersionVector>,
+    ) {
+        for id in self.tree.subtree(top).into_iter().skip(1).rev() {
+            let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
+            let before = values.len();
+            values.retain(|value| {
+                let keep = !gone.iter().any(|shell| shell.same_write(value));
+                if !keep {
+                    self.uncount_value(value);
+                }
+                keep
+            });
+            let lost = values.len() < before;
+            self.tree.node_mut(id).values = values;
+            let node = self.tree.node(id);
+            if node.is_empty() && node.children.is_empty() {
+                self.note_removal(self.tree.key(id), false, known);
+                self.tree.remove_leaf(id);
+            } else if lost {
+                self.tree.node_mut(id).lost = true;
+                self.tree.changed(id);
+            }
+        }
     }
 
     /// Removes at a path, and below it if `below`, what `seen` covers.
@@ -133,6 +167,7 @@ impl Document {
         self.free_if_empty(id, known);
     }
 
+    /// Gives the shells that are gone.
     fn merge_values(
         &mut self,
         id: NodeId,
@@ -140,7 +175,8 @@ impl Document {
         theirs: &VersionVector,
         ours: &VersionVector,
         implied: impl Fn(&Value) -> bool,
-    ) {
+    ) -> Vec<Value> {
+        let mut gone = Vec::new();
         let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
         values.retain(|mine| {
             let keep = !theirs.covers(mine.dot)
@@ -148,6 +184,9 @@ impl Document {
                 || implied(mine);
             if !keep {
                 self.uncount_value(mine);
+                if !mine.body.is_scalar() {
+                    gone.push(mine.clone());
+                }
             }
             keep
         });
@@ -158,6 +197,7 @@ impl Document {
                 self.put_value(id, value);
             }
         }
+        gone
     }
 
     fn merge_marks(

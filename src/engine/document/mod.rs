@@ -36,7 +36,7 @@ pub use tree::NodeId;
 use super::causality::VersionVector;
 use super::id::{Dot, ReplicaId};
 use path::PathKey;
-use things::Cut;
+use things::{Cut, Value};
 use tree::Tree;
 use watch::{Watch, Whose};
 
@@ -179,6 +179,32 @@ impl Document {
         }
     }
 
+    /// Everything at every path, a line a thing, for reports of failures.
+    pub fn describe(&self) -> String {
+        use std::fmt::Write;
+        let mut out = String::new();
+        let mut next = Some(tree::ROOT);
+        while let Some(id) = next {
+            let node = self.tree.node(id);
+            let path = self.tree.key(id);
+            for value in &node.values {
+                let Value { dot, hlc, at, body, .. } = value;
+                let _ = writeln!(out, "  {path:?}: {dot:?} at {at} {hlc:x} {body:?}");
+            }
+            for mark in &node.marks {
+                let _ = writeln!(out, "  {path:?}: {mark:?}");
+            }
+            for part in &node.parts {
+                let _ = writeln!(out, "  {path:?}: {part:?}");
+            }
+            next = self.tree.next_in_order(id);
+        }
+        for (path, cuts) in &self.cuts {
+            let _ = writeln!(out, "  {path:?}: {cuts:?}");
+        }
+        out
+    }
+
     // ---- cuts
 
     /// Takes note of a removal of increments and applies it to the counter there.
@@ -213,7 +239,23 @@ impl Document {
         self.cuts_count = self.cuts.values().map(Vec::len).sum();
     }
 
-    fn note_removal(&mut self, key: PathKey, below: bool, seen: &Arc<VersionVector>) {
+    /// Another replica's state of a path was merged. It may have told that something is gone which
+    /// was never here, so whoever reads our changes must be told too.
+    pub fn pass_on(&mut self, key: &PathKey, known: &Arc<VersionVector>) {
+        match self.tree.find(&key.segments()) {
+            Some(id) => self.tree.changed(id),
+            None => self.note_removal(key.clone(), false, known),
+        }
+    }
+
+    /// The same after merging everything that another replica had: what it did not have is gone,
+    /// and no record tells of that. Readers of earlier changes must read everything.
+    pub fn forget_changes(&mut self) {
+        self.removals.clear();
+        self.removals_floor = self.tree.next_sequence();
+    }
+
+    pub fn note_removal(&mut self, key: PathKey, below: bool, seen: &Arc<VersionVector>) {
         let sequence = self.tree.next_sequence();
         self.removals.push_back(Removal { sequence, key, below, seen: seen.clone() });
         while self.removals.len() > self.removals_max {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use thin_vec::ThinVec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::path::{push_segment, PathKey};
+use super::path::PathKey;
 use super::things::{Body, Mark, Part, Value};
 
 /// Index of a node in the arena. Reused after the node is freed.
@@ -58,6 +58,11 @@ impl Tree {
 
     pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
         &mut self.nodes[id as usize]
+    }
+
+    /// For an id that may be out of date.
+    pub fn get_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.nodes.get_mut(id as usize)
     }
 
     /// Nodes below the root.
@@ -338,15 +343,8 @@ pub fn child_hash(parent: u64, name: &str) -> u64 {
 /// The hash of the document's root.
 pub const ROOT_HASH: u64 = 0;
 
+#[cfg(test)]
 /// The hash of a path.
 pub fn path_hash<S: AsRef<str>>(path: &[S]) -> u64 {
     path.iter().fold(ROOT_HASH, |hash, segment| child_hash(hash, segment.as_ref()))
-}
-
-/// The bytes of a node's key without building its path first.
-pub fn write_key(tree: &Tree, id: NodeId, bytes: &mut Vec<u8>) {
-    if id != ROOT {
-        write_key(tree, tree.node(id).parent, bytes);
-        push_segment(bytes, &tree.node(id).name);
-    }
 }

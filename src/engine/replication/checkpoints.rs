@@ -34,6 +34,10 @@ impl Checkpoints {
         }
     }
 
+    pub fn clear(&mut self) {
+        self.ring.clear();
+    }
+
     /// The furthest place up to which a peer with this vector lacks nothing; 0 is the start.
     pub fn reached_by(&self, vector: &VersionVector) -> u64 {
         // Vectors grow along the ring, so those that the peer includes come first.

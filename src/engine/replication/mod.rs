@@ -449,6 +449,10 @@ impl Replication {
     fn merge_some(&mut self) {
         let Some(merging) = &mut self.merging else { return };
         if merging.step(&mut self.document, &self.vector, MERGE_PATHS) {
+            if merging.is_full() {
+                self.document.forget_changes();
+                self.checkpoints.clear();
+            }
             self.merging = None;
             self.checkpoints.record(self.document.sequence(), &self.vector);
             self.send_digests();

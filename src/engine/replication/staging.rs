@@ -218,6 +218,7 @@ impl Merging {
     fn remove_next(&mut self, document: &mut Document) {
         let removal = &self.staging.removals[self.removals_done];
         document.clear(&removal.key, removal.below, &removal.seen, &self.ours);
+        document.note_removal(removal.key.clone(), removal.below, &removal.seen);
         self.removals_done += 1;
     }
 
@@ -234,6 +235,11 @@ impl Merging {
             state.parts.retain(|part| part.high > seen.get(part.replica));
         }
         document.merge(key, state, &self.theirs, &self.ours, known, |_| false);
+        document.pass_on(key, known);
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// Removes at a path of ours what the donor covered and did not send.

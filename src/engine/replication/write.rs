@@ -45,7 +45,8 @@ impl Replication {
             Write::Delete { .. } if !self.document.holds_anything(path) => return Ok(None),
             Write::Delete { .. } => Action::Delete,
         };
-        let hlc = self.clock.tick(now, self.document.latest_around(path));
+        let floor = self.document.latest_around(path);
+        let hlc = self.clock.tick(now, floor, self.config.clock_skew_max_ms);
         let op = Op { dot, hlc, path, action, arrays: &arrays };
         let cuts = self.document.apply(&op, &self.vector, &self.vector, Whose::Own);
         for (key, cut) in &cuts {
