@@ -42,7 +42,7 @@ function collectiveOptions(local, all, callback, options) {
   if (!Array.isArray(all)) {
     throw invalid('`all` must be an array of {host, port}');
   }
-  const parsed = all.map((item, index) => parseAddress(item, `all[${index}]`));
+  const parsed = Array.from(all, (item, index) => parseAddress(item, `all[${index}]`));
   const others = parsed.filter((address) => address.name !== own.name);
   if (others.some((address) => address.port === 0)) {
     throw invalid('Port 0, any that is free, is for `local` alone');
