@@ -86,7 +86,7 @@ test('at the limits all is well', async (t) => {
   const collective = await openAlone(t);
   collective.set('k'.repeat(4096), 1);
   collective.set('a', nested(63));
-  collective.set('a.'.repeat(63) + 'a', 1);
+  collective.set('b.'.repeat(63) + 'b', 1);
   collective.set('value', 'x'.repeat((1 << 20) - 2));
   assert.equal(collective.get('k'.repeat(4096)), 1);
   assert.equal(collective.get('value').length, (1 << 20) - 2);

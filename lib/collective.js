@@ -60,7 +60,7 @@ Collective.prototype.set = function set(key, value, operation) {
     case undefined:
     case null:
     case OPERATIONS.SET:
-      return value === undefined ? this[kInside].delete(key) : this[kInside].set(key, value);
+      return this[kInside].set(key, value);
     case OPERATIONS.INCREMENT:
       return this[kInside].increment(key, value);
     case OPERATIONS.DELETE:
@@ -135,6 +135,7 @@ class Inside {
   }
 
   set(key, value) {
+    if (value === undefined) return this.delete(key);
     const json = encode(value);
     if (this.#isHeld(key)) return;
     this.node.set(key, json);

@@ -13,10 +13,16 @@ class Link {
   #pairs = new Set();
   #isCut = false;
   #isStalled = false;
+  #stallAfter;
 
-  /** @param target the port that connections are passed on to */
-  static async open(t, target) {
+  /**
+   * @param target the port that connections are passed on to
+   * @param {object} [options]
+   * @param {number} [options.stallAfter] stalls when so many bytes have come back from there
+   */
+  static async open(t, target, { stallAfter = Infinity } = {}) {
     const link = new Link(target);
+    link.#stallAfter = stallAfter;
     await link.#listen();
     t.after(() => link.#close());
     return link;
@@ -80,6 +86,9 @@ class Link {
     if (this.#isStalled) return pause(pair);
     near.pipe(far);
     far.pipe(near);
+    far.on('data', () => {
+      if (far.bytesRead > this.#stallAfter && !this.#isStalled) this.stall();
+    });
   }
 
   async #close() {
