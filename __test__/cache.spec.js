@@ -1,0 +1,133 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+
+const { ReadCache, ENTRIES_MAX } = require('../lib/cache');
+
+/** A document with one level, and counts of what it is asked. */
+class FakeNative {
+  values = new Map();
+  reads = 0;
+  watched = new Map();
+  #free = [];
+
+  constructor(cache) {
+    this.slots = cache.slots;
+    cache.open(this, (slots) => (this.slots = slots));
+  }
+
+  get = (key) => {
+    this.reads++;
+    return this.values.get(key);
+  };
+
+  watch = (key) => {
+    const slot = this.#free.pop() ?? this.watched.size;
+    this.watched.set(slot, key);
+    return slot;
+  };
+
+  unwatch = (slot) => {
+    this.watched.delete(slot);
+    this.#free.push(slot);
+  };
+
+  write(key, value) {
+    this.values.set(key, JSON.stringify(value));
+    for (const [slot, watched] of this.watched) {
+      if (watched === key) this.slots[slot]++;
+    }
+  }
+}
+
+function setup() {
+  const cache = new ReadCache();
+  return { cache, native: new FakeNative(cache) };
+}
+
+test('a value is read once until it changes', () => {
+  const { cache, native } = setup();
+  native.write('a', { n: 1 });
+  const first = cache.get('a');
+  assert.deepEqual(first, { n: 1 });
+  assert.equal(cache.get('a'), first);
+  assert.equal(native.reads, 1);
+
+  native.write('b', 1);
+  assert.equal(cache.get('a'), first);
+  native.write('a', 2);
+  assert.equal(cache.get('a'), 2);
+  assert.equal(native.reads, 2);
+});
+
+test('that there is nothing is remembered too', () => {
+  const { cache, native } = setup();
+  assert.equal(cache.get('a'), undefined);
+  assert.equal(cache.get('a'), undefined);
+  assert.equal(native.reads, 1);
+  native.write('a', null);
+  assert.equal(cache.get('a'), null);
+});
+
+test('peeking uses what is there and leaves nothing', () => {
+  const { cache, native } = setup();
+  native.write('a', 1);
+  assert.equal(cache.peek('a'), 1);
+  assert.equal(cache.size, 0);
+  cache.get('a');
+  cache.peek('a');
+  assert.equal(native.reads, 2);
+});
+
+test('a read that fails is not taken for a value', () => {
+  const { cache, native } = setup();
+  const { get } = native;
+  native.get = () => {
+    throw new Error('no');
+  };
+  assert.throws(() => cache.get('a'), /no/);
+  native.get = get;
+  native.write('a', 1);
+  assert.equal(cache.get('a'), 1);
+});
+
+test('the number of entries and slots is bounded', () => {
+  const { cache, native } = setup();
+  const keys = Array.from({ length: ENTRIES_MAX + 10 }, (_, index) => `key${index}`);
+  for (const key of keys) {
+    native.values.set(key, JSON.stringify(key));
+    assert.equal(cache.get(key), key);
+  }
+  assert.ok(cache.size <= ENTRIES_MAX);
+  assert.equal(native.watched.size, cache.size);
+  assert.ok(native.slots.length <= ENTRIES_MAX);
+
+  const reads = native.reads;
+  assert.equal(cache.get(keys.at(-1)), keys.at(-1));
+  assert.equal(native.reads, reads, 'the youngest is still there');
+  assert.equal(cache.get('key0'), 'key0');
+  assert.equal(native.reads, reads + 1, 'the oldest is not');
+});
+
+test('slots keep their words when the array grows', () => {
+  const { cache, native } = setup();
+  native.write('early', 1);
+  cache.get('early');
+  native.write('early', 2);
+  cache.get('early');
+  for (let i = 0; i < 5000; i++) cache.get(`key${i}`);
+  const reads = native.reads;
+  assert.equal(cache.get('early'), 2);
+  assert.equal(native.reads, reads);
+  native.write('early', 3);
+  assert.equal(cache.get('early'), 3);
+});
+
+test('closed', () => {
+  const { cache } = setup();
+  cache.get('a');
+  cache.close();
+  assert.throws(() => cache.get('a'), { code: 'ERR_CLOSED' });
+  assert.throws(() => cache.peek('a'), { code: 'ERR_CLOSED' });
+});

@@ -1,0 +1,50 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+
+const { ERRORS, codedError } = require('../lib/errors');
+
+const ROOT = path.dirname(__dirname);
+
+/** Codes that JavaScript alone uses. */
+const OURS = [
+  'ERR_INVALID_KEY', 'ERR_INVALID_ARGUMENT', 'ERR_INVALID_OPERATION', 'ERR_INSECURE_BIND',
+  'ERR_ADDON_MISSING', 'ERR_INTERNAL',
+];
+
+/** `Variant { .. } => "ERR_…"` and the list `CODES`, as the Rust file has them. */
+function rustCodes() {
+  const source = fs.readFileSync(path.join(ROOT, 'src', 'engine', 'error.rs'), 'utf8');
+  const list = /CODES: &\[&str\] = &\[([^\]]*)\]/.exec(source)[1];
+  const codes = (text) => [...text.matchAll(/"(ERR_[A-Z_]+)"/g)].map(([, code]) => code);
+  return { list: codes(list), used: codes(source.replace(list, '')) };
+}
+
+test('Rust lists every code that it uses, once', () => {
+  const { list, used } = rustCodes();
+  assert.equal(new Set(list).size, list.length);
+  assert.deepEqual([...list].sort(), [...new Set(used)].sort());
+});
+
+test('JavaScript has the codes of Rust and its own', () => {
+  assert.deepEqual(Object.keys(ERRORS).sort(), [...rustCodes().list, ...OURS].sort());
+});
+
+test('docs/errors.md has every code', () => {
+  const text = fs.readFileSync(path.join(ROOT, 'docs', 'errors.md'), 'utf8');
+  const documented = new Set([...text.matchAll(/`(ERR_[A-Z_]+)`/g)].map(([, code]) => code));
+  assert.deepEqual([...documented].sort(), Object.keys(ERRORS).sort());
+});
+
+test('an error has the class of its code, a message and no frame of ours', () => {
+  const error = codedError('ERR_INVALID_KEY', 'why', { extra: 1 });
+  assert.ok(error instanceof TypeError);
+  assert.equal(error.message, 'why');
+  assert.equal(error.extra, 1);
+  assert.doesNotMatch(error.stack, /at codedError/);
+  assert.ok(!(codedError('ERR_CLOSED') instanceof TypeError));
+  assert.notEqual(codedError('ERR_CLOSED').message, '');
+});

@@ -1,0 +1,33 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+
+const { freePorts } = require('./support/ports');
+const { ROOT, runFile } = require('./support/process');
+
+/** What each example writes, with P for the first port and Q for the next. */
+const OUTPUT = {
+  'basic.js': "hello [ 'world', 'everybody' ]\n",
+  'counter.js': '[ 3000, 3000, 3000 ]\n',
+  'events.js':
+    'listening on 127.0.0.1:P\n127.0.0.1:Q is here, 1 in all\n127.0.0.1:Q is gone: ERR_PEER_LEFT\n',
+};
+
+test('every example is run here or by cluster.spec.js', () => {
+  const files = fs.readdirSync(path.join(ROOT, 'examples'));
+  assert.deepEqual(files.sort(), [...Object.keys(OUTPUT), 'cluster.js'].sort());
+});
+
+for (const [file, expected] of Object.entries(OUTPUT)) {
+  test(file, async (t) => {
+    const [port] = await freePorts(1);
+    const env = { PORT: String(port) };
+    const { code, stdout, stderr } = await runFile(t, `examples/${file}`, { env });
+    assert.equal(stderr, '');
+    assert.equal(stdout, expected.replace(/:P/g, `:${port}`).replace(/:Q/g, `:${port + 1}`));
+    assert.equal(code, 0);
+  });
+}

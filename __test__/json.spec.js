@@ -1,0 +1,46 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+
+const { encode } = require('../lib/json');
+
+test('what JSON can hold is written as JSON.stringify writes it', () => {
+  const values = [
+    0, -0, 1, -1.5, 1e21, 5e-324, Number.MAX_VALUE, true, false, null, '', 'text', 'é☃"\\\n', '\ud800',
+    [], [1, , 3], {}, { a: undefined, b: () => {}, c: NaN }, [undefined, Symbol('s'), Infinity],
+    new Date(0), new Date(NaN), { toJSON: () => 5 }, new Number(3), new String('s'), Buffer.from('ab'),
+    new Map([[1, 2]]), Object.create(null), JSON.parse('{"__proto__":{"x":1}}'),
+  ];
+  for (const value of values) assert.equal(encode(value), JSON.stringify(value));
+});
+
+const cycle = {};
+cycle.self = { cycle };
+
+for (const [name, value] of Object.entries({
+  'NaN': NaN,
+  'infinity': -Infinity,
+  'a function': () => {},
+  'a class': class {},
+  'a symbol': Symbol('s'),
+  'a BigInt': 1n,
+  'a BigInt inside': { a: [1n] },
+  'a cycle': cycle,
+  'a toJSON that gives nothing': { toJSON: () => undefined },
+})) {
+  test(`${name} is refused`, () => {
+    assert.throws(() => encode(value), { name: 'TypeError', code: 'ERR_INVALID_VALUE' });
+  });
+}
+
+test('an exception of toJSON is the cause', () => {
+  const cause = new Error('mine');
+  assert.throws(() => encode({ toJSON() { throw cause; } }), { code: 'ERR_INVALID_VALUE', cause });
+});
+
+test('a value too deep for the stack is refused', () => {
+  let deep = [];
+  for (let i = 0; i < 100_000; i++) deep = [deep];
+  assert.throws(() => encode(deep), { code: 'ERR_TOO_DEEP' });
+});

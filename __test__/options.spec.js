@@ -1,0 +1,111 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const test = require('node:test');
+
+const { collectiveOptions, isLoopback } = require('../lib/options');
+
+const local = { host: '127.0.0.1', port: 9000 };
+const other = { host: 'localhost', port: '9001' };
+
+test('the others are all without local', () => {
+  const { remote, native } = collectiveOptions(local, [local, other, { port: 9000 }]);
+  assert.deepEqual(remote, [other]);
+  assert.equal(remote[0], other);
+  assert.deepEqual(native, {
+    host: '127.0.0.1', port: 9000, listen: true, advertised: '127.0.0.1:9000',
+    connect: ['localhost:9001'], insecure: false,
+  });
+});
+
+test('localhost and 127.0.0.1 are different hosts', () => {
+  const { remote } = collectiveOptions(local, [local, { host: 'localhost', port: 9000 }]);
+  assert.equal(remote.length, 1);
+});
+
+test('IPv6 addresses are dialled with brackets and named as given', () => {
+  const { others, native } = collectiveOptions(local, [{ host: '::1', port: 9001 }]);
+  assert.equal(others[0].name, '::1:9001');
+  assert.deepEqual(native.connect, ['[::1]:9001']);
+});
+
+test('addresses twice in the list are dialled once', () => {
+  assert.deepEqual(collectiveOptions(local, [other, other]).native.connect, ['localhost:9001']);
+});
+
+test('any free port is for local alone', () => {
+  assert.equal(collectiveOptions({ port: 0 }, [{ port: 0 }]).native.advertised, null);
+  assert.throws(() => collectiveOptions(local, [{ port: 0 }]), { code: 'ERR_INVALID_ARGUMENT' });
+});
+
+test('options of the engine are handed on', () => {
+  const options = {
+    cluster: 'mine', limits: { keyBytes: 100, depth: 5, valueBytes: 1000 }, readyTimeout: 1,
+    forgetAfter: 2 ** 40, heartbeatInterval: 100, lossTimeout: 500,
+  };
+  const { native } = collectiveOptions(local, [], null, options);
+  assert.deepEqual({ ...native, ...options }, native);
+});
+
+test('only this machine is loopback', () => {
+  for (const host of ['127.0.0.1', '127.1.2.3', 'localhost', 'LOCALHOST', '::1', '::ffff:127.0.0.1']) {
+    assert.ok(isLoopback(host), host);
+  }
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.com', '127.0.0.1.example.com', 'localhost.example.com']) {
+    assert.ok(!isLoopback(host), host);
+  }
+});
+
+test('another host needs to be allowed', (t) => {
+  const open = { host: '0.0.0.0', port: 9000 };
+  const { refused, native } = collectiveOptions(open, [local, other]);
+  assert.ok(refused);
+  assert.equal(native.listen, false);
+  assert.deepEqual(native.connect, []);
+  assert.ok(!collectiveOptions(open, [], null, { insecure: true }).refused);
+  t.after(() => delete process.env.COLLECTIVE_INSECURE);
+  process.env.COLLECTIVE_INSECURE = '1';
+  assert.ok(!collectiveOptions(open, []).refused);
+  assert.ok(collectiveOptions(open, [], null, { insecure: false }).refused);
+});
+
+const bad = {
+  'no local': [undefined, []],
+  'local null': [null, []],
+  'local text': ['127.0.0.1:9000', []],
+  'no port': [{ host: 'a' }, []],
+  'port too large': [{ port: 65536 }, []],
+  'port negative': [{ port: -1 }, []],
+  'port fractional': [{ port: 80.5 }, []],
+  'port NaN': [{ port: NaN }, []],
+  'port text': [{ port: 'http' }, []],
+  'port as text too large': [{ port: '99999' }, []],
+  'host a number': [{ host: 1, port: 9000 }, []],
+  'host null': [{ host: null, port: 9000 }, []],
+  'host empty': [{ host: '', port: 9000 }, []],
+  'host with a space': [{ host: 'a b', port: 9000 }, []],
+  'host with a line end': [{ host: 'a\n', port: 9000 }, []],
+  'host with a path': [{ host: 'a/b', port: 9000 }, []],
+  'host in brackets': [{ host: '[::1]', port: 9000 }, []],
+  'host too long': [{ host: 'a'.repeat(254), port: 9000 }, []],
+  'no list': [local],
+  'a list that is none': [local, { length: 0 }],
+  'a hole in the list': [local, [, other]],
+  'a bad member of the list': [local, [other, { host: 'a' }]],
+  'a callback that is none': [local, [], 'callback'],
+  'options that are none': [local, [], null, 'insecure'],
+  'an unknown option': [local, [], null, { secure: true }],
+  'an option of the wrong kind': [local, [], null, { insecure: 'yes' }],
+  'a timeout of 0': [local, [], null, { readyTimeout: 0 }],
+  'a timeout of infinity': [local, [], null, { readyTimeout: Infinity }],
+  'an empty cluster name': [local, [], null, { cluster: '' }],
+  'limits that are none': [local, [], null, { limits: 5 }],
+  'a limit of -1': [local, [], null, { limits: { depth: -1 } }],
+  'an unknown limit': [local, [], null, { limits: { keys: 1 } }],
+  'a name of Object.prototype': [local, [], null, { constructor: 1 }],
+};
+for (const [name, args] of Object.entries(bad)) {
+  test(`refused: ${name}`, () => {
+    assert.throws(() => collectiveOptions(...args), { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT' });
+  });
+}

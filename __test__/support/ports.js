@@ -1,0 +1,20 @@
+'use strict';
+
+const { once } = require('node:events');
+const net = require('node:net');
+
+/** Ports of 127.0.0.1 that the system says are free. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
+
+/** Addresses for that many nodes on 127.0.0.1. */
+async function freeAddresses(count) {
+  return (await freePorts(count)).map((port) => ({ host: '127.0.0.1', port }));
+}
+
+module.exports = { freePorts, freeAddresses };

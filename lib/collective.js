@@ -1,0 +1,287 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+
+const { DataViews, SHAPE_ABSENT } = require('./data-view.js');
+const { codedError } = require('./errors.js');
+const { History } = require('./history.js');
+const { encode } = require('./json.js');
+const { checkKey, closedError } = require('./keys.js');
+const { LocalNode, eventError } = require('./local-node.js');
+const { collectiveOptions, isLoopback } = require('./options.js');
+
+const OPERATIONS = Object.freeze({ SET: 0, INCREMENT: 1, DELETE: 2 });
+const TYPES = Object.freeze(['New', 'Accept', 'Data']);
+const DELIMITER = '\n';
+
+/** The inside of a Collective, see `Inside`. */
+const kInside = Symbol('collective');
+
+/**
+ * A nested object that all processes of a cluster share.
+ *
+ * A function and not a class: programs of collective.js's time make subclasses with
+ * `util.inherits` and `Collective.call(this, local, all, callback)`.
+ *
+ * @param {{host?: string, port: number}} local where this node listens
+ * @param {{host?: string, port: number}[]} all every node of the cluster, this one included
+ * @param {(collective: Collective) => void} [callback] runs once, when this node has the data
+ * @param {import('..').Options} [options]
+ */
+function Collective(local, all, callback, options) {
+  if (!(this instanceof Collective)) {
+    throw new TypeError("Collective cannot be called without 'new'");
+  }
+  const settings = collectiveOptions(local, all, callback, options);
+  EventEmitter.call(this);
+
+  this.local = local;
+  this.remote = settings.remote;
+  this.connections = {};
+  this.active = 0;
+  this.active_remote = 0;
+  Object.defineProperty(this, kInside, { value: new Inside(this, settings, callback) });
+}
+Object.setPrototypeOf(Collective, EventEmitter);
+Object.setPrototypeOf(Collective.prototype, EventEmitter.prototype);
+
+for (const target of [Collective, Collective.prototype]) {
+  Object.assign(target, { OPERATIONS, TYPES, DELIMITER });
+}
+
+/** The value at a dotted key, `undefined` where there is none. */
+Collective.prototype.get = function get(key) {
+  return this[kInside].cache.get(key);
+};
+
+/** SETs, INCREMENTs or DELETEs a dotted key, here at once and soon on every node. */
+Collective.prototype.set = function set(key, value, operation) {
+  switch (operation) {
+    case undefined:
+    case null:
+    case OPERATIONS.SET:
+      return this[kInside].set(key, value);
+    case OPERATIONS.INCREMENT:
+      return this[kInside].increment(key, value);
+    case OPERATIONS.DELETE:
+      return this[kInside].delete(key);
+    default:
+      throw codedError('ERR_INVALID_OPERATION', `There is no operation ${String(operation)}`);
+  }
+};
+
+/** Counters of this node. */
+Collective.prototype.stats = function stats() {
+  return this[kInside].node.stats();
+};
+
+/** Leaves the cluster. The promise is fulfilled when nothing of this node is left. Repeatable. */
+Collective.prototype.close = function close() {
+  return this[kInside].node.close();
+};
+
+/** Lets this node keep the process alive, as it does from the start. */
+Collective.prototype.ref = function ref() {
+  this[kInside].node.ref();
+  return this;
+};
+
+/** Lets the process end although this node listens. */
+Collective.prototype.unref = function unref() {
+  this[kInside].node.unref();
+  return this;
+};
+
+Object.defineProperties(Collective.prototype, {
+  /** The whole state, live: assigning to its members and deleting them replicates. */
+  data: {
+    configurable: true,
+    get() {
+      return this[kInside].views.root;
+    },
+    set() {
+      throw codedError('ERR_INVALID_ARGUMENT', 'Assign to the members of `data`, not to `data` itself');
+    },
+  },
+  /** Per key, the time in ms of the write that gave it its value. */
+  history: {
+    configurable: true,
+    get() {
+      return this[kInside].history.view;
+    },
+  },
+});
+
+/** What a Collective does behind its public members. */
+class Inside {
+  #collective;
+  #settings;
+  #callback;
+  /** Live peers: id to the name that each has in `connections`. */
+  #peers = new Map();
+
+  constructor(collective, settings, callback) {
+    this.#collective = collective;
+    this.#settings = settings;
+    this.#callback = callback ?? undefined;
+    this.node = new LocalNode(settings.native, (event) => this.#handle(event));
+    this.cache = this.node.cache;
+    this.history = new History((key) => this.shape(key) !== SHAPE_ABSENT);
+    this.views = new DataViews(this);
+    if (settings.refused) {
+      this.node.rest();
+      setImmediate(() => this.#refuseBind());
+    }
+  }
+
+  set(key, value) {
+    if (value === undefined) return this.delete(key);
+    const json = encode(value);
+    if (this.#isHeld(key)) return;
+    this.node.set(key, json);
+    this.history.wrote(key);
+  }
+
+  increment(key, by) {
+    if (typeof by !== 'number' || !Number.isFinite(by)) {
+      throw codedError('ERR_NOT_A_NUMBER', 'INCREMENT needs a finite number');
+    }
+    this.node.increment(key, by);
+  }
+
+  delete(key) {
+    if (this.#isHeld(key)) return;
+    this.node.delete(key);
+    this.history.forget(key);
+  }
+
+  get(key) {
+    return this.cache.get(key);
+  }
+
+  peek(key) {
+    return this.cache.peek(key);
+  }
+
+  shape(key) {
+    return key === null || key.isWellFormed() ? this.node.shape(key) : SHAPE_ABSENT;
+  }
+
+  names(key) {
+    return this.node.names(key);
+  }
+
+  /** Whether `history` holds back writes of this key. What is wrong with them is told all the same. */
+  #isHeld(key) {
+    if (!this.history.holds(key)) return false;
+    if (this.node.isClosed) throw closedError();
+    checkKey(key);
+    return true;
+  }
+
+  #handle(event) {
+    const collective = this.#collective;
+    switch (event.type) {
+      case 'listening':
+        return collective.emit('listening', event.address);
+      case 'connect':
+        return this.#connected(event);
+      case 'disconnect':
+        return this.#disconnected(event);
+      case 'ready':
+        return this.#ready();
+      case 'warning':
+        return collective.emit('warning', eventError(event));
+      case 'error':
+        return this.#failed(eventError(event));
+      case 'closed':
+        return this.#closed();
+    }
+  }
+
+  #connected({ peer, address, advertised }) {
+    const name = this.#nameOf(address ?? advertised ?? peer);
+    this.#peers.set(peer, name);
+    this.#collective.connections[name] = { id: peer, ...splitName(name) };
+    this.#count();
+    this.#collective.emit('connect', name);
+  }
+
+  #disconnected({ peer, code }) {
+    const name = this.#peers.get(peer);
+    if (name === undefined) return;
+    this.#peers.delete(peer);
+    // A restarted peer may be here under the same name before its former self is lost.
+    const { connections } = this.#collective;
+    if (connections[name]?.id === peer) delete connections[name];
+    this.#count();
+    this.#collective.emit('disconnect', name, code);
+  }
+
+  #count() {
+    const { connections, local } = this.#collective;
+    const hosts = Object.values(connections).map((connection) => connection.host);
+    this.#collective.active = hosts.length;
+    this.#collective.active_remote = hosts.filter((host) => host !== local.host).length;
+  }
+
+  /** The name that `all` has for an address; the address itself if it is not there. */
+  #nameOf(address) {
+    const { others } = this.#settings;
+    const exact = others.find((other) => other.dial === address);
+    if (exact !== undefined) return exact.name;
+    // A peer may call itself 127.0.0.1 where we were told localhost.
+    const { host, port } = splitName(address);
+    const alias = isLoopback(host)
+      ? others.find((other) => other.port === port && isLoopback(other.host))
+      : undefined;
+    return alias?.name ?? address;
+  }
+
+  #ready() {
+    // Without a listener of its own this node is no member, and the program knows from 'error'.
+    if (this.#callback === null) return;
+    const callback = this.#callback;
+    this.#callback = null;
+    this.#collective.emit('ready');
+    callback?.(this.#collective);
+  }
+
+  #failed(error) {
+    this.#callback = null;
+    this.node.rest();
+    this.#collective.emit('error', error);
+  }
+
+  #refuseBind() {
+    if (this.node.isClosed) return;
+    const { host: address, port } = this.#settings.native;
+    const error = codedError(
+      'ERR_INSECURE_BIND',
+      `Whoever reaches ${address}:${port} could read and write all data. Listen on 127.0.0.1, or` +
+        ' pass `insecure: true` (or COLLECTIVE_INSECURE=1) if the network keeps strangers out',
+      { syscall: 'listen', address, port },
+    );
+    this.#failed(error);
+  }
+
+  #closed() {
+    this.#peers.clear();
+    for (const name of Object.keys(this.#collective.connections)) {
+      delete this.#collective.connections[name];
+    }
+    this.#count();
+    this.#collective.emit('close');
+  }
+}
+
+/** `host:port` in parts. */
+function splitName(name) {
+  const colon = name.lastIndexOf(':');
+  return {
+    host: name.slice(0, colon).replace(/^\[|\]$/g, ''),
+    port: Number(name.slice(colon + 1)),
+  };
+}
+
+module.exports = { Collective };

@@ -1,0 +1,154 @@
+'use strict';
+
+const { codedError } = require('./errors.js');
+
+const LISTEN_HOST_DEFAULT = '127.0.0.1';
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+/**
+ * How each option is checked. What is left out gets its default in the engine
+ * (`src/engine/config.rs`), so that every default is written down once.
+ */
+const CHECKS = {
+  /** Listen on any host in the clear. */
+  insecure: isBoolean,
+  /** Peers of another cluster name are refused. */
+  cluster: isName,
+  /** Static limits; they must be equal on all nodes. */
+  limits: { keyBytes: isCount, depth: isCount, valueBytes: isCount },
+  /** Ready at the latest so long after listening (ms). */
+  readyTimeout: isTimeout,
+  /** How long a node may be away and how long a dead one is remembered (ms). */
+  forgetAfter: isDuration,
+  /** How often peers hear from this node (ms). */
+  heartbeatInterval: isTimeout,
+  /** A peer that was silent for so long is lost (ms). */
+  lossTimeout: isTimeout,
+};
+
+/**
+ * Checks what `new Collective()` was given.
+ *
+ * @param {{host?: string, port: number}} local
+ * @param {{host?: string, port: number}[]} all
+ * @param {Function} [callback]
+ * @param {object} [options]
+ * @returns {{ own: Address, others: Address[], remote: object[], refused: boolean, native: object }}
+ *   `others` and `remote` are `all` without `local`, parsed and as given; `refused` says that this
+ *   host may not be bound without `insecure`; `native` is what the addon is opened with.
+ */
+function collectiveOptions(local, all, callback, options) {
+  const own = parseAddress(local, 'local');
+  if (!Array.isArray(all)) {
+    throw invalid('`all` must be an array of {host, port}');
+  }
+  const parsed = Array.from(all, (item, index) => parseAddress(item, `all[${index}]`));
+  const others = parsed.filter((address) => address.name !== own.name);
+  if (others.some((address) => address.port === 0)) {
+    throw invalid('Port 0, any that is free, is for `local` alone');
+  }
+  if (callback != null && typeof callback !== 'function') {
+    throw invalid('The callback must be a function');
+  }
+  if (options != null && typeof options !== 'object') {
+    throw invalid('The options must be an object');
+  }
+  checkOptions(options ?? {}, CHECKS, '');
+
+  const insecure = options?.insecure ?? process.env.COLLECTIVE_INSECURE === '1';
+  const refused = !insecure && !isLoopback(own.host);
+  return {
+    own,
+    others,
+    remote: all.filter((_, index) => parsed[index].name !== own.name),
+    refused,
+    native: {
+      ...options,
+      insecure,
+      host: own.host,
+      port: own.port,
+      // A host that may not be bound leaves a node that neither listens nor dials.
+      listen: !refused,
+      advertised: !refused && own.port !== 0 ? own.dial : null,
+      connect: refused ? [] : [...new Set(others.map((address) => address.dial))],
+    },
+  };
+}
+
+/**
+ * @typedef {object} Address
+ * @property {string} host
+ * @property {number} port
+ * @property {string} name `host:port`, the name that a peer has in `connections`
+ * @property {string} dial the same for the addon, with IPv6 addresses in brackets
+ */
+
+/** @returns {Address} */
+function parseAddress(value, what) {
+  if (value === null || typeof value !== 'object') {
+    throw invalid(`\`${what}\` must be {host, port}`);
+  }
+  const { host = LISTEN_HOST_DEFAULT } = value;
+  if (typeof host !== 'string' || !/^[^\s/?#@[\]\p{C}]{1,253}$/u.test(host)) {
+    throw invalid(`\`${what}.host\` must be a host name or an IP address`);
+  }
+  // Ports come from the environment as text often enough.
+  const text = typeof value.port === 'number' ? String(value.port) : value.port;
+  const port = typeof text === 'string' && /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (!(port <= 65535)) {
+    throw invalid(`\`${what}.port\` must be an integer from 0 to 65535`);
+  }
+  const name = `${host}:${port}`;
+  return { host, port, name, dial: host.includes(':') ? `[${host}]:${port}` : name };
+}
+
+/** Whether only programs of this machine can reach a listener on this host. */
+function isLoopback(host) {
+  return /^(localhost|::1|(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3})$/i.test(host);
+}
+
+function checkOptions(options, checks, prefix) {
+  for (const [name, value] of Object.entries(options)) {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    // An option that we don't know is a misspelt one, or one (such as `secret`) that must not be
+    // ignored in silence.
+    if (check === undefined) throw invalid(`There is no option \`${prefix}${name}\``);
+    if (value === undefined) continue;
+    if (typeof check === 'function') {
+      const problem = check(value);
+      if (problem) throw invalid(`\`${prefix}${name}\` must be ${problem}`);
+    } else if (value === null || typeof value !== 'object') {
+      throw invalid(`\`${prefix}${name}\` must be an object`);
+    } else {
+      checkOptions(value, check, `${prefix}${name}.`);
+    }
+  }
+}
+
+function isBoolean(value) {
+  return typeof value !== 'boolean' && 'true or false';
+}
+
+function isName(value) {
+  const ok = typeof value === 'string' && value.length > 0 && value.length <= 255;
+  return !(ok && value.isWellFormed()) && 'a text of 1 to 255 characters';
+}
+
+function isCount(value) {
+  return !(Number.isSafeInteger(value) && value > 0) && 'a positive integer';
+}
+
+function isTimeout(value) {
+  const ok = Number.isSafeInteger(value) && value > 0 && value <= TIMEOUT_MS_MAX;
+  return !ok && 'a positive integer of milliseconds';
+}
+
+function isDuration(value) {
+  return !(Number.isSafeInteger(value) && value > 0) && 'a positive integer of milliseconds';
+}
+
+function invalid(message) {
+  return codedError('ERR_INVALID_ARGUMENT', message);
+}
+
+module.exports = { collectiveOptions, isLoopback };

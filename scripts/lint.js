@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+'use strict';
+
+/**
+ * npm run lint: formatting, clippy, the walls between the storeys (docs/ARCHITECTURE.md), types.
+ */
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const ROOT = path.dirname(__dirname);
+
+/** The engine is built without these, so it cannot have them by way of another crate. */
+const CRATES_BELOW = /\b(tokio|tokio-util|napi|napi-derive|napi-sys|socket2|parking_lot|mio) v/;
+
+/** What the engine must not even name: it would compile where features are on. */
+const WORDS_BELOW =
+  /\b(tokio|napi|std::net|std::thread|std::time::(Instant|SystemTime)|Instant::now|SystemTime::now|thread_rng|from_os_rng|OsRng|RandomState)\b/;
+
+const CHECKS = {
+  'cargo fmt': () => run('cargo', ['fmt', '--check']),
+  'clippy': () => run('cargo', [...CLIPPY, '--all-targets', '--', ...DENY]),
+  'clippy, engine alone': () => run('cargo', [...CLIPPY, '--no-default-features', '--', ...DENY]),
+  'clippy, addon': () => run('cargo', [...CLIPPY, '--lib', '--features', 'addon', '--', ...DENY]),
+  'walls: crates below the engine': crates,
+  'walls: words in the engine': words,
+  'types': () => run(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', '__test__/types']),
+};
+const CLIPPY = ['clippy', '--quiet', '--locked'];
+const DENY = ['-D', 'warnings'];
+
+function main() {
+  const failed = Object.entries(CHECKS).filter(([name, check]) => {
+    const problem = check();
+    console.log(`${problem ? 'FAIL' : 'ok  '} ${name}`);
+    if (problem) console.log(problem);
+    return problem;
+  });
+  process.exitCode = failed.length === 0 ? 0 : 1;
+}
+
+/** What is wrong, as text; nothing if all is well. */
+function run(command, args) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8' });
+  if (error) return error.message;
+  return status === 0 ? '' : `${stdout}${stderr}` || `exit code ${status}`;
+}
+
+function crates() {
+  const args = ['tree', '--locked', '--no-default-features', '--edges', 'normal'];
+  const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: ROOT, encoding: 'utf8' });
+  if (status !== 0) return stderr;
+  return stdout.split('\n').filter((line) => CRATES_BELOW.test(line)).join('\n');
+}
+
+function words() {
+  const engine = path.join(ROOT, 'src', 'engine');
+  return fs.readdirSync(engine, { recursive: true })
+    .filter((name) => name.endsWith('.rs'))
+    .flatMap((name) => {
+      const lines = fs.readFileSync(path.join(engine, name), 'utf8').split('\n');
+      return lines
+        .map((line, index) => ({ line, at: `src/engine/${name}:${index + 1}` }))
+        // Prose may say what the engine does without.
+        .filter(({ line }) => !/^\s*\/\//.test(line) && WORDS_BELOW.test(line))
+        .map(({ line, at }) => `${at}: ${line.trim()}`);
+    })
+    .join('\n');
+}
+
+main();
