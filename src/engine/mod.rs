@@ -140,7 +140,7 @@ impl Engine {
             things: document.things(),
             cuts: document.cuts(),
             replicas: self.replication.vector().len(),
-            forgotten: 0,
+            forgotten: self.replication.forgotten_count(),
             peers: self.membership.peers().count(),
             writes_local: counts.writes_local,
             writes_remote: counts.writes_remote,
@@ -153,7 +153,7 @@ impl Engine {
             clock_skews: counts.clock_skews,
             state_mismatches: counts.state_mismatches,
             rejoins: self.rejoins,
-            folds: 0,
+            folds: counts.folds,
         }
     }
 
@@ -164,7 +164,7 @@ impl Engine {
 
     /// Whether it holds the write's effect, even if its replica has been folded since.
     pub fn knows(&self, dot: Dot) -> bool {
-        self.replication.vector().covers(dot)
+        self.replication.knows(dot)
     }
 
     /// The hash of the whole state. Finishes all merging.
@@ -302,7 +302,10 @@ impl Engine {
         let result = match (self.membership.peer_on(link), Kind::of(&message)) {
             (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),
             (None, _) => Err(CloseReason::BadMessage("no hello".into())),
-            (Some(_), Some(Kind::Goodbye)) => Err(CloseReason::Left),
+            (Some(peer), Some(Kind::Goodbye)) => {
+                self.replication.peer_dead(peer);
+                Err(CloseReason::Left)
+            }
             (Some(peer), Some(kind)) => self
                 .replication
                 .receive(now, peer, kind, message)
@@ -350,6 +353,10 @@ impl Engine {
                 self.limits()
             ));
         }
+        if let Some(frames) = self.replication.farewell(hello.replica) {
+            self.outputs.push_back(Output::Send { link, frames });
+            return Err(CloseReason::Rejoin);
+        }
         let advertised = hello.advertised.map(Address::new);
         let who = Introduction { replica: hello.replica, advertised };
         self.membership.introduced(now.monotonic_ms, link, who, &mut self.rng);
@@ -387,14 +394,18 @@ impl Engine {
                 }
                 Step::Use { peer, .. } => self.replication.peer_switched(now, peer),
                 Step::Up { peer, advertised, dialled } => {
-                    self.replication.peer_up(peer);
+                    self.replication.peer_up(now, peer);
                     self.tell(Event::PeerUp { peer, advertised, dialled });
                 }
+                Step::Replaced { peer } => self.replication.peer_dead(peer),
                 Step::Down { peer, reason } => {
                     self.replication.peer_down(now, peer);
                     self.tell(Event::PeerDown { peer, reason });
                 }
             }
+        }
+        if self.replication.is_forgotten() {
+            self.rejoin(now);
         }
         while let Some(report) = self.replication.poll_report() {
             let (code, peer, detail) = (report.code, report.peer, report.detail);
@@ -410,6 +421,34 @@ impl Engine {
                 self.tell(Event::Ready);
             }
         }
+    }
+
+    /// Begins anew as another replica: this one was away so long that it was folded. Makes again
+    /// what nobody can have seen.
+    fn rejoin(&mut self, now: Now) {
+        let own = ReplicaId(self.rng.next_u64());
+        let unseen = self.replication.take_unseen();
+        let watch = self.replication.take_watch();
+        let counts = self.replication.counts.clone();
+        self.replication = Replication::new(own, self.config.clone(), now);
+        self.replication.counts = counts;
+        self.replication.put_watch(watch);
+        self.rejoins += 1;
+        let mut kept = 0;
+        for again in &unseen {
+            let path = again.path().segments();
+            let path: Vec<&str> = path.iter().map(|segment| &**segment).collect();
+            kept += usize::from(self.replication.write(now, again.write(&path)).is_ok());
+        }
+        let code = WarningCode::Rejoined;
+        let detail = format!(
+            "this node was away too long and rejoins as a new replica; \
+             of its unsent writes {kept} were made again, {} could not be",
+            unseen.len() - kept
+        );
+        self.tell(Event::Warning { code, peer: None, detail });
+        self.membership.rejoin(now.monotonic_ms, own, &mut self.rng);
+        self.follow_up(now);
     }
 
     fn leave(&mut self, now_ms: u64) {

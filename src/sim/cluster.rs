@@ -250,6 +250,7 @@ impl Cluster {
         let op = Op { dot: written.dot, hlc: written.hlc, path: path.to_vec(), kind, seen };
         self.model.record(op).map_err(|message| trouble(format!("n{node}: {message}")))?;
         self.journal.push((self.now, node));
+        let held = self.seen(node);
         self.check_shown(after, &held).map_err(|message| trouble(format!("n{node}: {message}")))?;
         if at.is_multiple_of(8) {
             self.check_whole(node)?;

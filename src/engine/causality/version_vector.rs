@@ -9,6 +9,9 @@ use crate::engine::id::{Dot, ReplicaId};
 pub struct VersionVector {
     /// Sorted by replica; no zero counters.
     entries: Vec<(ReplicaId, u64)>,
+    /// Writes that fold replicas which the vector covered by their own names: covered too, though
+    /// what their writer did before may not be. Only in vectors that were told by others.
+    aliases: Vec<Dot>,
 }
 
 impl VersionVector {
@@ -25,7 +28,14 @@ impl VersionVector {
     }
 
     pub fn covers(&self, dot: Dot) -> bool {
-        dot.counter <= self.get(dot.replica)
+        dot.counter <= self.get(dot.replica) || self.aliases.contains(&dot)
+    }
+
+    /// Covers one write besides.
+    pub fn add_alias(&mut self, dot: Dot) {
+        if !self.covers(dot) {
+            self.aliases.push(dot);
+        }
     }
 
     /// Raises one entry; never lowers it.

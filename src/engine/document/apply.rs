@@ -9,7 +9,7 @@ use super::tree::{NodeId, ROOT};
 use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
-use crate::engine::id::Dot;
+use crate::engine::id::{Dot, ReplicaId};
 
 /// One write.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ impl Document {
                     high: op.dot.counter,
                     high_total: total.clone(),
                     run: *run,
+                    settled: false,
                 };
                 self.put_part(id, part);
                 self.tree.changed(id);
@@ -111,6 +112,18 @@ impl Document {
         true
     }
 
+    /// Whether all things at and below a path come from one replica's writes after `counter`.
+    pub fn all_written_by(&self, path: &[&str], replica: ReplicaId, counter: u64) -> bool {
+        let Some(top) = self.tree.find(path) else { return false };
+        let fresh = |dot: Dot| dot.replica == replica && dot.counter > counter;
+        self.tree.subtree(top).into_iter().all(|id| {
+            let node = self.tree.node(id);
+            node.values.iter().all(|value| fresh(value.dot))
+                && node.marks.iter().all(|mark| fresh(mark.dot))
+                && node.parts.iter().all(|part| fresh(Dot::new(part.replica, part.epoch)))
+        })
+    }
+
     /// The latest clock of what a write at the path must be later than: all at and below it, and
     /// values and counter parts above it.
     pub fn latest_around<S: AsRef<str>>(&self, path: &[S]) -> u64 {
@@ -137,9 +150,9 @@ impl Document {
     }
 
     /// The node's counter part of one replica.
-    pub fn part(&self, path: &[&str], replica: crate::engine::id::ReplicaId) -> Option<&Part> {
+    pub fn part(&self, path: &[&str], replica: ReplicaId) -> Option<&Part> {
         let node = self.tree.node(self.tree.find(path)?);
-        node.parts.iter().find(|part| part.replica == replica)
+        node.parts.iter().find(|part| part.slot() == (replica, 0))
     }
 
     /// Walks to the path, adding nodes and splitting values; at each proper ancestor takes away
@@ -188,7 +201,7 @@ impl Document {
     pub(super) fn put_part(&mut self, id: NodeId, mut part: Part) {
         let path_hash = self.tree.node(id).path_hash;
         let parts = &mut self.tree.node_mut(id).parts;
-        let old = parts.iter().position(|old| old.replica == part.replica);
+        let old = parts.iter().position(|old| old.slot() == part.slot());
         if let Some(old) = old.map(|at| parts.swap_remove(at)) {
             self.uncount_part(path_hash, &old);
             if old.epoch == part.epoch && old.low > part.low {
@@ -196,7 +209,7 @@ impl Document {
             }
         }
         let mut left = part.low < part.high;
-        if self.cuts_count > 0 {
+        if self.cuts_count > 0 && !part.settled {
             for cut in self.cuts.get(&self.tree.key(id)).into_iter().flatten() {
                 if cut.replica == part.replica && cut.epoch == part.epoch {
                     left &= part.cut(cut.counter, &cut.total);
@@ -207,7 +220,7 @@ impl Document {
             self.count_part(path_hash, &part);
             let parts = &mut self.tree.node_mut(id).parts;
             // One order everywhere, so that sums add up the same way.
-            let at = parts.partition_point(|other| other.replica < part.replica);
+            let at = parts.partition_point(|other| other.slot() < part.slot());
             parts.insert(at, part);
         }
     }
@@ -223,7 +236,7 @@ impl Document {
         let path = key.segments();
         let Some(id) = self.tree.find(&path) else { return };
         let path_hash = self.tree.node(id).path_hash;
-        let mine = |part: &Part| part.replica == cut.replica && part.epoch == cut.epoch;
+        let mine = |part: &Part| part.slot() == (cut.replica, 0) && part.epoch == cut.epoch;
         let Some(at) = self.tree.node(id).parts.iter().position(mine) else { return };
         if self.tree.node(id).parts[at].low >= cut.counter {
             return;
@@ -316,11 +329,12 @@ impl Document {
             let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
             parts.retain(|part| {
                 // A part with later increments is cut by the record that comes with the write.
-                let keep = part.high > seen.get(part.replica);
+                let keep = !part.is_covered_by(seen);
                 if !keep {
                     self.uncount_part(path_hash, part);
-                    // Its owner needs no telling.
-                    if let Some(by) = by.filter(|by| by.replica != part.replica) {
+                    // Its owner needs no telling; what is settled goes as a whole.
+                    let told = by.filter(|by| by.replica != part.replica && !part.settled);
+                    if let Some(by) = told {
                         removed.push((self.tree.key(id), cut_whole(part, by)));
                     }
                 }

@@ -12,8 +12,12 @@ use super::Document;
 use crate::engine::id::Dot;
 
 impl Document {
-    /// Works out pending hashes for about `bytes` of values. `None` if some are left.
+    /// Works out pending hashes for about `bytes` of values. `None` if some are left, or a fold
+    /// is not carried out everywhere yet.
     pub fn hash(&mut self, mut bytes: usize) -> Option<u64> {
+        if self.is_folding() {
+            return None;
+        }
         while let Some(id) = self.unhashed.pop() {
             // The node may have been freed or reused since; then there is nothing to do, or as well
             // done now as later.

@@ -13,7 +13,7 @@ use super::tree::NodeId;
 use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
-use crate::engine::id::Dot;
+use crate::engine::id::{Dot, ReplicaId};
 
 /// All things of one path.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ impl Document {
         let is_new = |dot: Dot| !ours.covers(dot);
         let brings = state.values.iter().any(|value| is_new(value.dot))
             || state.marks.iter().any(|mark| is_new(mark.dot))
-            || state.parts.iter().any(|part| ours.get(part.replica) < part.high);
+            || state.parts.iter().any(|part| !part.is_covered_by(ours));
         let id = match self.tree.find(&path) {
             Some(id) => id,
             None if brings => {
@@ -101,6 +101,7 @@ impl Document {
             },
         };
         self.touch_path(&path, Whose::Remote);
+        self.fold_node(id);
         let before = self.hash_of_things(id);
         let gone = self.merge_values(id, state.values, theirs, ours, implied);
         self.merge_marks(id, state.marks, theirs, ours);
@@ -235,10 +236,10 @@ impl Document {
         let path_hash = self.tree.node(id).path_hash;
         let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
         parts.retain(|mine| {
-            let there = incoming.iter().any(|part| part.replica == mine.replica);
+            let there = incoming.iter().any(|part| part.slot() == mine.slot());
             // A part that they lack and of which we hold more than they covered is cut by the
             // record of their removal.
-            let keep = there || mine.high > theirs.get(mine.replica);
+            let keep = there || !mine.is_covered_by(theirs);
             if !keep {
                 self.uncount_part(path_hash, mine);
             }
@@ -246,34 +247,35 @@ impl Document {
         });
         self.tree.node_mut(id).parts = parts;
         for mut part in incoming {
-            let mine = self.tree.node(id).parts.iter().find(|mine| mine.replica == part.replica);
+            let mine = self.tree.node(id).parts.iter().find(|mine| mine.slot() == part.slot());
             match mine {
+                Some(_) if part.settled => continue,
                 Some(mine) if mine.epoch > part.epoch => continue,
                 Some(mine) if mine.epoch == part.epoch && mine.high >= part.high => {
                     // Ours has more increments; theirs may have more of them removed.
                     let (low, total) = (part.low, part.low_total.clone());
                     part = mine.clone();
                     if !part.cut(low, &total) {
-                        self.drop_part(id, part.replica);
+                        self.drop_part(id, part.slot());
                         continue;
                     }
                 }
                 Some(_) => {}
-                None if ours.get(part.replica) >= part.high => continue,
+                None if part.is_covered_by(ours) => continue,
                 None => {}
             }
             self.put_part(id, part);
         }
     }
 
-    fn drop_part(&mut self, id: NodeId, replica: crate::engine::id::ReplicaId) {
+    fn drop_part(&mut self, id: NodeId, slot: (ReplicaId, u64)) {
         let path_hash = self.tree.node(id).path_hash;
         let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
         parts.retain(|part| {
-            if part.replica == replica {
+            if part.slot() == slot {
                 self.uncount_part(path_hash, part);
             }
-            part.replica != replica
+            part.slot() != slot
         });
         self.tree.node_mut(id).parts = parts;
     }

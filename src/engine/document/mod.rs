@@ -9,11 +9,13 @@
 //! | joining another replica's state of a path | `merge.rs` |
 //! | splitting values kept as one text | `split.rs` |
 //! | what is shown | `read.rs` |
+//! | dead replicas folded into live ones | `fold.rs` |
 //! | exact sums | `amount.rs` |
 //! | the state's hash | `hash.rs` |
 
 pub mod amount;
 mod apply;
+mod fold;
 mod hash;
 pub mod json;
 mod merge;
@@ -29,12 +31,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 pub use apply::{Action, Op};
+pub use fold::Fold;
 pub use merge::{BodyState, State, ValueState};
 pub use read::{Container, Shown};
 pub use tree::NodeId;
 
 use super::causality::VersionVector;
-use super::id::{Dot, ReplicaId};
+use super::id::ReplicaId;
 use path::PathKey;
 use things::{Cut, Value};
 use tree::Tree;
@@ -54,6 +57,7 @@ pub struct Document {
     removals_max: usize,
     /// Removals up to this place in the order of changes are no longer kept.
     removals_floor: u64,
+    folding: fold::Folding,
     pub watch: Watch,
 }
 
@@ -96,6 +100,7 @@ impl Document {
             removals: VecDeque::new(),
             removals_max,
             removals_floor: 0,
+            folding: fold::Folding::default(),
             watch: Watch::default(),
         }
     }
@@ -227,6 +232,12 @@ impl Document {
         self.cuts.range::<PathKey, _>((from, Bound::Unbounded))
     }
 
+    /// Whether any cut names the replica.
+    pub fn has_cuts_of(&self, replica: ReplicaId) -> bool {
+        let names = |cut: &Cut| cut.replica == replica || cut.by.replica == replica;
+        self.cuts.values().flatten().any(names)
+    }
+
     /// Forgets the cuts that nobody can need any more.
     pub fn retain_cuts(&mut self, mut needed: impl FnMut(&Cut) -> bool) {
         if self.cuts_count == 0 {
@@ -305,16 +316,5 @@ impl Document {
         }
         let (hash, depth) = region.unwrap_or((tree::ROOT_HASH, 0));
         self.watch.touch_below(hash, || PathKey::new(&path[..depth]), whose);
-    }
-
-    /// Whether any replica named is in use: things of its writes, or parts of its counters.
-    pub fn names_replica(&self, replica: ReplicaId) -> bool {
-        self.tree.subtree(tree::ROOT).into_iter().any(|id| {
-            let node = self.tree.node(id);
-            let by = |dot: Dot| dot.replica == replica;
-            node.values.iter().any(|value| by(value.dot))
-                || node.marks.iter().any(|mark| by(mark.dot))
-                || node.parts.iter().any(|part| part.replica == replica)
-        })
     }
 }

@@ -124,7 +124,7 @@ impl Document {
         let node = self.tree.node(id);
         let run = match node.parts.as_slice() {
             [] => Some(Run { base: base.map(|value| value.dot), value: base_number.unwrap_or(0.0) }),
-            [only] if only.replica == replica && only.is_uncut() => {
+            [only] if only.slot() == (replica, 0) && only.is_uncut() => {
                 only.run.filter(|run| run.base == base.map(|value| value.dot))
             }
             _ => None,
@@ -213,8 +213,13 @@ impl Document {
                 Face::Object => {}
                 Face::Array { length, index_max } => {
                     let index = array_index(segment).filter(|&index| index <= index_max)?;
-                    if self.tree.child(id, segment).is_none() {
-                        // A hole reads null, what lies beyond the end or below a hole is absent.
+                    let child = self.tree.child(id, segment);
+                    let empty = match child {
+                        Some(child) => !self.shows_something(child, &mut winners),
+                        None => true,
+                    };
+                    if empty {
+                        // A hole reads null; what lies beyond the end or below a hole is absent.
                         let hole = index < self.shown_length(id, length, index_max, &mut winners);
                         return (hole && depth + 1 == path.len())
                             .then(|| Place::Inside("null".into()));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
+use crate::engine::causality::VersionVector;
 use crate::engine::clock::Stamp;
 use crate::engine::id::{Dot, ReplicaId};
 
@@ -59,6 +60,8 @@ pub struct Part {
     pub high: u64,
     pub high_total: Amount,
     pub run: Option<Run>,
+    /// Not the replica's own increments but those of a dead one, folded by its write `epoch`.
+    pub settled: bool,
 }
 
 /// What JavaScript would have got, adding step by step: see "Numbers" in `docs/replication.md`.
@@ -130,6 +133,20 @@ impl Part {
         Stamp { hlc: self.hlc, replica: self.replica }
     }
 
+    /// What tells parts at one path apart: a replica's own increments are one part, those of each
+    /// dead replica that it folded are one more.
+    pub fn slot(&self) -> (ReplicaId, u64) {
+        (self.replica, if self.settled { self.epoch } else { 0 })
+    }
+
+    /// Whether a vector covers all its increments.
+    pub fn is_covered_by(&self, seen: &VersionVector) -> bool {
+        match self.settled {
+            true => seen.covers(Dot::new(self.replica, self.epoch)),
+            false => seen.get(self.replica) >= self.high,
+        }
+    }
+
     /// The sum of the increments that are left.
     pub fn sum(&self) -> Amount {
         self.high_total.minus(&self.low_total)
@@ -138,6 +155,21 @@ impl Part {
     /// Whether nothing was removed from it.
     pub fn is_uncut(&self) -> bool {
         self.low < self.epoch
+    }
+
+    /// Makes it what a fold of its replica makes of it.
+    pub fn settle(&mut self, into: Dot) {
+        *self = Part {
+            replica: into.replica,
+            hlc: self.hlc,
+            epoch: into.counter,
+            low: into.counter - 1,
+            low_total: Amount::ZERO,
+            high: into.counter,
+            high_total: self.sum(),
+            run: None,
+            settled: true,
+        };
     }
 
     /// Takes away the increments up to `counter`. False if none is left: drop the part.

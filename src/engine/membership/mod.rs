@@ -14,16 +14,21 @@ use super::id::{LinkId, ReplicaId};
 use address_book::AddressBook;
 use rand_chacha::ChaCha8Rng;
 
+/// Addresses remembered for the replica last seen there; beyond that, only those of peers.
+const ADDRESSES_MAX: usize = 1024;
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub enum Step {
     Dial(Address),
     SayHello(LinkId),
     Close { link: LinkId, reason: CloseReason },
-    /// Messages to this peer go over this link from now on.
-    Use { peer: ReplicaId, link: LinkId },
+    /// Messages to this peer go over another link from now on.
+    Use { peer: ReplicaId },
     Up { peer: ReplicaId, advertised: Option<Address>, dialled: Option<Address> },
     Down { peer: ReplicaId, reason: CloseReason },
+    /// Another process has the address that this one, which is gone, was known by.
+    Replaced { peer: ReplicaId },
 }
 
 /// What a hello says of its sender.
@@ -41,6 +46,8 @@ pub struct Membership {
     book: AddressBook,
     handshake_timeout_ms: u64,
     loss_timeout_ms: u64,
+    /// Who was last known by an advertised address.
+    by_address: BTreeMap<Address, ReplicaId>,
     steps: VecDeque<Step>,
 }
 
@@ -67,6 +74,7 @@ impl Membership {
             book: AddressBook::new(config),
             handshake_timeout_ms: config.handshake_timeout_ms,
             loss_timeout_ms: config.loss_timeout_ms,
+            by_address: BTreeMap::new(),
             steps: VecDeque::new(),
         }
     }
@@ -138,9 +146,20 @@ impl Membership {
         for address in dialled.iter().chain(&who.advertised) {
             self.book.leads_to(address, who.replica);
         }
+        if let Some(address) = &who.advertised {
+            if self.by_address.len() >= ADDRESSES_MAX {
+                let peers = &self.peers;
+                self.by_address.retain(|_, id| peers.contains_key(id));
+            }
+            let before = self.by_address.insert(address.clone(), who.replica);
+            let gone = before.filter(|&id| id != who.replica && !self.peers.contains_key(&id));
+            if let Some(peer) = gone {
+                self.steps.push_back(Step::Replaced { peer });
+            }
+        }
         let Some(peer) = self.peers.get(&who.replica) else {
             self.peers.insert(who.replica, Peer { link });
-            self.steps.push_back(Step::Use { peer: who.replica, link });
+            self.steps.push_back(Step::Use { peer: who.replica });
             let up = Step::Up { peer: who.replica, advertised: who.advertised, dialled };
             self.steps.push_back(up);
             return;
@@ -157,7 +176,7 @@ impl Membership {
         };
         if kept != current {
             self.peers.insert(who.replica, Peer { link: kept });
-            self.steps.push_back(Step::Use { peer: who.replica, link: kept });
+            self.steps.push_back(Step::Use { peer: who.replica });
         }
         if self.dialled_by_us(kept) {
             self.close(now_ms, other, CloseReason::Duplicate, rng);
@@ -185,7 +204,7 @@ impl Membership {
         let other = self.links.iter().find(|(_, other)| other.peer == Some(peer));
         if let Some((&other, _)) = other {
             self.peers.insert(peer, Peer { link: other });
-            self.steps.push_back(Step::Use { peer, link: other });
+            self.steps.push_back(Step::Use { peer });
         } else {
             self.peers.remove(&peer);
             self.book.lost(now_ms, peer, rng);

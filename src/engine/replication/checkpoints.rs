@@ -19,8 +19,7 @@ pub struct Checkpoints {
 impl Checkpoints {
     /// Takes note that all changes up to `sequence` are effects of the writes in `vector`.
     pub fn record(&mut self, sequence: u64, vector: &Arc<VersionVector>) {
-        let last = self.ring.back().map_or(0, |(last, _)| *last);
-        if sequence < last + CHANGES_MIN {
+        if self.ring.back().is_some_and(|(last, _)| sequence < last + CHANGES_MIN) {
             return;
         }
         self.ring.push_back((sequence, vector.clone()));

@@ -67,10 +67,6 @@ impl Feed {
         Feed { id, parts: 0, walk: None, full: false, changes, cuts: None }
     }
 
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
     pub fn is_full(&self) -> bool {
         self.full
     }

@@ -122,11 +122,6 @@ impl Waiting {
         }
     }
 
-    pub fn clear(&mut self) {
-        self.origins.clear();
-        self.bytes = 0;
-    }
-
     fn drop_origin(&mut self, id: ReplicaId) {
         if let Some(origin) = self.origins.remove(&id) {
             self.bytes -= origin.bytes;

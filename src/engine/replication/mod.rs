@@ -5,8 +5,11 @@
 //! on waits. Whoever finds, from digests or from waiting, that a peer has what did not come, pulls
 //! it from that peer's changes. See `docs/replication.md`.
 
+mod alone;
 mod checkpoints;
 mod feed;
+mod fold;
+mod folds;
 mod incoming;
 mod outbox;
 mod receive;
@@ -29,10 +32,12 @@ use super::document::watch::Whose;
 use super::document::{Container, Document};
 use super::error::WarningCode;
 use super::event::Now;
-use super::id::ReplicaId;
+use super::id::{Dot, ReplicaId};
 use super::wire::message::{self, Digest, Kind, Pull};
+use alone::AloneLog;
 use checkpoints::Checkpoints;
 use feed::{Feed, Next};
+use folds::Folds;
 use incoming::Waiting;
 use outbox::Outbox;
 use rows::Rows;
@@ -66,6 +71,7 @@ pub struct Counts {
     pub overflows: u64,
     pub clock_skews: u64,
     pub state_mismatches: u64,
+    pub folds: u64,
 }
 
 #[derive(Debug)]
@@ -80,6 +86,10 @@ pub struct Replication {
     waiting: Waiting,
     sessions: BTreeMap<ReplicaId, Session>,
     rows: Rows,
+    folds: Folds,
+    alone: AloneLog,
+    /// A peer told that this replica was forgotten.
+    forgotten: bool,
     pull: Option<Pulling>,
     pull_id: u32,
     merging: Option<Merging>,
@@ -112,6 +122,9 @@ impl Replication {
             waiting: Waiting::new(config.pending_bytes_max),
             sessions: BTreeMap::new(),
             rows: Rows::default(),
+            folds: Folds::default(),
+            alone: AloneLog::default(),
+            forgotten: false,
             pull: None,
             pull_id: 0,
             merging: None,
@@ -147,8 +160,14 @@ impl Replication {
         self.sessions.values().all(|session| session.caught_up)
     }
 
-    pub fn is_merging(&self) -> bool {
-        self.merging.is_some()
+    /// Whether it holds the write's effect, by whatever name.
+    pub fn knows(&self, dot: Dot) -> bool {
+        self.vector.covers(dot) || self.folds.knows(dot)
+    }
+
+    /// Whether what a feed brought, or a fold, is still being carried out.
+    fn is_settling(&self) -> bool {
+        self.merging.is_some() || self.document.is_folding()
     }
 
     // ---- reads: a path that waits to be merged is merged first
@@ -165,24 +184,33 @@ impl Replication {
 
     /// The hash of the whole state, once everything is merged.
     pub fn hash(&mut self) -> u64 {
-        self.settle(&[] as &[&str]);
+        self.settle(&[]);
+        self.document.fold_some(usize::MAX);
         self.document.hash(usize::MAX).unwrap_or_default()
     }
 
     // ---- peers come and go
 
-    pub fn peer_up(&mut self, peer: ReplicaId) {
+    pub fn peer_up(&mut self, now: Now, peer: ReplicaId) {
         self.sessions.insert(peer, Session::default());
+        self.folds.heard(peer, now.monotonic_ms);
+        self.alone.meet(self.vector.get(self.own));
         // Its links and ours have changed: tell everybody.
-        self.send_digests();
+        self.send_digests(now);
     }
 
     pub fn peer_down(&mut self, now: Now, peer: ReplicaId) {
         if let Some(feed) = self.sessions.remove(&peer).and_then(|session| session.feed) {
             feed.drop_bookmark(&mut self.document);
         }
+        self.folds.heard(peer, now.monotonic_ms);
+        if self.sessions.is_empty() {
+            // What is made from here on is for nobody; who comes later pulls it.
+            self.outbox.clear();
+            self.alone.meet(self.vector.get(self.own));
+        }
         self.abandon_pull_from(now, peer);
-        self.send_digests();
+        self.send_digests(now);
     }
 
     /// Messages go over another connection now; what was under way on the old one may be lost.
@@ -194,7 +222,7 @@ impl Replication {
             feed.drop_bookmark(&mut self.document);
         }
         self.abandon_pull_from(now, peer);
-        self.send_digest_to(peer);
+        self.send_digest_to(now, peer);
     }
 
     /// Bytes sent to a peer have left our memory.
@@ -210,7 +238,7 @@ impl Replication {
     // ---- time
 
     pub fn deadline(&self) -> u64 {
-        if self.merging.is_some() {
+        if self.is_settling() {
             return 0;
         }
         let mut deadline = self.digest_due_ms;
@@ -228,11 +256,12 @@ impl Replication {
     }
 
     pub fn handle_timeout(&mut self, now: Now) {
-        self.merge_some();
+        self.merge_some(now);
         if self.digest_due_ms <= now.monotonic_ms {
             self.digest_due_ms = now.monotonic_ms + self.config.heartbeat_interval_ms;
-            self.forget_cuts();
-            self.send_digests();
+            self.look_after_the_dead(now);
+            self.forget_cuts(now);
+            self.send_digests(now);
         }
         let pull_timeout_ms = self.config.pull_timeout_ms;
         let stalled = self.pull.as_ref().filter(|p| p.heard_ms + pull_timeout_ms <= now.monotonic_ms);
@@ -274,7 +303,7 @@ impl Replication {
 
     /// Makes the next part of a feed for each peer that has room for it.
     fn feed_on(&mut self) {
-        if self.merging.is_some() {
+        if self.is_settling() {
             return;
         }
         let room = self.config.part_bytes_max * FEED_PARTS;
@@ -290,7 +319,8 @@ impl Replication {
             let taken = self.sessions.get_mut(&peer).and_then(|session| session.feed.take());
             let Some(mut feed) = taken else { continue };
             let bytes = self.config.part_bytes_max;
-            match feed.next(&mut self.document, &self.vector, &[], bytes) {
+            let stubs = self.folds.stubs();
+            match feed.next(&mut self.document, &self.vector, &stubs, bytes) {
                 Next::Part(frames) => {
                     self.send(peer, frames);
                     self.keep_feed(peer, feed);
@@ -355,14 +385,14 @@ impl Replication {
 
     // ---- digests
 
-    fn send_digests(&mut self) {
+    fn send_digests(&mut self, now: Now) {
         let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
         for peer in peers {
-            self.send_digest_to(peer);
+            self.send_digest_to(now, peer);
         }
     }
 
-    fn send_digest_to(&mut self, peer: ReplicaId) {
+    fn send_digest_to(&mut self, now: Now, peer: ReplicaId) {
         let hash = match self.merging {
             None => self.document.hash(HASH_BYTES),
             Some(_) => None,
@@ -376,15 +406,11 @@ impl Replication {
             hash,
             links: self.sessions.keys().copied().collect(),
             rows: rows.map(|(id, row)| (id, row.iter().collect())).collect(),
-            dead: Vec::new(),
+            heard: self.heard_lately(now),
+            dead: self.folds.all_dead().collect(),
             forgotten: Vec::new(),
         };
         self.send(peer, message::encode(Kind::Digest, &digest));
-    }
-
-    fn forget_cuts(&mut self) {
-        let (rows, own, vector) = (&self.rows, self.own, &self.vector);
-        self.document.retain_cuts(|cut| rows.needs_cut(cut, own, vector));
     }
 
     // ---- pulling
@@ -442,20 +468,27 @@ impl Replication {
     /// Merges a path, and what is above and below it, if that is still to be done.
     fn settle(&mut self, path: &[&str]) {
         if let Some(merging) = &mut self.merging {
-            merging.touch(&mut self.document, &self.vector, path);
+            merging.touch(&mut self.document, &self.vector, &self.folds, path);
         }
+        self.document.fold_touch(path);
     }
 
-    fn merge_some(&mut self) {
-        let Some(merging) = &mut self.merging else { return };
-        if merging.step(&mut self.document, &self.vector, MERGE_PATHS) {
+    fn merge_some(&mut self, now: Now) {
+        let Some(merging) = &mut self.merging else {
+            if self.document.is_folding() {
+                self.document.fold_some(MERGE_PATHS);
+                self.checkpoints.record(self.document.sequence(), &self.vector);
+            }
+            return;
+        };
+        if merging.step(&mut self.document, &self.vector, &self.folds, MERGE_PATHS) {
             if merging.is_full() {
                 self.document.forget_changes();
                 self.checkpoints.clear();
             }
             self.merging = None;
             self.checkpoints.record(self.document.sequence(), &self.vector);
-            self.send_digests();
+            self.send_digests(now);
         }
     }
 
@@ -468,7 +501,7 @@ impl Replication {
                 session.caught_up = true;
             }
         }
-        if self.merging.is_none() {
+        if !self.is_settling() {
             self.checkpoints.record(self.document.sequence(), &self.vector);
         }
     }

@@ -15,7 +15,7 @@ use crate::engine::error::WarningCode;
 use crate::engine::event::Now;
 use crate::engine::id::{Dot, ReplicaId};
 use crate::engine::wire::message::{
-    self, ActionItem, Digest, FeedEnd, Item, Kind, Malformed, Pull, WriteItem,
+    self, ActionItem, Digest, FeedEnd, Item, Kind, Malformed, Pull, Stub, WriteItem,
 };
 
 /// How often at most the same origin's clock is reported.
@@ -48,7 +48,8 @@ impl Replication {
             }
             Kind::Pull => {
                 let pull: Pull = message::decode(&message)?;
-                let vector: VersionVector = pull.vector.into_iter().collect();
+                let mut vector: VersionVector = pull.vector.into_iter().collect();
+                self.folds.rename(&mut vector);
                 self.rows.learn(peer, &vector);
                 if let Some(session) = self.sessions.get_mut(&peer) {
                     session.asked = Some((pull.id, vector));
@@ -71,7 +72,7 @@ impl Replication {
     // ---- writes
 
     fn receive_writes(&mut self, now: Now, batch: Batch) -> Result<(), Malformed> {
-        if batch.origin == self.own {
+        if batch.origin == self.own || self.folds.is_folded(batch.origin) {
             return Ok(());
         }
         self.take_in(now, now.monotonic_ms, batch)?;
@@ -109,6 +110,7 @@ impl Replication {
 
     fn read_batch(&mut self, now: Now, batch: &mut Batch) -> Result<Progress, Malformed> {
         let message = batch.message.clone();
+        self.folds.rename(&mut batch.seen);
         while batch.at < message.len() {
             let rest = &message[batch.at..];
             let (item, after): (Item<'_>, &[u8]) = message::decode_item(rest)?;
@@ -117,8 +119,9 @@ impl Replication {
                     for (replica, counter) in grown {
                         batch.seen.raise(replica, counter);
                     }
+                    self.folds.rename(&mut batch.seen);
                 }
-                Item::Write(write) => {
+                Item::Write(_) | Item::Fold { .. } => {
                     let dot = Dot::new(batch.origin, batch.next);
                     if self.vector.covers(dot) {
                         self.counts.writes_duplicate += 1;
@@ -128,13 +131,21 @@ impl Replication {
                         if !ready {
                             return Ok(Progress::Waits);
                         }
-                        self.apply_remote(now, dot, write, &batch.seen)?;
+                        match item {
+                            Item::Write(write) => {
+                                self.apply_remote(now, dot, write, &batch.seen)?;
+                            }
+                            Item::Fold { replica, counter, absorb } => {
+                                self.apply_fold(now, Stub { replica, counter, into: dot }, absorb);
+                                self.folds.rename(&mut batch.seen);
+                            }
+                            Item::Seen(_) => {}
+                        }
                         self.relay(batch);
                     }
                     batch.seen.raise(dot.replica, dot.counter);
                     batch.next += 1;
                 }
-                Item::Fold { .. } => return Err(Malformed),
             }
             batch.at = message.len() - after.len();
         }
@@ -227,12 +238,26 @@ impl Replication {
     // ---- digests
 
     fn receive_digest(&mut self, now: Now, peer: ReplicaId, digest: Digest) {
-        let vector: VersionVector = digest.vector.into_iter().collect();
+        if digest.forgotten.iter().any(|stub| stub.replica == self.own) {
+            self.forgotten = true;
+            return;
+        }
+        let mut vector: VersionVector = digest.vector.into_iter().collect();
+        self.folds.rename(&mut vector);
         self.rows.learn(peer, &vector);
         for (replica, row) in digest.rows {
-            if replica != self.own {
-                self.rows.learn(replica, &row.into_iter().collect());
+            if replica != self.own && !self.folds.is_folded(replica) {
+                let mut row = row.into_iter().collect();
+                self.folds.rename(&mut row);
+                self.rows.learn(replica, &row);
             }
+        }
+        self.folds.heard(peer, now.monotonic_ms);
+        for (replica, ago_ms) in digest.heard {
+            self.folds.heard(replica, now.monotonic_ms.saturating_sub(ago_ms));
+        }
+        for replica in digest.dead {
+            self.folds.is_dead(replica);
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.links = Some(digest.links.into_iter().collect());
@@ -300,14 +325,18 @@ impl Replication {
             self.aim(peer, None, now.monotonic_ms);
             return Ok(());
         }
-        let theirs: Arc<VersionVector> = Arc::new(end.vector.into_iter().collect());
-        let ours = self.vector.clone();
+        let mut theirs: VersionVector = end.vector.into_iter().collect();
+        self.folds.rename(&mut theirs);
+        let mut ours = self.vector.as_ref().clone();
+        self.adopt_stubs(now, &end.forgotten, &theirs, &mut ours);
         self.rows.learn(peer, &theirs);
-        self.merging =
-            Some(Merging::begin(pull.staging, end.full, theirs.clone(), ours, &mut self.document));
         Arc::make_mut(&mut self.vector).join(&theirs);
+        self.folds.widen(&mut theirs);
+        let (theirs, ours) = (Arc::new(theirs), Arc::new(ours));
+        self.merging =
+            Some(Merging::begin(pull.staging, end.full, theirs, ours, &mut self.document));
         self.advanced();
-        self.merge_some();
+        self.merge_some(now);
         // Writes that waited for what came.
         self.retry_waiting(now)?;
         Ok(())

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::folds::Folds;
 use crate::engine::causality::VersionVector;
 use crate::engine::document::things::Cut;
 use crate::engine::id::ReplicaId;
@@ -28,12 +29,10 @@ impl Rows {
         self.rows.iter().map(|(&replica, row)| (replica, row))
     }
 
-    pub fn remove(&mut self, replica: ReplicaId) {
-        self.rows.remove(&replica);
-    }
-
-    pub fn clear(&mut self) {
-        self.rows.clear();
+    /// A replica was folded: it is no longer known by its name.
+    pub fn rename(&mut self, folds: &Folds) {
+        self.rows.retain(|&replica, _| !folds.is_folded(replica));
+        self.rows.values_mut().for_each(|row| folds.rename(row));
     }
 
     /// Whether anybody may still need a cut: until its owner has seen the removal, and we hold
@@ -44,9 +43,7 @@ impl Rows {
             return false;
         }
         match self.rows.get(&cut.replica) {
-            Some(row) => {
-                !row.covers(cut.by) || vector.get(cut.replica) < row.get(cut.replica)
-            }
+            Some(row) => !row.covers(cut.by) || vector.get(cut.replica) < row.get(cut.replica),
             None => true,
         }
     }

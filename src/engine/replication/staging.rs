@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::folds::Folds;
 use crate::engine::causality::VersionVector;
 use crate::engine::document::json;
 use crate::engine::document::path::PathKey;
@@ -145,6 +146,7 @@ impl Merging {
         &mut self,
         document: &mut Document,
         known: &Arc<VersionVector>,
+        folds: &Folds,
         mut paths: usize,
     ) -> bool {
         while self.removals_done < self.staging.removals.len() {
@@ -152,7 +154,7 @@ impl Merging {
                 return false;
             }
             paths -= 1;
-            self.remove_next(document);
+            self.remove_next(document, folds);
         }
         while !self.states_done {
             if paths == 0 {
@@ -163,7 +165,7 @@ impl Merging {
             let next = self.staging.states.range::<PathKey, _>((from, Bound::Unbounded)).next();
             match next.map(|(key, _)| key.clone()) {
                 Some(key) => {
-                    self.merge_state(document, known, &key);
+                    self.merge_state(document, known, folds, &key);
                     self.states_cursor = Some(key);
                 }
                 None => self.states_done = true,
@@ -178,7 +180,7 @@ impl Merging {
             paths -= 1;
             let Some(id) = document.first_after(&cursor) else { break };
             let key = document.key(id);
-            self.sweep(document, known, &key);
+            self.sweep(document, known, folds, &key);
             self.sweep_cursor = Some(key);
         }
         true
@@ -189,15 +191,16 @@ impl Merging {
         &mut self,
         document: &mut Document,
         known: &Arc<VersionVector>,
+        folds: &Folds,
         path: &[impl AsRef<str>],
     ) {
         while self.removals_done < self.staging.removals.len() {
-            self.remove_next(document);
+            self.remove_next(document, folds);
         }
         let above: Vec<PathKey> = (1..path.len()).map(|depth| PathKey::new(&path[..depth])).collect();
         let top = PathKey::new(path);
         for key in &above {
-            self.merge_state(document, known, key);
+            self.merge_state(document, known, folds, key);
         }
         let below = self.staging.states.range(top.clone()..);
         let below: Vec<PathKey> = below
@@ -206,23 +209,34 @@ impl Merging {
             .map(|(key, _)| key.clone())
             .collect();
         for key in &below {
-            self.merge_state(document, known, key);
+            self.merge_state(document, known, folds, key);
         }
         if self.full {
             for key in above.iter().chain(&document.keys_below(&top)) {
-                self.sweep(document, known, key);
+                self.sweep(document, known, folds, key);
             }
         }
     }
 
-    fn remove_next(&mut self, document: &mut Document) {
+    fn remove_next(&mut self, document: &mut Document, folds: &Folds) {
         let removal = &self.staging.removals[self.removals_done];
-        document.clear(&removal.key, removal.below, &removal.seen, &self.ours);
-        document.note_removal(removal.key.clone(), removal.below, &removal.seen);
+        document.fold_touch(&removal.key.segments());
+        let mut seen = removal.seen.as_ref().clone();
+        folds.rename(&mut seen);
+        folds.widen(&mut seen);
+        let seen = Arc::new(seen);
+        document.clear(&removal.key, removal.below, &seen, &self.ours);
+        document.note_removal(removal.key.clone(), removal.below, &seen);
         self.removals_done += 1;
     }
 
-    fn merge_state(&mut self, document: &mut Document, known: &Arc<VersionVector>, key: &PathKey) {
+    fn merge_state(
+        &mut self,
+        document: &mut Document,
+        known: &Arc<VersionVector>,
+        folds: &Folds,
+        key: &PathKey,
+    ) {
         let Some(staged) = self.staging.states.get_mut(key) else { return };
         if std::mem::replace(&mut staged.merged, true) {
             return;
@@ -232,10 +246,18 @@ impl Merging {
         for seen in &staged.less {
             state.values.retain(|value| !seen.covers(value.dot));
             state.marks.retain(|mark| !seen.covers(mark.dot));
-            state.parts.retain(|part| part.high > seen.get(part.replica));
+            state.parts.retain(|part| !part.is_covered_by(seen));
         }
+        folds.rename_state(&mut state);
         document.merge(key, state, &self.theirs, &self.ours, known, |_| false);
         document.pass_on(key, known);
+    }
+
+    /// A replica was folded meanwhile.
+    pub fn rename(&mut self, folds: &Folds) {
+        folds.rename(Arc::make_mut(&mut self.theirs));
+        folds.widen(Arc::make_mut(&mut self.theirs));
+        folds.rename(Arc::make_mut(&mut self.ours));
     }
 
     pub fn is_full(&self) -> bool {
@@ -243,22 +265,29 @@ impl Merging {
     }
 
     /// Removes at a path of ours what the donor covered and did not send.
-    fn sweep(&mut self, document: &mut Document, known: &Arc<VersionVector>, key: &PathKey) {
+    fn sweep(
+        &mut self,
+        document: &mut Document,
+        known: &Arc<VersionVector>,
+        folds: &Folds,
+        key: &PathKey,
+    ) {
         if self.staging.states.contains_key(key) {
             return;
         }
-        let implied = |value: &Value| self.implied(key, value);
+        let implied = |value: &Value| self.implied(folds, key, value);
         document.merge(key, State::default(), &self.theirs, &self.ours, known, implied);
     }
 
     /// Whether the donor holds this piece within a value that it keeps whole, above the path.
-    fn implied(&self, key: &PathKey, value: &Value) -> bool {
+    fn implied(&self, folds: &Folds, key: &PathKey, value: &Value) -> bool {
         let path = key.segments();
         for depth in (value.at as usize..path.len()).rev() {
             let Some(staged) = self.staging.states.get(&PathKey::new(&path[..depth])) else {
                 continue;
             };
-            let state = decode_state(&staged.state).unwrap_or_default();
+            let mut state = decode_state(&staged.state).unwrap_or_default();
+            folds.rename_state(&mut state);
             let Some(above) = state.values.iter().find(|above| above.same_write(value)) else {
                 continue;
             };

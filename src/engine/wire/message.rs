@@ -46,9 +46,11 @@ pub struct Digest {
     pub links: Vec<ReplicaId>,
     /// What it knows of the vectors of others.
     pub rows: Vec<(ReplicaId, Vector)>,
+    /// Replicas that it or others heard, with the milliseconds since then.
+    pub heard: Vec<(ReplicaId, u64)>,
     /// Replicas that left for good.
     pub dead: Vec<ReplicaId>,
-    /// Dead replicas folded into live ones.
+    /// Only to a peer that is among them: it must rejoin as a new replica.
     pub forgotten: Vec<Stub>,
 }
 
@@ -77,7 +79,12 @@ pub enum Item<'a> {
     #[serde(borrow)]
     Write(WriteItem<'a>),
     /// A dead replica folded into the origin: see `docs/replication.md`.
-    Fold { replica: ReplicaId, counter: u64 },
+    Fold {
+        replica: ReplicaId,
+        counter: u64,
+        /// Earlier folds of the origin whose counters join this one's.
+        absorb: Vec<u64>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

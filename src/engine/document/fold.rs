@@ -1,0 +1,165 @@
+//! Dead replicas folded into live ones.
+//!
+//! A fold is a write of a live replica. From it on, what the dead replica wrote counts as written
+//! by the fold: values and marks change their dot, its counter parts become settled ones. That is
+//! declared in one step and carried out path by path, in the background; a path that is touched
+//! before its turn is done first, like a path that waits to be merged.
+
+use super::amount::Amount;
+use super::path::PathKey;
+use super::things::Part;
+use super::tree::NodeId;
+use super::Document;
+use crate::engine::id::{Dot, ReplicaId};
+
+/// One dead replica and the write that folds it.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    pub from: ReplicaId,
+    pub into: Dot,
+    /// Counters of earlier folds by the same writer, whose settled parts join this one's.
+    pub absorb: Vec<u64>,
+}
+
+/// Folds that are not carried out everywhere yet.
+#[derive(Debug, Default)]
+pub struct Folding {
+    folds: Vec<Fold>,
+    /// Paths up to here are done.
+    cursor: PathKey,
+}
+
+impl Document {
+    pub fn fold(&mut self, fold: Fold) {
+        self.cuts_drop(fold.from);
+        self.folding.folds.push(fold);
+        self.folding.cursor = PathKey::default();
+    }
+
+    pub fn is_folding(&self) -> bool {
+        !self.folding.folds.is_empty()
+    }
+
+    /// Carries folds out at about `paths` more paths.
+    pub fn fold_some(&mut self, paths: usize) {
+        let mut next = self.tree.first_after(&self.folding.cursor);
+        for _ in 0..paths {
+            let Some(id) = next else {
+                self.folding = Folding::default();
+                return;
+            };
+            self.fold_node(id);
+            next = self.tree.next_in_order(id);
+            if next.is_some() {
+                self.folding.cursor = self.tree.key(id);
+            }
+        }
+    }
+
+    /// Carries folds out at a path, above it and below it.
+    pub fn fold_touch<S: AsRef<str>>(&mut self, path: &[S]) {
+        if !self.is_folding() {
+            return;
+        }
+        let mut id = super::tree::ROOT;
+        for segment in path {
+            self.fold_node(id);
+            match self.tree.child(id, segment.as_ref()) {
+                Some(child) => id = child,
+                None => return,
+            }
+        }
+        for id in self.tree.subtree(id) {
+            self.fold_node(id);
+        }
+    }
+
+    /// Carries folds out at one node. Doing it again changes nothing.
+    pub(super) fn fold_node(&mut self, id: NodeId) {
+        if self.folding.folds.is_empty() || self.tree.node(id).is_empty() {
+            return;
+        }
+        let folds = std::mem::take(&mut self.folding.folds);
+        for fold in &folds {
+            self.fold_values(id, fold);
+            self.fold_parts(id, fold);
+        }
+        self.folding.folds = folds;
+    }
+
+    fn fold_values(&mut self, id: NodeId, fold: &Fold) {
+        let node = self.tree.node(id);
+        if node.values.iter().any(|value| value.dot.replica == fold.from) {
+            let values = std::mem::take(&mut self.tree.node_mut(id).values);
+            for mut value in values {
+                if value.dot.replica == fold.from {
+                    self.uncount_value(&value);
+                    value.dot = fold.into;
+                    value = self.count_value(id, value);
+                }
+                self.tree.node_mut(id).values.push(value);
+            }
+        }
+        let path_hash = self.tree.node(id).path_hash;
+        if self.tree.node(id).marks.iter().any(|mark| mark.dot.replica == fold.from) {
+            let mut marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+            for mark in marks.iter_mut().filter(|mark| mark.dot.replica == fold.from) {
+                self.uncount_mark(path_hash, mark);
+                mark.dot = fold.into;
+                self.count_mark(path_hash, mark);
+            }
+            self.tree.node_mut(id).marks = marks;
+        }
+    }
+
+    fn fold_parts(&mut self, id: NodeId, fold: &Fold) {
+        let joins = |part: &Part| {
+            let absorbed = part.settled
+                && part.replica == fold.into.replica
+                && fold.absorb.contains(&part.epoch);
+            part.replica == fold.from || absorbed
+        };
+        let node = self.tree.node_mut(id);
+        for run in node.parts.iter_mut().filter_map(|part| part.run.as_mut()) {
+            if run.base.is_some_and(|base| base.replica == fold.from) {
+                run.base = Some(fold.into);
+            }
+        }
+        let joining = node.parts.iter().filter(|part| joins(part)).count();
+        let dead = node.parts.iter().any(|part| part.replica == fold.from);
+        if joining == 0 || (joining == 1 && !dead) {
+            return;
+        }
+        let path_hash = node.path_hash;
+        let mut parts = std::mem::take(&mut node.parts);
+        let (mut sum, mut hlc) = (Amount::ZERO, 0);
+        parts.retain(|part| {
+            if joins(part) {
+                self.uncount_part(path_hash, part);
+                sum = sum.plus(&part.sum());
+                hlc = hlc.max(part.hlc);
+            }
+            !joins(part)
+        });
+        let settled = Part {
+            replica: fold.into.replica,
+            hlc,
+            epoch: fold.into.counter,
+            low: fold.into.counter - 1,
+            low_total: Amount::ZERO,
+            high: fold.into.counter,
+            high_total: sum,
+            run: None,
+            settled: true,
+        };
+        self.count_part(path_hash, &settled);
+        let at = parts.partition_point(|other| other.slot() < settled.slot());
+        parts.insert(at, settled);
+        self.tree.node_mut(id).parts = parts;
+    }
+
+    /// Everybody has seen the removals that a folded replica made or suffered.
+    fn cuts_drop(&mut self, replica: ReplicaId) {
+        self.retain_cuts(|cut| cut.replica != replica && cut.by.replica != replica);
+    }
+}

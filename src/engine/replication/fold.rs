@@ -1,0 +1,216 @@
+//! Folding dead replicas: who does it, when, and what it does to what we know.
+//!
+//! See the section of that name in `docs/replication.md`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Replication;
+use crate::engine::causality::VersionVector;
+use crate::engine::document::path::PathKey;
+use crate::engine::document::Fold;
+use crate::engine::event::Now;
+use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::wire::message::{self, Digest, Item, Kind, Stub};
+
+impl Replication {
+    /// A peer's process has ended: it said goodbye, or another one has its address.
+    pub fn peer_dead(&mut self, replica: ReplicaId) {
+        self.folds.is_dead(replica);
+    }
+
+    /// Whether this replica was folded by others.
+    pub fn is_forgotten(&self) -> bool {
+        self.forgotten
+    }
+
+    /// What to say to a peer whose replica was folded.
+    pub fn farewell(&self, peer: ReplicaId) -> Option<bytes::Bytes> {
+        let stub = self.folds.stub(peer)?;
+        let digest = Digest { forgotten: vec![stub], ..Digest::default() };
+        Some(message::encode(Kind::Digest, &digest))
+    }
+
+    pub fn forgotten_count(&self) -> usize {
+        self.folds.len()
+    }
+
+    /// Replicas heard by anybody within the time that a living one is heard in.
+    pub(super) fn heard_lately(&self, now: Now) -> Vec<(ReplicaId, u64)> {
+        let ago = |at: u64| now.monotonic_ms.saturating_sub(at);
+        let linked = |id: ReplicaId| self.sessions.contains_key(&id);
+        let heard = self.folds.all_heard();
+        heard.map(|(id, at)| (id, if linked(id) { 0 } else { ago(at) })).collect()
+    }
+
+    /// Folds what may be folded, and forgets what may be forgotten.
+    pub(super) fn look_after_the_dead(&mut self, now: Now) {
+        let forget_after_ms = self.config.forget_after_ms;
+        self.folds.expire(now.monotonic_ms);
+        for peer in self.sessions.keys() {
+            self.folds.heard(*peer, now.monotonic_ms);
+        }
+        let vector = self.vector.clone();
+        for (replica, _) in vector.iter() {
+            // From now at the latest: one that is known by its writes only.
+            if replica != self.own && !self.folds.heard_since(replica, 0) {
+                self.folds.heard(replica, now.monotonic_ms);
+            }
+        }
+        if let Some(since_ms) = now.monotonic_ms.checked_sub(forget_after_ms) {
+            let silent: Vec<ReplicaId> = vector
+                .iter()
+                .map(|(replica, _)| replica)
+                .filter(|&id| id != self.own && !self.folds.heard_since(id, since_ms))
+                .collect();
+            silent.into_iter().for_each(|replica| self.folds.is_dead(replica));
+        }
+        self.folds.forget_idle(now.monotonic_ms.saturating_sub(60_000), &self.vector);
+        if self.is_settling() || self.pull.is_some() {
+            return;
+        }
+        let candidates: Vec<ReplicaId> = self.folds.all_dead().collect();
+        for replica in candidates {
+            self.fold_if_safe(now, replica);
+        }
+    }
+
+    /// Folds a dead replica if this node is the one to do it, everybody alive covers the same of
+    /// it, and nothing that still has to be told depends on it by name.
+    fn fold_if_safe(&mut self, now: Now, dead: ReplicaId) {
+        let counter = self.vector.get(dead);
+        if counter == 0 || self.is_alive(now, dead) {
+            return;
+        }
+        let Some(others) = self.others_alive(now) else { return };
+        let all_agree = others.iter().all(|&id| {
+            self.rows.get(id).is_some_and(|row| {
+                row.get(dead) == counter && self.vector.get(id) >= row.get(id)
+            })
+        });
+        let lowest = others.iter().all(|&id| self.own < id);
+        if !all_agree || !lowest || self.document.has_cuts_of(dead) {
+            return;
+        }
+        let known_to_all = |k: u64| {
+            let dot = Dot::new(self.own, k);
+            others.iter().all(|&id| self.rows.get(id).is_some_and(|row| row.covers(dot)))
+        };
+        let own_folds = self.folds.stubs().into_iter().map(|stub| stub.into);
+        let absorb: BTreeSet<u64> = own_folds
+            .filter(|into| into.replica == self.own && known_to_all(into.counter))
+            .map(|into| into.counter)
+            .collect();
+        let absorb: Vec<u64> = absorb.into_iter().collect();
+        let into = Dot::new(self.own, self.vector.get(self.own) + 1);
+        let item = Item::Fold { replica: dead, counter, absorb: absorb.clone() };
+        if !self.sessions.is_empty() {
+            // An item this small always fits.
+            let _ = self.outbox.push(self.own, into.counter, &self.vector, &item);
+        }
+        self.apply_fold(now, Stub { replica: dead, counter, into }, absorb);
+        self.advanced();
+    }
+
+    pub(super) fn apply_fold(&mut self, now: Now, stub: Stub, absorb: Vec<u64>) {
+        self.counts.folds += 1;
+        self.take_stub(now, stub);
+        let vector = Arc::make_mut(&mut self.vector);
+        vector.remove(stub.replica);
+        vector.raise(stub.into.replica, stub.into.counter);
+        self.document.fold(Fold { from: stub.replica, into: stub.into, absorb });
+    }
+
+    /// A feed's donor has folded replicas that we know by name, or not at all. `ours` is what we
+    /// covered before the feed.
+    pub(super) fn adopt_stubs(
+        &mut self,
+        now: Now,
+        stubs: &[Stub],
+        theirs: &VersionVector,
+        ours: &mut VersionVector,
+    ) {
+        for &stub in stubs {
+            if self.folds.is_folded(stub.replica) || !theirs.covers(stub.into) {
+                continue;
+            }
+            self.take_stub(now, stub);
+            Arc::make_mut(&mut self.vector).remove(stub.replica);
+            if ours.get(stub.replica) >= stub.counter {
+                let fold = Fold { from: stub.replica, into: stub.into, absorb: Vec::new() };
+                self.document.fold(fold);
+            }
+        }
+        self.folds.rename(ours);
+    }
+
+    fn take_stub(&mut self, now: Now, stub: Stub) {
+        self.folds.add(stub, now.monotonic_ms + self.config.forget_after_ms);
+        self.rows.rename(&self.folds);
+        self.checkpoints.clear();
+        if let Some(merging) = &mut self.merging {
+            merging.rename(&self.folds);
+        }
+    }
+
+    pub(super) fn forget_cuts(&mut self, now: Now) {
+        if self.document.cuts() == 0 {
+            return;
+        }
+        let (rows, own, vector) = (&self.rows, self.own, &self.vector);
+        let others = self.others_alive(now);
+        let dead_and_all_know = |cut: &crate::engine::document::things::Cut| {
+            let gone = self.folds.said_dead(cut.replica) || self.folds.is_folded(cut.replica);
+            let knows = |id: &ReplicaId| rows.get(*id).is_some_and(|row| row.covers(cut.by));
+            gone && others.as_ref().is_some_and(|others| others.iter().all(knows))
+        };
+        self.document.retain_cuts(|cut| {
+            !self.folds.is_folded(cut.by.replica)
+                && rows.needs_cut(cut, own, vector)
+                && !dead_and_all_know(cut)
+        });
+    }
+
+    fn is_alive(&self, now: Now, replica: ReplicaId) -> bool {
+        let silence_ms = 2 * self.config.loss_timeout_ms + 2 * self.config.heartbeat_interval_ms;
+        let since_ms = now.monotonic_ms.saturating_sub(silence_ms);
+        self.sessions.contains_key(&replica) || self.folds.heard_since(replica, since_ms)
+    }
+
+    /// All other replicas that may still write. `None` if one of them is away.
+    fn others_alive(&self, now: Now) -> Option<Vec<ReplicaId>> {
+        let known = self.vector.iter().map(|(id, _)| id).chain(self.folds.all_heard().map(|h| h.0));
+        let known: BTreeSet<ReplicaId> = known.chain(self.sessions.keys().copied()).collect();
+        let mut others = Vec::new();
+        for id in known {
+            if id == self.own {
+                continue;
+            }
+            match (self.is_alive(now, id), self.folds.said_dead(id)) {
+                (true, _) if self.sessions.contains_key(&id) => others.push(id),
+                (true, false) => others.push(id),
+                (_, true) => {}
+                // Away, and it has written: it may come back with more.
+                (false, false) if self.vector.get(id) > 0 => return None,
+                (false, false) => {}
+            }
+        }
+        Some(others)
+    }
+
+    /// The paths of what must be written again under a new name, and how.
+    pub fn take_unseen(&mut self) -> Vec<super::alone::Again> {
+        self.alone.take()
+    }
+
+    /// The watched paths go on to the replica that takes this one's place.
+    pub fn take_watch(&mut self) -> crate::engine::document::watch::Watch {
+        std::mem::take(&mut self.document.watch)
+    }
+
+    pub fn put_watch(&mut self, mut watch: crate::engine::document::watch::Watch) {
+        watch.touch_below(0, PathKey::default, crate::engine::document::watch::Whose::Remote);
+        watch.touch(0, crate::engine::document::watch::Whose::Remote);
+        self.document.watch = watch;
+    }
+}

@@ -1,0 +1,161 @@
+//! Which replicas are alive, which are dead, and what is left of those that were folded.
+//!
+//! See "Folding dead replicas" in `docs/replication.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::causality::VersionVector;
+use crate::engine::document::State;
+use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::wire::message::Stub;
+
+/// What is kept of a dead replica: 32 bytes, for `forget_after_ms`.
+#[derive(Clone, Copy, Debug)]
+struct Folded {
+    counter: u64,
+    into: Dot,
+}
+
+#[derive(Debug, Default)]
+pub struct Folds {
+    stubs: BTreeMap<ReplicaId, Folded>,
+    /// When each stub may go. Soonest first, as all live equally long.
+    expiry: Vec<(u64, ReplicaId)>,
+    /// When each replica was last heard, by us or by others.
+    heard: BTreeMap<ReplicaId, u64>,
+    /// Replicas whose process said goodbye, or whose address another one has.
+    dead: BTreeSet<ReplicaId>,
+}
+
+impl Folds {
+    // ---- alive or dead
+
+    pub fn heard(&mut self, replica: ReplicaId, at_ms: u64) {
+        if !self.stubs.contains_key(&replica) {
+            let heard = self.heard.entry(replica).or_insert(at_ms);
+            *heard = at_ms.max(*heard);
+        }
+    }
+
+    /// Its process has ended, as far as one can know.
+    pub fn is_dead(&mut self, replica: ReplicaId) {
+        if !self.stubs.contains_key(&replica) {
+            self.dead.insert(replica);
+        }
+    }
+
+    pub fn heard_since(&self, replica: ReplicaId, since_ms: u64) -> bool {
+        self.heard.get(&replica).is_some_and(|&at| at >= since_ms)
+    }
+
+    pub fn said_dead(&self, replica: ReplicaId) -> bool {
+        self.dead.contains(&replica)
+    }
+
+    pub fn all_heard(&self) -> impl Iterator<Item = (ReplicaId, u64)> + '_ {
+        self.heard.iter().map(|(&replica, &at)| (replica, at))
+    }
+
+    pub fn all_dead(&self) -> impl Iterator<Item = ReplicaId> + '_ {
+        self.dead.iter().copied()
+    }
+
+    /// Those that nobody has heard since and that have written nothing need not be known.
+    pub fn forget_idle(&mut self, since_ms: u64, vector: &VersionVector) {
+        self.heard.retain(|&replica, at| *at >= since_ms || vector.get(replica) > 0);
+        self.dead.retain(|&replica| vector.get(replica) > 0);
+    }
+
+    // ---- folded
+
+    pub fn add(&mut self, stub: Stub, expires_ms: u64) {
+        let folded = Folded { counter: stub.counter, into: stub.into };
+        if self.stubs.insert(stub.replica, folded).is_none() {
+            self.expiry.push((expires_ms, stub.replica));
+        }
+        self.heard.remove(&stub.replica);
+        self.dead.remove(&stub.replica);
+    }
+
+    pub fn expire(&mut self, now_ms: u64) {
+        let stubs = &mut self.stubs;
+        self.expiry.retain(|&(at, replica)| {
+            if at <= now_ms {
+                stubs.remove(&replica);
+            }
+            at > now_ms
+        });
+    }
+
+    pub fn len(&self) -> usize {
+        self.stubs.len()
+    }
+
+    pub fn knows(&self, dot: Dot) -> bool {
+        self.stubs.get(&dot.replica).is_some_and(|folded| dot.counter <= folded.counter)
+    }
+
+    pub fn is_folded(&self, replica: ReplicaId) -> bool {
+        self.stubs.contains_key(&replica)
+    }
+
+    pub fn stubs(&self) -> Vec<Stub> {
+        let stub = |(&replica, folded): (&ReplicaId, &Folded)| Stub {
+            replica,
+            counter: folded.counter,
+            into: folded.into,
+        };
+        self.stubs.iter().map(stub).collect()
+    }
+
+    pub fn stub(&self, replica: ReplicaId) -> Option<Stub> {
+        let folded = self.stubs.get(&replica)?;
+        Some(Stub { replica, counter: folded.counter, into: folded.into })
+    }
+
+    /// Rewrites a vector told by another replica in our names: one that covers all of a folded
+    /// replica covers its fold.
+    pub fn rename(&self, vector: &mut VersionVector) {
+        for (&replica, folded) in &self.stubs {
+            let counter = vector.get(replica);
+            if counter > 0 {
+                vector.remove(replica);
+                if counter >= folded.counter {
+                    vector.add_alias(folded.into);
+                }
+            }
+        }
+    }
+
+    /// The other way round, for comparing things that still bear the old names: a vector that
+    /// covers the fold covers all of the folded replica.
+    pub fn widen(&self, vector: &mut VersionVector) {
+        for (&replica, folded) in &self.stubs {
+            if vector.covers(folded.into) {
+                vector.raise(replica, folded.counter);
+            }
+        }
+    }
+
+    /// Rewrites another replica's state of a path in our names.
+    pub fn rename_state(&self, state: &mut State) {
+        if self.stubs.is_empty() {
+            return;
+        }
+        let rename = |dot: &mut Dot| {
+            if let Some(folded) = self.stubs.get(&dot.replica) {
+                *dot = folded.into;
+            }
+        };
+        state.values.iter_mut().for_each(|value| rename(&mut value.dot));
+        state.marks.iter_mut().for_each(|mark| rename(&mut mark.dot));
+        for part in &mut state.parts {
+            if let Some(base) = part.run.as_mut().and_then(|run| run.base.as_mut()) {
+                rename(base);
+            }
+            if let Some(folded) = self.stubs.get(&part.replica) {
+                part.settle(folded.into);
+            }
+        }
+    }
+}
