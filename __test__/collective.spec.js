@@ -94,7 +94,7 @@ test('addresses and peers', async (t) => {
   await until('one is gone', () => first.active === 1);
   assert.deepEqual(disconnected, [`${b.host}:${b.port}`]);
   assert.deepEqual(Object.keys(first.connections), [`${c.host}:${c.port}`]);
-  assert.equal(third.active, 1);
+  await until('the third knows too', () => third.active === 1);
 });
 
 test('localhost counts as a different host', async (t) => {

@@ -5,7 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 
-const { freePorts } = require('./support/ports');
+const { freePortsInARow } = require('./support/ports');
 const { ROOT, runFile } = require('./support/process');
 
 /** What each example writes, with P for the first port and Q for the next. */
@@ -23,7 +23,7 @@ test('every example is run here or by cluster.spec.js', () => {
 
 for (const [file, expected] of Object.entries(OUTPUT)) {
   test(file, async (t) => {
-    const [port] = await freePorts(1);
+    const port = await freePortsInARow(3);
     const env = { PORT: String(port) };
     const { code, stdout, stderr } = await runFile(t, `examples/${file}`, { env });
     assert.equal(stderr, '');

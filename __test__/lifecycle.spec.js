@@ -151,8 +151,11 @@ const WORKER = `
   const node = new Collective(local, all, () => {
     node.set('from', 'worker');
     parentPort.postMessage('ready');
-    setInterval(() => node.set('tick', 1, node.OPERATIONS.INCREMENT), 1);
-    parentPort.on('message', () => node.close().then(() => process.exit()));
+    const writes = setInterval(() => node.set('tick', 1, node.OPERATIONS.INCREMENT), 1);
+    parentPort.once('message', () => {
+      clearInterval(writes);
+      node.close();
+    });
   });
 `;
 

@@ -131,6 +131,8 @@ class LocalNode {
     if (batch === undefined) return;
     for (const event of JSON.parse(batch)) {
       if (event.type === 'closed') this.#end();
+      // Who closes a node has done with it: nothing but the end is told.
+      else if (this.isClosed) continue;
       // A listener that throws is an uncaught exception, as with every emitter, but the other
       // events of the batch are delivered all the same.
       try {

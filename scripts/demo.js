@@ -99,14 +99,16 @@ class Demo {
     });
   }
 
-  /** Asks workers until they see what is expected, and prints what they saw. */
+  /** Asks workers until they see what is expected, and prints what they see. */
   async #agree(claim, indexes, expected) {
     console.log(`   ${claim}:`);
-    await Promise.all(indexes.map(async (index) => {
-      const { ok, seen, ms } = await this.#ask(index, { expect: expected });
+    const answers = await Promise.all(indexes.map((index) => this.#ask(index, { expect: expected })));
+    for (const [at, { ok, seen, ms }] of answers.entries()) {
       if (!ok) this.#disagreements++;
-      console.log(`     ${ok ? 'pass' : 'FAIL'}  127.0.0.1:${this.#ports[index]}  ${seen}  (${ms} ms)`);
-    }));
+      const index = indexes[at];
+      const node = `worker ${index} (127.0.0.1:${this.#ports[index]})`;
+      console.log(`     ${ok ? 'pass' : 'FAIL'}  ${node}: ${seen}  after ${ms} ms`);
+    }
   }
 }
 

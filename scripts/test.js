@@ -18,7 +18,7 @@ const TESTS = path.join(ROOT, '__test__');
 async function main(files) {
   const runs = [];
   if (files.length === 0) {
-    runs.push(await run('cargo', ['test', '--locked'], /^test result:|^error(\[|:)/));
+    runs.push(await run('cargo', ['test', '--locked', '--no-fail-fast'], /^test result:|^error(\[|:)/));
     files = fs.readdirSync(TESTS).filter((name) => name.endsWith('.spec.js'));
     files = files.sort().map((name) => path.join(TESTS, name));
   }

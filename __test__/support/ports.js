@@ -17,4 +17,19 @@ async function freeAddresses(count) {
   return (await freePorts(count)).map((port) => ({ host: '127.0.0.1', port }));
 }
 
-module.exports = { freePorts, freeAddresses };
+/** The first of that many free ports in a row, which is how the examples count. */
+async function freePortsInARow(count) {
+  for (;;) {
+    const [first] = await freePorts(1);
+    const servers = Array.from({ length: count }, () => net.createServer());
+    const bound = await Promise.all(servers.map((server, offset) => {
+      if (first + offset > 65_535) return false;
+      server.listen(first + offset, '127.0.0.1');
+      return once(server, 'listening').then(() => true, () => false);
+    }));
+    await Promise.all(servers.map((server) => server.listening && once(server.close(), 'close')));
+    if (bound.every(Boolean)) return first;
+  }
+}
+
+module.exports = { freePorts, freePortsInARow, freeAddresses };
