@@ -28,7 +28,7 @@ class LocalNode {
   #timer;
 
   /**
-   * @param {object} options for the addon, see docs/native-contract.md
+   * @param {object} options for the addon, see "The binding's contract" in docs/ARCHITECTURE.md
    * @param {(event: object) => void} onEvent called between turns; may throw
    */
   constructor(options, onEvent) {

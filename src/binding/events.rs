@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::engine::Container;
 use crate::net::NodeEvent;
 
-/// One event as `docs/native-contract.md` writes it.
+/// One event as "The binding's contract" in `docs/ARCHITECTURE.md` writes it.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Told<'a> {

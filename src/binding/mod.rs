@@ -13,7 +13,8 @@
 //! | `error.rs` | what is thrown |
 //!
 //! The hot calls avoid the derive because it costs 100 to 300 ns per call with arguments; a raw
-//! function costs 10. Their contract with JavaScript is `docs/native-contract.md`.
+//! function costs 10. Their contract with JavaScript is
+//! "The binding's contract" in `docs/ARCHITECTURE.md`.
 //!
 //! Everything here but [`doorbell::Doorbell`] belongs to one environment (the main thread or a
 //! worker) and is used on its thread alone, hence `Rc` and `Cell`. No napi value is in a static:

@@ -172,6 +172,11 @@ impl Engine {
         self.replication.hash()
     }
 
+    /// The replicas for whose return removals of their increments are kept.
+    pub fn cut_owners(&self) -> std::collections::BTreeSet<ReplicaId> {
+        self.replication.document().cut_owners()
+    }
+
     /// Everything the document holds, shown or not, for reports of failures.
     pub fn describe(&self) -> String {
         self.replication.document().describe()

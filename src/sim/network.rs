@@ -84,6 +84,13 @@ struct Pipe {
     drains_into_void: bool,
 }
 
+impl Pipe {
+    /// The void holds what is on the way and all that comes after it, in order.
+    fn stall(&mut self) {
+        self.flow = Flow::Stalled(std::mem::take(&mut self.flying));
+    }
+}
+
 enum Flow {
     Open,
     /// These met the void. They may still come through when it closes, as retransmissions do.
@@ -407,7 +414,7 @@ impl Network {
         let pipe = &mut connection.pipes[side];
         pipe.transmitting = false;
         if matches!(pipe.flow, Flow::Open) && void {
-            pipe.flow = Flow::Stalled(VecDeque::new());
+            pipe.stall();
         }
         if !matches!(pipe.flow, Flow::Open) && !pipe.drains_into_void {
             return; // `mend` starts again
@@ -440,14 +447,12 @@ impl Network {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let (from, to) = (connection.ends[side].node, connection.ends[1 - side].node);
         let pipe = &mut connection.pipes[side];
-        let Some(chunk) = pipe.flying.pop_front() else { return };
         if self.paths[from][to].void && matches!(pipe.flow, Flow::Open) && !connection.broken {
-            pipe.flow = Flow::Stalled(VecDeque::new());
+            pipe.stall();
         }
-        match &mut pipe.flow {
-            Flow::Open => {}
-            Flow::Stalled(held) => return held.push_back(chunk),
-            Flow::Dead => return,
+        let Some(chunk) = pipe.flying.pop_front() else { return };
+        if !matches!(pipe.flow, Flow::Open) {
+            return;
         }
         if !connection.ends[1 - side].open {
             // A closed socket answers with a reset, a machine without power with nothing.

@@ -76,7 +76,7 @@ impl Document {
         key: &PathKey,
         state: State,
         theirs: &VersionVector,
-        ours: &VersionVector,
+        ours: &Arc<VersionVector>,
         known: &Arc<VersionVector>,
         implied: impl Fn(&Value) -> bool,
     ) {
@@ -111,7 +111,8 @@ impl Document {
             self.tree.changed(id);
         }
         if !gone.is_empty() {
-            self.remove_pieces_below(id, &gone, known);
+            // What is below may still be to be merged: only what we covered before is gone.
+            self.remove_pieces_below(id, &gone, ours);
         }
         self.free_if_empty(id, known);
         self.touch_path(&path, Whose::Remote);
@@ -123,7 +124,7 @@ impl Document {
         &mut self,
         top: NodeId,
         gone: &[Value],
-        known: &Arc<VersionVector>,
+        ours: &Arc<VersionVector>,
     ) {
         for id in self.tree.subtree(top).into_iter().skip(1).rev() {
             let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
@@ -139,7 +140,7 @@ impl Document {
             self.tree.node_mut(id).values = values;
             let node = self.tree.node(id);
             if node.is_empty() && node.children.is_empty() {
-                self.note_removal(self.tree.key(id), false, known);
+                self.note_removal(self.tree.key(id), false, ours);
                 self.tree.remove_leaf(id);
             } else if lost {
                 self.tree.node_mut(id).lost = true;
@@ -157,7 +158,7 @@ impl Document {
         known: &Arc<VersionVector>,
     ) {
         if !below {
-            self.merge(key, State::default(), seen, &VersionVector::new(), known, |_| false);
+            self.merge(key, State::default(), seen, known, known, |_| false);
             return;
         }
         let path = key.segments();

@@ -26,7 +26,7 @@ pub mod things;
 mod tree;
 pub mod watch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -230,6 +230,10 @@ impl Document {
     ) -> impl Iterator<Item = (&PathKey, &Vec<Cut>)> {
         let from = key.map_or(Bound::Unbounded, Bound::Excluded);
         self.cuts.range::<PathKey, _>((from, Bound::Unbounded))
+    }
+
+    pub fn cut_owners(&self) -> BTreeSet<ReplicaId> {
+        self.cuts.values().flatten().map(|cut| cut.replica).collect()
     }
 
     /// Whether any cut names the replica.
