@@ -250,7 +250,7 @@ impl Document {
         for mut part in incoming {
             let mine = self.tree.node(id).parts.iter().find(|mine| mine.slot() == part.slot());
             match mine {
-                Some(_) if part.settled => continue,
+                Some(_) if part.settled => {}
                 Some(mine) if mine.epoch > part.epoch => continue,
                 Some(mine) if mine.epoch == part.epoch && mine.high >= part.high => {
                     // Ours has more increments; theirs may have more of them removed.

@@ -65,6 +65,11 @@ impl Replication {
                 .collect();
             silent.into_iter().for_each(|replica| self.folds.is_dead(replica));
         }
+        if let Some(others) = self.others_alive(now) {
+            let rows = &self.rows;
+            let knows = |id: &ReplicaId, dot: Dot| rows.get(*id).is_some_and(|row| row.covers(dot));
+            self.folds.forget_absorbed(|dot| others.iter().all(|id| knows(id, dot)));
+        }
         self.folds.forget_idle(now.monotonic_ms.saturating_sub(60_000), &self.vector);
         if self.is_settling() || self.pull.is_some() {
             return;
@@ -92,13 +97,9 @@ impl Replication {
         if !all_agree || !lowest || self.document.has_cuts_of(dead) {
             return;
         }
-        let known_to_all = |k: u64| {
-            let dot = Dot::new(self.own, k);
-            others.iter().all(|&id| self.rows.get(id).is_some_and(|row| row.covers(dot)))
-        };
         let own_folds = self.folds.stubs().into_iter().map(|stub| stub.into);
         let absorb: BTreeSet<u64> = own_folds
-            .filter(|into| into.replica == self.own && known_to_all(into.counter))
+            .filter(|&into| into.replica == self.own && self.is_known_to(&others, into))
             .map(|into| into.counter)
             .collect();
         let absorb: Vec<u64> = absorb.into_iter().collect();
@@ -108,17 +109,21 @@ impl Replication {
             // An item this small always fits.
             let _ = self.outbox.push(self.own, into.counter, &self.vector, &item);
         }
-        self.apply_fold(now, Stub { replica: dead, counter, into }, absorb);
+        self.apply_fold(now, Stub { replica: dead, counter, into, absorb });
         self.advanced();
     }
 
-    pub(super) fn apply_fold(&mut self, now: Now, stub: Stub, absorb: Vec<u64>) {
+    fn is_known_to(&self, others: &[ReplicaId], dot: Dot) -> bool {
+        others.iter().all(|&id| self.rows.get(id).is_some_and(|row| row.covers(dot)))
+    }
+
+    pub(super) fn apply_fold(&mut self, now: Now, stub: Stub) {
         self.counts.folds += 1;
-        self.take_stub(now, stub);
         let vector = Arc::make_mut(&mut self.vector);
         vector.remove(stub.replica);
         vector.raise(stub.into.replica, stub.into.counter);
-        self.document.fold(Fold { from: stub.replica, into: stub.into, absorb });
+        self.document.fold(fold_of(&stub));
+        self.take_stub(now, stub);
     }
 
     /// A feed's donor has folded replicas that we know by name, or not at all. `ours` is what we
@@ -130,16 +135,15 @@ impl Replication {
         theirs: &VersionVector,
         ours: &mut VersionVector,
     ) {
-        for &stub in stubs {
+        for stub in stubs {
             if self.folds.is_folded(stub.replica) || !theirs.covers(stub.into) {
                 continue;
             }
-            self.take_stub(now, stub);
             Arc::make_mut(&mut self.vector).remove(stub.replica);
             if ours.get(stub.replica) >= stub.counter {
-                let fold = Fold { from: stub.replica, into: stub.into, absorb: Vec::new() };
-                self.document.fold(fold);
+                self.document.fold(fold_of(stub));
             }
+            self.take_stub(now, stub.clone());
         }
         self.folds.rename(ours);
     }
@@ -213,4 +217,8 @@ impl Replication {
         watch.touch(0, crate::engine::document::watch::Whose::Remote);
         self.document.watch = watch;
     }
+}
+
+fn fold_of(stub: &Stub) -> Fold {
+    Fold { from: stub.replica, into: stub.into, absorb: stub.absorb.clone() }
 }

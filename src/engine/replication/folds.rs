@@ -19,6 +19,8 @@ struct Folded {
 #[derive(Debug, Default)]
 pub struct Folds {
     stubs: BTreeMap<ReplicaId, Folded>,
+    /// For folds that not everybody is known to have yet: the earlier folds that they absorb.
+    absorbs: BTreeMap<Dot, Vec<u64>>,
     /// When each stub may go. Soonest first, as all live equally long.
     expiry: Vec<(u64, ReplicaId)>,
     /// When each replica was last heard, by us or by others.
@@ -73,6 +75,9 @@ impl Folds {
         if self.stubs.insert(stub.replica, folded).is_none() {
             self.expiry.push((expires_ms, stub.replica));
         }
+        if !stub.absorb.is_empty() {
+            self.absorbs.insert(stub.into, stub.absorb);
+        }
         self.heard.remove(&stub.replica);
         self.dead.remove(&stub.replica);
     }
@@ -100,17 +105,18 @@ impl Folds {
     }
 
     pub fn stubs(&self) -> Vec<Stub> {
-        let stub = |(&replica, folded): (&ReplicaId, &Folded)| Stub {
-            replica,
-            counter: folded.counter,
-            into: folded.into,
-        };
-        self.stubs.iter().map(stub).collect()
+        self.stubs.keys().filter_map(|&replica| self.stub(replica)).collect()
     }
 
     pub fn stub(&self, replica: ReplicaId) -> Option<Stub> {
-        let folded = self.stubs.get(&replica)?;
-        Some(Stub { replica, counter: folded.counter, into: folded.into })
+        let Folded { counter, into } = *self.stubs.get(&replica)?;
+        let absorb = self.absorbs.get(&into).cloned().unwrap_or_default();
+        Some(Stub { replica, counter, into, absorb })
+    }
+
+    /// Drops what only those need who do not have a fold yet.
+    pub fn forget_absorbed(&mut self, known_to_all: impl Fn(Dot) -> bool) {
+        self.absorbs.retain(|&into, _| !known_to_all(into));
     }
 
     /// Rewrites a vector told by another replica in our names: one that covers all of a folded

@@ -136,7 +136,7 @@ impl Replication {
                                 self.apply_remote(now, dot, write, &batch.seen)?;
                             }
                             Item::Fold { replica, counter, absorb } => {
-                                self.apply_fold(now, Stub { replica, counter, into: dot }, absorb);
+                                self.apply_fold(now, Stub { replica, counter, into: dot, absorb });
                                 self.folds.rename(&mut batch.seen);
                             }
                             Item::Seen(_) => {}

@@ -55,11 +55,13 @@ pub struct Digest {
 }
 
 /// What is left of a dead replica: its writes up to `counter` belong to the write `into`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stub {
     pub replica: ReplicaId,
     pub counter: u64,
     pub into: Dot,
+    /// Counters of earlier folds by the same writer, whose counters joined this one's.
+    pub absorb: Vec<u64>,
 }
 
 /// Head of a batch of writes by one replica; [`Item`]s follow to the end of the message.
