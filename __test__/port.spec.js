@@ -77,7 +77,7 @@ test('a reset is no reason to fall', async (t) => {
   for (let i = 0; i < 20; i++) {
     const socket = net.connect(node.local.port, '127.0.0.1').on('error', () => {});
     await once(socket, 'connect');
-    socket.write('x');
+    await new Promise((written) => socket.write('x', written));
     socket.resetAndDestroy();
   }
   node.set('a', 1);
