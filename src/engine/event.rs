@@ -62,15 +62,25 @@ pub enum Command {
 #[derive(Clone, Copy, Debug)]
 pub enum Write<'a> {
     /// `json` is valid JSON text.
-    Set { path: &'a [&'a str], json: &'a str },
-    Increment { path: &'a [&'a str], by: f64 },
-    Delete { path: &'a [&'a str] },
+    Set {
+        path: &'a [&'a str],
+        json: &'a str,
+    },
+    Increment {
+        path: &'a [&'a str],
+        by: f64,
+    },
+    Delete {
+        path: &'a [&'a str],
+    },
 }
 
 impl<'a> Write<'a> {
     pub fn path(&self) -> &'a [&'a str] {
         match self {
-            Write::Set { path, .. } | Write::Increment { path, .. } | Write::Delete { path } => path,
+            Write::Set { path, .. } | Write::Increment { path, .. } | Write::Delete { path } => {
+                path
+            }
         }
     }
 }

@@ -292,6 +292,9 @@ impl Engine {
         if self.left {
             return None;
         }
+        if !self.started {
+            return Some(0);
+        }
         let deadline = self.replication.deadline();
         let others = self.membership.deadline().into_iter().chain(self.ready_by_ms);
         Some(others.fold(deadline, u64::min))

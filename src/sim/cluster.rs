@@ -522,7 +522,12 @@ impl Cluster {
                     if std::env::var_os("SIM_DUMP").is_some() {
                         for other in self.live() {
                             let engine = self.engine(other);
-                            eprintln!("n{other} {:?} {:?}\n{}", engine.id(), engine.context(), engine.describe());
+                            eprintln!(
+                                "n{other} {:?} {:?}\n{}",
+                                engine.id(),
+                                engine.context(),
+                                engine.describe()
+                            );
                         }
                     }
                     Err(format!("warning {code:?}: {detail}"))

@@ -55,7 +55,11 @@ impl Amount {
         let exponent = cut as i32 - UNIT_BITS as i32;
         let scaled = rounded * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2);
         let clamped = scaled.min(f64::MAX);
-        if exact.sign() == Sign::Minus { -clamped } else { clamped }
+        if exact.sign() == Sign::Minus {
+            -clamped
+        } else {
+            clamped
+        }
     }
 
     pub fn is_zero(&self) -> bool {

@@ -27,7 +27,11 @@ pub enum Action<'a> {
     /// JSON text.
     Set(&'a str),
     /// The replica's total at the path after this increment, counted from `epoch`.
-    Increment { epoch: u64, total: Amount, run: Option<Run> },
+    Increment {
+        epoch: u64,
+        total: Amount,
+        run: Option<Run>,
+    },
     Delete,
 }
 
@@ -202,7 +206,7 @@ impl Document {
         let path_hash = self.tree.node(id).path_hash;
         let parts = &mut self.tree.node_mut(id).parts;
         let old = parts.iter().position(|old| old.slot() == part.slot());
-        if let Some(old) = old.map(|at| parts.swap_remove(at)) {
+        if let Some(old) = old.map(|at| parts.remove(at)) {
             self.uncount_part(path_hash, &old);
             if old.epoch == part.epoch && old.low > part.low {
                 part.cut(old.low, &old.low_total);

@@ -107,7 +107,11 @@ pub fn check_own(json: &str, depth_max: usize) -> Result<usize, Refusal> {
             _ => {}
         }
     }
-    if deepest > depth_max { Err(Refusal::TooDeep(deepest)) } else { Ok(deepest) }
+    if deepest > depth_max {
+        Err(Refusal::TooDeep(deepest))
+    } else {
+        Ok(deepest)
+    }
 }
 
 fn inner_depth(json: &str, depth: usize, depth_max: usize) -> Result<usize, Refusal> {

@@ -120,12 +120,7 @@ impl Document {
 
     /// Whatever removed the shell of a value removed its pieces, of which theirs has no trace if it
     /// kept the value whole.
-    fn remove_pieces_below(
-        &mut self,
-        top: NodeId,
-        gone: &[Value],
-        ours: &Arc<VersionVector>,
-    ) {
+    fn remove_pieces_below(&mut self, top: NodeId, gone: &[Value], ours: &Arc<VersionVector>) {
         for id in self.tree.subtree(top).into_iter().skip(1).rev() {
             let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
             let before = values.len();
@@ -287,7 +282,9 @@ impl Document {
         let mut sum = 0u64;
         let mut add = |dot: Dot, extra: u64| {
             sum = sum
-                .wrapping_add((dot.replica.0 ^ extra.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .wrapping_add(
+                    (dot.replica.0 ^ extra.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                )
                 .wrapping_add(dot.counter.wrapping_mul(0xff51_afd7_ed55_8ccd) ^ extra);
         };
         for value in &node.values {

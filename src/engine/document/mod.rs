@@ -53,6 +53,8 @@ pub struct Document {
     /// Removals of increments that their owner has not seen yet, by path.
     cuts: BTreeMap<PathKey, Vec<Cut>>,
     cuts_count: usize,
+    /// Cuts ever added: tells a reader of cuts whether it has missed some.
+    cuts_added: u64,
     removals: VecDeque<Removal>,
     removals_max: usize,
     /// Removals up to this place in the order of changes are no longer kept.
@@ -81,6 +83,10 @@ pub struct Bookmark {
     removals: u64,
 }
 
+/// Changes not yet read are no longer kept, or are too many to look for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outrun;
+
 /// What a reader of changes meets.
 #[derive(Debug)]
 pub enum Change {
@@ -97,6 +103,7 @@ impl Document {
             unhashed: Vec::new(),
             cuts: BTreeMap::new(),
             cuts_count: 0,
+            cuts_added: 0,
             removals: VecDeque::new(),
             removals_max,
             removals_floor: 0,
@@ -128,11 +135,11 @@ impl Document {
 
     /// Starts reading the changes after a place. `Err` if too much has changed since, or removals
     /// since then are no longer kept: only a walk through everything will do.
-    pub fn bookmark(&mut self, after: u64, steps: usize) -> Result<Bookmark, ()> {
+    pub fn bookmark(&mut self, after: u64, steps: usize) -> Result<Bookmark, Outrun> {
         if after < self.removals_floor {
-            return Err(());
+            return Err(Outrun);
         }
-        let first = self.tree.first_changed_after(after, steps)?;
+        let first = self.tree.first_changed_after(after, steps).ok_or(Outrun)?;
         Ok(Bookmark { node: self.tree.add_bookmark(first), removals: after })
     }
 
@@ -142,9 +149,9 @@ impl Document {
     }
 
     /// The next change, in order. `Err` if removals not yet read are no longer kept.
-    pub fn next_change(&mut self, bookmark: &mut Bookmark) -> Result<Option<Change>, ()> {
+    pub fn next_change(&mut self, bookmark: &mut Bookmark) -> Result<Option<Change>, Outrun> {
         if bookmark.removals < self.removals_floor {
-            return Err(());
+            return Err(Outrun);
         }
         let unread = self.removals.partition_point(|r| r.sequence <= bookmark.removals);
         if let Some(removal) = self.removals.get(unread) {
@@ -221,15 +228,17 @@ impl Document {
         self.apply_cut(&key, &cut, known, whose);
         self.cuts.entry(key).or_default().push(cut);
         self.cuts_count += 1;
+        self.cuts_added += 1;
     }
 
     /// The cuts at paths after `key`, path by path.
-    pub fn cuts_after(
-        &self,
-        key: Option<&PathKey>,
-    ) -> impl Iterator<Item = (&PathKey, &Vec<Cut>)> {
+    pub fn cuts_after(&self, key: Option<&PathKey>) -> impl Iterator<Item = (&PathKey, &Vec<Cut>)> {
         let from = key.map_or(Bound::Unbounded, Bound::Excluded);
         self.cuts.range::<PathKey, _>((from, Bound::Unbounded))
+    }
+
+    pub fn cuts_added(&self) -> u64 {
+        self.cuts_added
     }
 
     pub fn cut_owners(&self) -> BTreeSet<ReplicaId> {

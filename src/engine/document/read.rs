@@ -46,7 +46,10 @@ enum Face {
     Text(usize),
     Number(f64),
     Object,
-    Array { length: u32, index_max: u32 },
+    Array {
+        length: u32,
+        index_max: u32,
+    },
 }
 
 /// For each depth from the root, the SET made there that is shown there.
@@ -123,7 +126,9 @@ impl Document {
         let base_number = base.and_then(scalar_number);
         let node = self.tree.node(id);
         let run = match node.parts.as_slice() {
-            [] => Some(Run { base: base.map(|value| value.dot), value: base_number.unwrap_or(0.0) }),
+            [] => {
+                Some(Run { base: base.map(|value| value.dot), value: base_number.unwrap_or(0.0) })
+            }
             [only] if only.slot() == (replica, 0) && only.is_uncut() => {
                 only.run.filter(|run| run.base == base.map(|value| value.dot))
             }
@@ -141,12 +146,15 @@ impl Document {
         for (depth, segment) in path.iter().enumerate() {
             winners.push(self.winner(id));
             let node = self.tree.node(id);
-            let plain = node.values.is_empty() && node.marks.iter().all(|mark| mark.length.is_none());
+            let plain =
+                node.values.is_empty() && node.marks.iter().all(|mark| mark.length.is_none());
             if id != ROOT && !plain {
                 let length = match self.face(id, &winners) {
                     Face::Array { .. } => Some(self.array_length_held(id)),
                     Face::Text(index) => match &self.tree.node(id).values[index].body {
-                        Body::Whole(_) => return self.arrays_inside(id, index, path, depth, arrays),
+                        Body::Whole(_) => {
+                            return self.arrays_inside(id, index, path, depth, arrays)
+                        }
                         _ => None,
                     },
                     _ => None,
@@ -380,7 +388,8 @@ impl Document {
         };
         let scalars = self.visible(id, winners).filter(|(_, value)| value.body.is_scalar());
         let scalar = scalars.max_by_key(|(_, value)| value.stamp());
-        let number = scalar.and_then(|(_, value)| scalar_number(value).map(|number| (value, number)));
+        let number =
+            scalar.and_then(|(_, value)| scalar_number(value).map(|number| (value, number)));
         if let Some((index, value)) = scalar {
             if number.is_none() || node.parts.is_empty() {
                 consider(value.stamp(), Face::Text(index));

@@ -58,7 +58,8 @@ impl Document {
         if let Some(there) = node.values.iter().position(|there| there.same_write(&value)) {
             // A shell tells that pieces may be gone: take ours apart, so that they can go too. The
             // other way round all pieces are known here, and those missing were removed.
-            if !matches!(value.body, Body::Whole(_)) && self.tree.node(id).values[there].is_whole() {
+            if !matches!(value.body, Body::Whole(_)) && self.tree.node(id).values[there].is_whole()
+            {
                 self.split(id);
             }
             return;

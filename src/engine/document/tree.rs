@@ -207,21 +207,21 @@ impl Tree {
         self.newest = id;
     }
 
-    /// The first node that changed after `sequence`, unless more than `steps` have.
-    pub fn first_changed_after(&self, sequence: u64, steps: usize) -> Result<Option<NodeId>, ()> {
+    /// The first node that changed after `sequence`, if any; `None` if more than `steps` have.
+    pub fn first_changed_after(&self, sequence: u64, steps: usize) -> Option<Option<NodeId>> {
         if sequence == 0 {
-            return Ok((self.oldest != NONE).then_some(self.oldest));
+            return Some((self.oldest != NONE).then_some(self.oldest));
         }
         let mut found = None;
         let mut id = self.newest;
         for _ in 0..steps {
             if id == NONE || self.node(id).sequence <= sequence {
-                return Ok(found);
+                return Some(found);
             }
             found = Some(id);
             id = self.node(id).previous;
         }
-        Err(())
+        None
     }
 
     /// The node that changed next after this one.

@@ -22,13 +22,27 @@ const ADDRESSES_MAX: usize = 1024;
 pub enum Step {
     Dial(Address),
     SayHello(LinkId),
-    Close { link: LinkId, reason: CloseReason },
+    Close {
+        link: LinkId,
+        reason: CloseReason,
+    },
     /// Messages to this peer go over another link from now on.
-    Use { peer: ReplicaId },
-    Up { peer: ReplicaId, advertised: Option<Address>, dialled: Option<Address> },
-    Down { peer: ReplicaId, reason: CloseReason },
+    Use {
+        peer: ReplicaId,
+    },
+    Up {
+        peer: ReplicaId,
+        advertised: Option<Address>,
+        dialled: Option<Address>,
+    },
+    Down {
+        peer: ReplicaId,
+        reason: CloseReason,
+    },
     /// Another process has the address that this one, which is gone, was known by.
-    Replaced { peer: ReplicaId },
+    Replaced {
+        peer: ReplicaId,
+    },
 }
 
 /// What a hello says of its sender.
@@ -100,7 +114,8 @@ impl Membership {
 
     /// Whether every address given was tried at least once.
     pub fn all_tried(&self) -> bool {
-        self.book.all_tried() && self.links.values().all(|l| l.peer.is_some() || l.dialled.is_none())
+        self.book.all_tried()
+            && self.links.values().all(|l| l.peer.is_some() || l.dialled.is_none())
     }
 
     // ---- what happens
@@ -184,13 +199,7 @@ impl Membership {
     }
 
     /// The connection is gone.
-    pub fn closed(
-        &mut self,
-        now_ms: u64,
-        link: LinkId,
-        reason: CloseReason,
-        rng: &mut ChaCha8Rng,
-    ) {
+    pub fn closed(&mut self, now_ms: u64, link: LinkId, reason: CloseReason, rng: &mut ChaCha8Rng) {
         let Some(closed) = self.links.remove(&link) else { return };
         let Some(peer) = closed.peer else {
             if let Some(address) = &closed.dialled {
@@ -213,13 +222,7 @@ impl Membership {
     }
 
     /// Closes a connection for a reason of ours.
-    pub fn close(
-        &mut self,
-        now_ms: u64,
-        link: LinkId,
-        reason: CloseReason,
-        rng: &mut ChaCha8Rng,
-    ) {
+    pub fn close(&mut self, now_ms: u64, link: LinkId, reason: CloseReason, rng: &mut ChaCha8Rng) {
         if self.links.contains_key(&link) {
             self.steps.push_back(Step::Close { link, reason: reason.clone() });
             self.closed(now_ms, link, reason, rng);
@@ -260,8 +263,7 @@ impl Membership {
             .map(|(&link, state)| (link, state.peer.is_some()))
             .collect();
         for (link, was_peer) in silent {
-            let reason =
-                if was_peer { CloseReason::Silent } else { CloseReason::HandshakeTimeout };
+            let reason = if was_peer { CloseReason::Silent } else { CloseReason::HandshakeTimeout };
             self.close(now_ms, link, reason, rng);
         }
         while let Some(address) = self.book.next_due(now_ms) {

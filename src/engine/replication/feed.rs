@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::checkpoints::Checkpoints;
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
-use crate::engine::document::{Bookmark, Change, Document, NodeId};
+use crate::engine::document::{Bookmark, Change, Document, NodeId, Outrun};
 use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Kind};
 
 /// Changes to look back through at most, under the lock; beyond that everything is sent.
@@ -26,6 +26,8 @@ pub struct Feed {
     changes: Bookmark,
     /// The last path whose cuts were sent.
     cuts: Option<PathKey>,
+    /// How many cuts there had ever been when the first was sent.
+    cuts_added: u64,
 }
 
 /// What comes next in a feed.
@@ -47,24 +49,34 @@ impl Feed {
         let after = checkpoints.reached_by(vector);
         let bookmark = match after {
             // Nothing is known to be there: walk in order, which the receiver likes better.
-            0 => Err(()),
+            0 => Err(Outrun),
             after => document.bookmark(after, LOOK_BACK_MAX),
         };
         match bookmark {
-            Ok(changes) => Feed { id, parts: 0, walk: None, full: false, changes, cuts: None },
-            Err(()) => Self::full(id, document),
+            Ok(changes) => {
+                Feed { id, parts: 0, walk: None, full: false, changes, cuts: None, cuts_added: 0 }
+            }
+            Err(Outrun) => Self::full(id, document),
         }
     }
 
     pub fn full(id: u32, document: &mut Document) -> Self {
         let changes = document.bookmark_at_end();
-        Feed { id, parts: 0, walk: Some(PathKey::default()), full: true, changes, cuts: None }
+        Feed {
+            id,
+            parts: 0,
+            walk: Some(PathKey::default()),
+            full: true,
+            changes,
+            cuts: None,
+            cuts_added: 0,
+        }
     }
 
     /// A feed for one who lacks nothing.
     pub fn nothing(id: u32, document: &mut Document) -> Self {
         let changes = document.bookmark_at_end();
-        Feed { id, parts: 0, walk: None, full: false, changes, cuts: None }
+        Feed { id, parts: 0, walk: None, full: false, changes, cuts: None, cuts_added: 0 }
     }
 
     pub fn is_full(&self) -> bool {
@@ -90,17 +102,20 @@ impl Feed {
         while self.walk.is_none() && part.bytes.len() < bytes {
             match document.next_change(&mut self.changes) {
                 Ok(Some(Change::Node(id))) => part.push_node(document, id),
-                Ok(Some(Change::Removal(removal))) => part.push_removal(
-                    removal.key.as_bytes(),
-                    removal.below,
-                    &removal.seen,
-                ),
+                Ok(Some(Change::Removal(removal))) => {
+                    part.push_removal(removal.key.as_bytes(), removal.below, &removal.seen)
+                }
                 Ok(None) => {
+                    if self.cuts_added != document.cuts_added() {
+                        // Some came after their path was passed: send all again.
+                        self.cuts_added = document.cuts_added();
+                        self.cuts = None;
+                    }
                     if part.push_cuts(document, &mut self.cuts, bytes) {
                         break;
                     }
                 }
-                Err(()) => return Next::Outrun,
+                Err(Outrun) => return Next::Outrun,
             }
         }
         if part.items > 0 {
@@ -178,7 +193,12 @@ impl Part {
     }
 
     /// Says whether all were sent.
-    fn push_cuts(&mut self, document: &Document, after: &mut Option<PathKey>, bytes: usize) -> bool {
+    fn push_cuts(
+        &mut self,
+        document: &Document,
+        after: &mut Option<PathKey>,
+        bytes: usize,
+    ) -> bool {
         for (key, cuts) in document.cuts_after(after.as_ref()) {
             for cut in cuts {
                 let item = FeedItem::Cut { key: key.as_bytes(), cut: cut.clone() };

@@ -89,9 +89,9 @@ impl Replication {
         }
         let Some(others) = self.others_alive(now) else { return };
         let all_agree = others.iter().all(|&id| {
-            self.rows.get(id).is_some_and(|row| {
-                row.get(dead) == counter && self.vector.get(id) >= row.get(id)
-            })
+            self.rows
+                .get(id)
+                .is_some_and(|row| row.get(dead) == counter && self.vector.get(id) >= row.get(id))
         });
         let lowest = others.iter().all(|&id| self.own < id);
         if !all_agree || !lowest || self.document.has_cuts_of(dead) {

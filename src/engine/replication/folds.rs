@@ -72,6 +72,12 @@ impl Folds {
 
     pub fn add(&mut self, stub: Stub, expires_ms: u64) {
         let folded = Folded { counter: stub.counter, into: stub.into };
+        // What was folded into the one that is folded now goes along.
+        for earlier in self.stubs.values_mut() {
+            if earlier.into.replica == stub.replica {
+                earlier.into = stub.into;
+            }
+        }
         if self.stubs.insert(stub.replica, folded).is_none() {
             self.expiry.push((expires_ms, stub.replica));
         }

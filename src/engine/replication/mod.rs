@@ -264,7 +264,8 @@ impl Replication {
             self.send_digests(now);
         }
         let pull_timeout_ms = self.config.pull_timeout_ms;
-        let stalled = self.pull.as_ref().filter(|p| p.heard_ms + pull_timeout_ms <= now.monotonic_ms);
+        let stalled =
+            self.pull.as_ref().filter(|p| p.heard_ms + pull_timeout_ms <= now.monotonic_ms);
         if let Some(peer) = stalled.map(|pull| pull.peer) {
             self.abandon_pull_from(now, peer);
         }

@@ -197,7 +197,8 @@ impl Merging {
         while self.removals_done < self.staging.removals.len() {
             self.remove_next(document, folds);
         }
-        let above: Vec<PathKey> = (1..path.len()).map(|depth| PathKey::new(&path[..depth])).collect();
+        let above: Vec<PathKey> =
+            (1..path.len()).map(|depth| PathKey::new(&path[..depth])).collect();
         let top = PathKey::new(path);
         for key in &above {
             self.merge_state(document, known, folds, key);

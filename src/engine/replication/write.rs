@@ -117,10 +117,9 @@ impl Replication {
             Some(part) => (part.epoch, part.high_total.plus(&by_exactly)),
             None => (dot.counter, by_exactly),
         };
-        let run = counter.run.map(|run| Run {
-            base: run.base,
-            value: (run.value + by).clamp(f64::MIN, f64::MAX),
-        });
+        let run = counter
+            .run
+            .map(|run| Run { base: run.base, value: (run.value + by).clamp(f64::MIN, f64::MAX) });
         Ok(Action::Increment { epoch, total, run })
     }
 

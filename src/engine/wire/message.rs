@@ -137,8 +137,15 @@ pub enum FeedItem<'a> {
         parts: Vec<Part>,
     },
     /// What these writes made at the path (and below it) is gone, but for what else is sent.
-    Removal { key: &'a [u8], below: bool, seen: Vector },
-    Cut { key: &'a [u8], cut: Cut },
+    Removal {
+        key: &'a [u8],
+        below: bool,
+        seen: Vector,
+    },
+    Cut {
+        key: &'a [u8],
+        cut: Cut,
+    },
 }
 
 /// The end of the answer.
