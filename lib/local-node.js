@@ -74,7 +74,7 @@ class LocalNode {
   /** What stands at a key, without reading it: see `SHAPE_*` in data-view.js. */
   shape(key) {
     this.#checkOpen();
-    return this.#native.shape?.(key) ?? slowShape(this.#native, key);
+    return this.#native.shape(key);
   }
 
   /** The names below a key, none if it is no container. */
@@ -162,14 +162,6 @@ class LocalNode {
 /** The `Error` that an event of the addon stands for. */
 function eventError({ type, code, message, ...properties }) {
   return codedError(code, message, properties);
-}
-
-/** For an addon without `shape`. */
-function slowShape(native, key) {
-  const container = native.keys(key);
-  if (container === undefined) return native.get(key) === undefined ? SHAPE_ABSENT : SHAPE_SCALAR;
-  const { array, length } = JSON.parse(container);
-  return array ? SHAPE_ARRAY + length : SHAPE_OBJECT;
 }
 
 function rethrow(error) {

@@ -14,7 +14,7 @@ use super::error::{check, Failure};
 use super::events;
 use super::instance::Instance;
 use super::text::{to_js, with_path, Root, Text};
-use crate::engine::{Write, WriteError};
+use crate::engine::{Shown, Write, WriteError};
 
 /// Bytes of a value's JSON read without an allocation.
 const VALUE_BYTES_INLINE: usize = 1024;
@@ -23,7 +23,7 @@ const UNDEFINED: sys::napi_value = ptr::null_mut();
 
 type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Raw); 8] = [
+const FUNCTIONS: [(&CStr, Raw); 9] = [
     (c"get", get),
     (c"set", set),
     (c"increment", increment),
@@ -32,6 +32,7 @@ const FUNCTIONS: [(&CStr, Raw); 8] = [
     (c"unwatch", unwatch),
     (c"drain", drain),
     (c"keys", keys),
+    (c"shape", shape),
 ];
 
 /// An object with the hot functions of an instance.
@@ -183,6 +184,24 @@ unsafe extern "C" fn keys(env: sys::napi_env, info: sys::napi_callback_info) -> 
                 Ok(json) => to_js(env, &json),
                 Err(error) => Err(Failure::internal(error.to_string())),
             }
+        })
+    }
+}
+
+/// What a key shows, as one number: nothing, a scalar, an object, or an array plus its length.
+unsafe extern "C" fn shape(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key]| {
+            let shape = match with_path(env, key, Root::Allowed, |path| Ok(instance.shown(path)))? {
+                Shown::Nothing => 0,
+                Shown::Number(_) | Shown::OtherScalar => 1,
+                Shown::Object => 2,
+                Shown::Array(length) => 3 + length,
+            };
+            let mut value = ptr::null_mut();
+            check(sys::napi_create_uint32(env, shape, &mut value))?;
+            Ok(value)
         })
     }
 }

@@ -12,7 +12,7 @@ use super::doorbell::Doorbell;
 use super::error::{check, Failure};
 use super::events;
 use super::versions::Slots;
-use crate::engine::{Container, Engine, Now, Write};
+use crate::engine::{Container, Engine, Now, Shown, Write};
 use crate::net::{self, NodeEvent};
 
 /// Events taken by one drain, so that a burst doesn't hold up the event loop. For the others
@@ -68,6 +68,10 @@ impl Instance {
 
     pub fn read(&self, path: &[&str]) -> Option<String> {
         self.node.with_engine(|engine, _| engine.read(path))
+    }
+
+    pub fn shown(&self, path: &[&str]) -> Shown {
+        self.node.with_engine(|engine, _| engine.shown(path))
     }
 
     pub fn container(&self, path: &[&str]) -> Option<Container> {

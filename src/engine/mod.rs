@@ -36,7 +36,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use causality::VersionVector as Context;
 pub use config::{Config, Limits};
-pub use document::Container;
+pub use document::{Container, Shown};
 pub use error::{CloseReason, WarningCode, WriteError};
 pub use event::{Address, Command, Event, Input, Now, Output, Write};
 pub use id::{Dot, LinkId, ReplicaId};
@@ -125,6 +125,11 @@ impl Engine {
     /// JSON text of what is shown at the path; the empty path is the whole document.
     pub fn read(&mut self, path: &[&str]) -> Option<String> {
         self.replication.read(path)
+    }
+
+    /// What kind of thing the path shows; nothing below it is read.
+    pub fn shown(&mut self, path: &[&str]) -> Shown {
+        self.replication.shown(path)
     }
 
     /// What a path that shows an object or array contains.

@@ -103,11 +103,12 @@ impl Document {
         }
     }
 
+    /// What the path shows, by kind: nothing below it is read.
     pub fn shown<S: AsRef<str>>(&mut self, path: &[S]) -> Shown {
         match self.walk(path) {
             None => Shown::Nothing,
             Some(Place::Inside(text)) => shown_text(&text),
-            Some(Place::Node(id, winners)) => self.shown_at(id, &winners),
+            Some(Place::Node(id, mut winners)) => self.shown_at(id, &mut winners),
         }
     }
 
@@ -330,7 +331,7 @@ impl Document {
         shown
     }
 
-    fn shown_at(&mut self, id: NodeId, winners: &Winners) -> Shown {
+    fn shown_at(&mut self, id: NodeId, winners: &mut Winners) -> Shown {
         match self.face(id, winners) {
             Face::Nothing => Shown::Nothing,
             Face::Number(number) => Shown::Number(number),
@@ -339,7 +340,9 @@ impl Document {
                 _ => Shown::Nothing,
             },
             Face::Object => Shown::Object,
-            Face::Array { length, .. } => Shown::Array(length),
+            Face::Array { length, index_max } => {
+                Shown::Array(self.shown_length(id, length, index_max, winners))
+            }
         }
     }
 

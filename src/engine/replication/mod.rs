@@ -29,7 +29,7 @@ use super::causality::VersionVector;
 use super::clock::Clock;
 use super::config::Config;
 use super::document::watch::Whose;
-use super::document::{Container, Document};
+use super::document::{Container, Document, Shown};
 use super::error::WarningCode;
 use super::event::Now;
 use super::id::{Dot, ReplicaId};
@@ -175,6 +175,11 @@ impl Replication {
     pub fn read(&mut self, path: &[&str]) -> Option<String> {
         self.settle(path);
         self.document.read(path)
+    }
+
+    pub fn shown(&mut self, path: &[&str]) -> Shown {
+        self.settle(path);
+        self.document.shown(path)
     }
 
     pub fn container(&mut self, path: &[&str]) -> Option<Container> {
