@@ -195,7 +195,7 @@ unsafe extern "C" fn shape(env: sys::napi_env, info: sys::napi_callback_info) ->
         enter(env, info, |instance, [key]| {
             let shape = match with_path(env, key, Root::Allowed, |path| Ok(instance.shown(path)))? {
                 Shown::Nothing => 0,
-                Shown::Number(_) | Shown::OtherScalar => 1,
+                Shown::Number(_) | Shown::OtherScalar | Shown::Hole => 1,
                 Shown::Object => 2,
                 Shown::Array(length) => 3 + length,
             };

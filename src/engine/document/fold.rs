@@ -16,9 +16,22 @@ use crate::engine::id::{Dot, ReplicaId};
 #[derive(Clone, Debug)]
 pub struct Fold {
     pub from: ReplicaId,
+    /// Another fold of the same replica, made at the same time, which gives way to `into`.
+    pub twin: Option<Dot>,
     pub into: Dot,
-    /// Counters of earlier folds by the same writer, whose settled parts join this one's.
-    pub absorb: Vec<u64>,
+    /// Earlier folds whose settled parts join this one's.
+    pub absorb: Vec<Dot>,
+}
+
+impl Fold {
+    fn takes(&self, dot: Dot) -> bool {
+        dot.replica == self.from || self.twin == Some(dot)
+    }
+
+    fn takes_part(&self, part: &Part) -> bool {
+        let twin = part.settled && self.twin == Some(Dot::new(part.replica, part.epoch));
+        part.replica == self.from || twin
+    }
 }
 
 /// Folds that are not carried out everywhere yet.
@@ -89,10 +102,10 @@ impl Document {
 
     fn fold_values(&mut self, id: NodeId, fold: &Fold) {
         let node = self.tree.node(id);
-        if node.values.iter().any(|value| value.dot.replica == fold.from) {
+        if node.values.iter().any(|value| fold.takes(value.dot)) {
             let values = std::mem::take(&mut self.tree.node_mut(id).values);
             for mut value in values {
-                if value.dot.replica == fold.from {
+                if fold.takes(value.dot) {
                     self.uncount_value(&value);
                     value.dot = fold.into;
                     value = self.count_value(id, value);
@@ -101,9 +114,9 @@ impl Document {
             }
         }
         let path_hash = self.tree.node(id).path_hash;
-        if self.tree.node(id).marks.iter().any(|mark| mark.dot.replica == fold.from) {
+        if self.tree.node(id).marks.iter().any(|mark| fold.takes(mark.dot)) {
             let mut marks = std::mem::take(&mut self.tree.node_mut(id).marks);
-            for mark in marks.iter_mut().filter(|mark| mark.dot.replica == fold.from) {
+            for mark in marks.iter_mut().filter(|mark| fold.takes(mark.dot)) {
                 self.uncount_mark(path_hash, mark);
                 mark.dot = fold.into;
                 self.count_mark(path_hash, mark);
@@ -113,20 +126,21 @@ impl Document {
     }
 
     fn fold_parts(&mut self, id: NodeId, fold: &Fold) {
+        let twins = |part: &Part| part.slot() == (fold.into.replica, fold.into.counter);
+        let there = self.tree.node(id).parts.iter().any(twins);
         let joins = |part: &Part| {
-            let absorbed = part.settled
-                && part.replica == fold.into.replica
-                && fold.absorb.contains(&part.epoch);
-            part.replica == fold.from || absorbed
+            let absorbed =
+                part.settled && fold.absorb.contains(&Dot::new(part.replica, part.epoch));
+            fold.takes_part(part) || absorbed
         };
         let node = self.tree.node_mut(id);
         for run in node.parts.iter_mut().filter_map(|part| part.run.as_mut()) {
-            if run.base.is_some_and(|base| base.replica == fold.from) {
+            if run.base.is_some_and(|base| fold.takes(base)) {
                 run.base = Some(fold.into);
             }
         }
         let joining = node.parts.iter().filter(|part| joins(part)).count();
-        let dead = node.parts.iter().any(|part| part.replica == fold.from);
+        let dead = node.parts.iter().any(|part| fold.takes_part(part));
         if joining == 0 || (joining == 1 && !dead) {
             return;
         }
@@ -152,9 +166,12 @@ impl Document {
             run: None,
             settled: true,
         };
-        self.count_part(path_hash, &settled);
-        let at = parts.partition_point(|other| other.slot() < settled.slot());
-        parts.insert(at, settled);
+        // Two folds of one replica settle the same increments: once is enough.
+        if !there {
+            self.count_part(path_hash, &settled);
+            let at = parts.partition_point(|other| other.slot() < settled.slot());
+            parts.insert(at, settled);
+        }
         self.tree.node_mut(id).parts = parts;
     }
 

@@ -17,6 +17,8 @@ pub enum Shown {
     Number(f64),
     /// Null, a boolean or a string.
     OtherScalar,
+    /// Nothing, in an array: reads null.
+    Hole,
     Object,
     /// With its length.
     Array(u32),
@@ -61,6 +63,7 @@ impl Document {
         let mut out = String::new();
         match self.walk(path)? {
             Place::Inside(text) => out.push_str(&text),
+            Place::Hole => out.push_str("null"),
             Place::Node(id, mut winners) => {
                 if !self.write(id, &mut winners, &mut out) {
                     return None;
@@ -73,6 +76,7 @@ impl Document {
     pub fn container<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Container> {
         match self.walk(path)? {
             Place::Inside(text) => container_in(&text),
+            Place::Hole => None,
             Place::Node(id, mut winners) => match self.face(id, &winners) {
                 Face::Text(index) => match &self.tree.node(id).values[index].body {
                     Body::Whole(text) => container_in(text),
@@ -108,6 +112,7 @@ impl Document {
         match self.walk(path) {
             None => Shown::Nothing,
             Some(Place::Inside(text)) => shown_text(&text),
+            Some(Place::Hole) => Shown::Hole,
             Some(Place::Node(id, mut winners)) => self.shown_at(id, &mut winners),
         }
     }
@@ -230,8 +235,7 @@ impl Document {
                     if empty {
                         // A hole reads null; what lies beyond the end or below a hole is absent.
                         let hole = index < self.shown_length(id, length, index_max, &mut winners);
-                        return (hole && depth + 1 == path.len())
-                            .then(|| Place::Inside("null".into()));
+                        return (hole && depth + 1 == path.len()).then_some(Place::Hole);
                     }
                 }
                 Face::Text(index) => {
@@ -505,6 +509,8 @@ enum Place {
     Node(NodeId, Winners),
     /// Into a whole value: the text there.
     Inside(String),
+    /// To an element of an array that shows nothing.
+    Hole,
 }
 
 /// Writes `null` for the elements from `end` up to `index`.

@@ -122,8 +122,20 @@ impl Replication {
         let vector = Arc::make_mut(&mut self.vector);
         vector.remove(stub.replica);
         vector.raise(stub.into.replica, stub.into.counter);
-        self.document.fold(fold_of(&stub));
-        self.take_stub(now, stub);
+        self.take_fold(now, stub);
+    }
+
+    /// Renames what a dead replica made, here and in what we know of others.
+    fn take_fold(&mut self, now: Now, stub: Stub) {
+        if !self.folds.is_folded(stub.replica) {
+            self.document.fold(fold_of(&stub, None));
+            self.take_stub(now, stub);
+        } else if let Some((stands, gives_way)) = self.folds.reconcile(stub.replica, stub.into) {
+            let mut fold = fold_of(&stub, Some(gives_way));
+            fold.into = stands;
+            self.document.fold(fold);
+            self.rename_known();
+        }
     }
 
     /// A feed's donor has folded replicas that we know by name, or not at all. `ours` is what we
@@ -136,20 +148,26 @@ impl Replication {
         ours: &mut VersionVector,
     ) {
         for stub in stubs {
-            if self.folds.is_folded(stub.replica) || !theirs.covers(stub.into) {
+            if !theirs.covers(stub.into) {
                 continue;
             }
             Arc::make_mut(&mut self.vector).remove(stub.replica);
-            if ours.get(stub.replica) >= stub.counter {
-                self.document.fold(fold_of(stub));
+            let known = self.folds.is_folded(stub.replica);
+            if known || ours.get(stub.replica) >= stub.counter {
+                self.take_fold(now, stub.clone());
+            } else {
+                self.take_stub(now, stub.clone());
             }
-            self.take_stub(now, stub.clone());
         }
         self.folds.rename(ours);
     }
 
     fn take_stub(&mut self, now: Now, stub: Stub) {
         self.folds.add(stub, now.monotonic_ms + self.config.forget_after_ms);
+        self.rename_known();
+    }
+
+    fn rename_known(&mut self) {
         self.rows.rename(&self.folds);
         self.checkpoints.clear();
         if let Some(merging) = &mut self.merging {
@@ -219,6 +237,7 @@ impl Replication {
     }
 }
 
-fn fold_of(stub: &Stub) -> Fold {
-    Fold { from: stub.replica, into: stub.into, absorb: stub.absorb.clone() }
+fn fold_of(stub: &Stub, twin: Option<Dot>) -> Fold {
+    let absorb = stub.absorb.iter().map(|&counter| Dot::new(stub.into.replica, counter));
+    Fold { from: stub.replica, twin, into: stub.into, absorb: absorb.collect() }
 }

@@ -21,6 +21,8 @@ pub struct Folds {
     stubs: BTreeMap<ReplicaId, Folded>,
     /// For folds that not everybody is known to have yet: the earlier folds that they absorb.
     absorbs: BTreeMap<Dot, Vec<u64>>,
+    /// Folds of a replica that another node folded at the same time, and the fold that stands.
+    twins: BTreeMap<Dot, Dot>,
     /// When each stub may go. Soonest first, as all live equally long.
     expiry: Vec<(u64, ReplicaId)>,
     /// When each replica was last heard, by us or by others.
@@ -78,6 +80,9 @@ impl Folds {
                 earlier.into = stub.into;
             }
         }
+        for standing in self.twins.values_mut().filter(|into| into.replica == stub.replica) {
+            *standing = stub.into;
+        }
         if self.stubs.insert(stub.replica, folded).is_none() {
             self.expiry.push((expires_ms, stub.replica));
         }
@@ -88,7 +93,28 @@ impl Folds {
         self.dead.remove(&stub.replica);
     }
 
+    /// A replica was folded twice. Gives the fold that stands and the one that gives way: everybody
+    /// picks the same.
+    pub fn reconcile(&mut self, replica: ReplicaId, other: Dot) -> Option<(Dot, Dot)> {
+        let known = self.stubs.get(&replica)?.into;
+        if known == other || self.twins.contains_key(&other) {
+            return None;
+        }
+        let (stands, gives_way) = if known < other { (known, other) } else { (other, known) };
+        self.twins.insert(gives_way, stands);
+        for standing in self.twins.values_mut().filter(|into| **into == gives_way) {
+            *standing = stands;
+        }
+        for folded in self.stubs.values_mut().filter(|folded| folded.into == gives_way) {
+            folded.into = stands;
+        }
+        Some((stands, gives_way))
+    }
+
     pub fn expire(&mut self, now_ms: u64) {
+        if self.stubs.is_empty() {
+            self.twins.clear();
+        }
         let stubs = &mut self.stubs;
         self.expiry.retain(|&(at, replica)| {
             if at <= now_ms {
@@ -137,6 +163,11 @@ impl Folds {
                 }
             }
         }
+        for (&gives_way, &stands) in &self.twins {
+            if vector.covers(gives_way) {
+                vector.add_alias(stands);
+            }
+        }
     }
 
     /// The other way round, for comparing things that still bear the old names: a vector that
@@ -157,6 +188,8 @@ impl Folds {
         let rename = |dot: &mut Dot| {
             if let Some(folded) = self.stubs.get(&dot.replica) {
                 *dot = folded.into;
+            } else if let Some(&stands) = self.twins.get(dot) {
+                *dot = stands;
             }
         };
         state.values.iter_mut().for_each(|value| rename(&mut value.dot));
@@ -167,6 +200,11 @@ impl Folds {
             }
             if let Some(folded) = self.stubs.get(&part.replica) {
                 part.settle(folded.into);
+            } else if part.settled {
+                let fold = Dot::new(part.replica, part.epoch);
+                if let Some(&stands) = self.twins.get(&fold) {
+                    part.settle(stands);
+                }
             }
         }
     }

@@ -250,7 +250,9 @@ impl Merging {
             state.parts.retain(|part| !part.is_covered_by(seen));
         }
         folds.rename_state(&mut state);
-        document.merge(key, state, &self.theirs, &self.ours, known, |_| false);
+        // An older state of a path may come with a younger whole value above it.
+        let implied = |value: &Value| self.implied(folds, key, value);
+        document.merge(key, state, &self.theirs, &self.ours, known, implied);
         document.pass_on(key, known);
     }
 

@@ -100,12 +100,8 @@ impl Replication {
         }
         let counter = self.document.counter(path, self.own);
         let holds = match counter.shown {
-            Shown::Nothing | Shown::Number(_) => None,
-            Shown::OtherScalar => match self.document.read(path).as_deref() {
-                // A hole in an array counts as nothing; it has no thing of its own.
-                Some("null") if !self.document.holds_anything(path) => None,
-                _ => Some("a value that is not a number"),
-            },
+            Shown::Nothing | Shown::Hole | Shown::Number(_) => None,
+            Shown::OtherScalar => Some("a value that is not a number"),
             Shown::Object => Some("an object"),
             Shown::Array(_) => Some("an array"),
         };
