@@ -1,0 +1,372 @@
+//! Failures found by reading and by `laws.rs`, each as small as it gets. All ignored until mended;
+//! whoever mends one moves its test to where it belongs.
+
+mod mesh;
+
+use collective_io::engine::document::amount::Amount;
+use collective_io::engine::document::things::{Part, Run};
+use collective_io::engine::document::{BodyState, ValueState};
+use collective_io::engine::wire::message::{
+    self, ActionItem, Digest, FeedEnd, FeedHead, FeedItem, Item, Kind, Stub, WriteItem, WritesHead,
+};
+use collective_io::engine::{Config, Dot, LinkId, ReplicaId};
+use mesh::Mesh;
+
+/// Small parts, so that a feed is under way for as long as its link is held.
+fn small_parts() -> Config {
+    Config { part_bytes_max: 96, ..Config::default() }
+}
+
+/// Node 1 has asked node 0 for everything, and the first parts are under way.
+fn with_a_feed_under_way(write: impl FnOnce(&mut Mesh)) -> Mesh {
+    let mut mesh = Mesh::with(vec![small_parts(); 2]);
+    write(&mut mesh);
+    for n in 0..50 {
+        mesh.set(0, &format!("z{n}"), "\"filler, filler, filler\"");
+    }
+    mesh.link(0, 1);
+    while mesh.stats(0).feeds == 0 {
+        let (link, to) = mesh.ways()[0];
+        mesh.deliver_one(link, to, 0);
+    }
+    mesh.hold(0, 1);
+    assert!(mesh.under_way(0, 1).contains(&Kind::Feed));
+    mesh
+}
+
+/// A path sent as a state and then taken by a removal is merged as an empty state with
+/// `implied = |_| false`: that splits the whole value above, which came later, and removes its
+/// piece.
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_set_over_a_path_that_a_feed_has_sent_arrives_whole() {
+    let mut mesh = with_a_feed_under_way(|mesh| mesh.set(0, "l.0", "1"));
+    mesh.set(0, "l", r#"{"0":2,"b":3}"#);
+    mesh.release(0, 1);
+    mesh.run(3000);
+    mesh.assert_all_read("l", r#"{"0":2,"b":3}"#);
+    mesh.assert_converged();
+}
+
+/// A DELETE in a whole value splits it without saying that its node changed: the feed has told of
+/// the whole value, tells of the removal, but never of the shell.
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_delete_in_a_whole_value_that_a_feed_has_sent_arrives() {
+    let mut mesh = with_a_feed_under_way(|mesh| mesh.set(0, "l", r#"{"0":2,"b":3}"#));
+    mesh.delete(0, "l.0");
+    mesh.release(0, 1);
+    mesh.run(3000);
+    mesh.assert_all_read("l", r#"{"b":3}"#);
+    mesh.assert_converged();
+}
+
+/// The same through a DELETE further down.
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_delete_deep_in_a_whole_value_that_a_feed_has_sent_arrives() {
+    let mut mesh = with_a_feed_under_way(|mesh| mesh.set(0, "l", r#"{"0":{"x":1,"y":2},"b":3}"#));
+    mesh.delete(0, "l.0.x");
+    mesh.release(0, 1);
+    mesh.run(3000);
+    mesh.assert_all_read("l", r#"{"0":{"y":2},"b":3}"#);
+    mesh.assert_converged();
+}
+
+/// All values of a path go into one state, and no part is cut below that: two concurrent values
+/// of 700 KiB are a message over the limit, and the feed can never be received.
+#[test]
+#[ignore = "found, not mended yet"]
+fn two_large_concurrent_values_can_be_fed() {
+    let mut mesh = Mesh::linked(2);
+    let json = format!("\"{}\"", "x".repeat(700 << 10));
+    mesh.hold(0, 1);
+    mesh.set(0, "big", &json);
+    mesh.set(1, "big", &json);
+    mesh.release(0, 1);
+    mesh.deliver();
+    let late = mesh.add(Config::default());
+    mesh.link(late, 0);
+    mesh.run(3000);
+    mesh.assert_converged();
+}
+
+/// Batches that a feed has made superfluous are thrown away one for each message that comes.
+#[test]
+#[ignore = "found, not mended yet"]
+fn waiting_writes_that_a_feed_has_brought_cause_no_more_pulls() {
+    let mut mesh = Mesh::linked(3);
+    mesh.hold(0, 2);
+    mesh.set(0, "first", "1");
+    mesh.deliver();
+    // Twenty batches of node 1 wait at node 2 for the write of node 0.
+    for n in 0..20 {
+        mesh.set(1, &format!("k{n}"), "1");
+        mesh.deliver();
+    }
+    // The waiting causes one pull, which brings everything.
+    let before = mesh.stats(2).pulls;
+    mesh.run(4000);
+    assert_eq!(mesh.read(2, "k19").as_deref(), Some("1"));
+    assert!(mesh.stats(2).pulls - before <= 2, "{} pulls", mesh.stats(2).pulls - before);
+}
+
+/// What a lone node remembers of hashes to be worked out grows with every SET.
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_lone_node_that_sets_one_key_again_and_again_stays_small() {
+    let mut mesh = Mesh::new(1);
+    for n in 0..100_000 {
+        mesh.set(0, "k", &format!("[{n}]"));
+        if n % 100 == 0 {
+            mesh.run(1);
+        }
+    }
+    mesh.run(10_000);
+    let debug = mesh.debug(0);
+    assert!(debug.len() < 100_000, "{} bytes to describe one key", debug.len());
+}
+
+/// Every process that was ever met has a row, though it never wrote, and all rows go out with
+/// every digest.
+#[test]
+#[ignore = "found, not mended yet"]
+fn processes_that_came_and_went_and_wrote_nothing_are_forgotten() {
+    let mut mesh = Mesh::linked(2);
+    mesh.set(0, "k", "1");
+    mesh.run(1500);
+    for _ in 0..100 {
+        let guest = mesh.add(Config::default());
+        mesh.link(guest, 0);
+        mesh.run(2000);
+        mesh.leave(guest);
+        mesh.stop(guest);
+        mesh.run(1);
+    }
+    mesh.run(600_000);
+    mesh.hold(0, 1);
+    mesh.run(1000);
+    let largest = mesh.bytes_under_way(0, 1).into_iter().max().unwrap();
+    assert!(largest < 200, "a digest of two nodes has {largest} bytes");
+}
+
+/// Digests grow with the square of the processes that crashed after a write, until no link
+/// takes them.
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_digest_stays_small_after_many_crashes() {
+    let mut mesh = Mesh::linked(2);
+    for n in 0..250 {
+        let guest = mesh.add(Config::default());
+        mesh.link(guest, 0);
+        mesh.run(1500);
+        mesh.set(guest, "k", &n.to_string());
+        mesh.run(1500);
+        mesh.cut(guest, 0);
+        mesh.stop(guest);
+    }
+    mesh.run(60_000);
+    mesh.hold(0, 1);
+    mesh.run(1000);
+    let largest = mesh.bytes_under_way(0, 1).into_iter().max().unwrap();
+    assert!(largest < 64 << 10, "a digest has {largest} bytes");
+}
+
+// ---- what a peer can do with a message
+
+/// Node 0 has a peer that says what it is told to, and has asked it for feed 1.
+struct Hostile {
+    mesh: Mesh,
+    link: LinkId,
+}
+
+const X: ReplicaId = ReplicaId(77);
+const Y: ReplicaId = ReplicaId(78);
+
+impl Hostile {
+    fn new() -> Self {
+        let mesh = Mesh::linked(2);
+        let link = mesh.links_between(0, 1)[0];
+        let mut hostile = Hostile { mesh, link };
+        let digest = Digest { vector: vec![(Y, 1)], ..Digest::default() };
+        hostile.say(message::encode(Kind::Digest, &digest)[4..].to_vec());
+        hostile.mesh.wait(300);
+        assert_eq!(hostile.mesh.stats(0).pulls, 1);
+        hostile
+    }
+
+    fn say(&mut self, message: Vec<u8>) {
+        self.mesh.receive(0, self.link, message.into());
+    }
+
+    fn write(&mut self, first: u64, path: &[&str], action: ActionItem<'_>, arrays: Vec<(u8, u32)>) {
+        self.write_at(5, first, path, action, arrays);
+    }
+
+    fn write_at(
+        &mut self,
+        hlc: u64,
+        first: u64,
+        path: &[&str],
+        action: ActionItem<'_>,
+        arrays: Vec<(u8, u32)>,
+    ) {
+        let mut bytes = message::begin(Kind::Writes);
+        message::append(&mut bytes, &WritesHead { origin: X, first, seen: Vec::new() });
+        let (path, cuts) = (path.to_vec(), Vec::new());
+        let write = Item::Write(WriteItem { hlc, path, action, arrays, cuts });
+        message::append(&mut bytes, &write);
+        self.say(bytes);
+    }
+
+    fn state(&mut self, key: &[u8], values: Vec<ValueState<'_>>, parts: Vec<Part>) {
+        let mut bytes = message::begin(Kind::Feed);
+        message::append(&mut bytes, &FeedHead { id: 1, number: 0 });
+        let state = FeedItem::State { shared: 0, key, values, marks: Vec::new(), parts };
+        message::append(&mut bytes, &state);
+        self.say(bytes);
+    }
+
+    fn value(&mut self, key: &[u8], at: u8, text: &str) {
+        let body = BodyState::Text(text);
+        self.state(key, vec![ValueState { dot: Dot::new(X, 1), hlc: 5, at, body }], Vec::new());
+    }
+
+    fn end(&mut self, parts: u32, vector: Vec<(ReplicaId, u64)>, forgotten: Vec<Stub>) {
+        let end = FeedEnd { id: 1, parts, full: false, vector, forgotten };
+        self.say(message::encode(Kind::FeedEnd, &end)[4..].to_vec());
+        // What is to be merged is merged.
+        for _ in 0..3 {
+            self.mesh.step(0);
+        }
+    }
+
+    #[track_caller]
+    fn assert_refused(&self) {
+        assert_eq!(self.mesh.stats(0).bad_messages, 1);
+    }
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_stamp_at_the_end_of_time_does_not_overflow_the_next_write() {
+    let mut hostile = Hostile::new();
+    hostile.write_at(u64::MAX, 1, &["k"], ActionItem::Set("1"), Vec::new());
+    hostile.mesh.set(0, "k", "2");
+    assert_eq!(hostile.mesh.read(0, "k").as_deref(), Some("2"), "it beats what it saw");
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn nobody_can_say_how_many_writes_we_have_made() {
+    let mut hostile = Hostile::new();
+    let own = hostile.mesh.id(0);
+    hostile.end(0, vec![(own, u64::MAX)], Vec::new());
+    hostile.mesh.set(0, "k", "2");
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_counter_at_the_end_does_not_overflow_the_batch() {
+    let mut hostile = Hostile::new();
+    hostile.end(0, vec![(X, u64::MAX)], Vec::new());
+    hostile.write(u64::MAX, &["k"], ActionItem::Set("1"), Vec::new());
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_key_deeper_than_the_limit_is_refused_in_a_feed() {
+    let mut hostile = Hostile::new();
+    hostile.value(&b"a\0".repeat(300), 1, "1");
+    hostile.end(1, vec![(X, 1)], Vec::new());
+    hostile.assert_refused();
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn the_empty_key_is_refused_in_a_feed() {
+    let mut hostile = Hostile::new();
+    hostile.value(b"", 0, "{}");
+    hostile.assert_refused();
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_value_that_is_not_json_is_refused_in_a_feed() {
+    let mut hostile = Hostile::new();
+    hostile.value(b"k\0", 1, "nul");
+    hostile.assert_refused();
+}
+
+/// Hashing it recurses once a level: with 100,000 of them the process is gone.
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_value_nested_deeper_than_the_limit_is_refused_in_a_feed() {
+    let mut hostile = Hostile::new();
+    hostile.value(b"k\0", 1, &("[".repeat(1000) + &"]".repeat(1000)));
+    hostile.assert_refused();
+}
+
+/// Reading it writes four billion times `null`.
+#[test]
+#[ignore = "found, not mended yet"]
+fn the_length_of_an_array_mark_has_a_bound() {
+    let mut hostile = Hostile::new();
+    hostile.write(1, &["k", "0"], ActionItem::Set("1"), vec![(1, u32::MAX)]);
+    hostile.assert_refused();
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn the_length_of_an_array_shell_has_a_bound() {
+    let mut hostile = Hostile::new();
+    let body = BodyState::Array(u32::MAX);
+    let value = ValueState { dot: Dot::new(X, 1), hlc: 5, at: 1, body };
+    hostile.state(b"k\0", vec![value], Vec::new());
+    hostile.assert_refused();
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_run_that_is_no_number_is_refused_in_a_feed() {
+    let mut hostile = Hostile::new();
+    let part = Part {
+        replica: X,
+        hlc: 5,
+        epoch: 1,
+        low: 0,
+        low_total: Amount::ZERO,
+        high: 1,
+        high_total: Amount::Whole(1),
+        run: Some(Run { base: None, value: f64::NAN }),
+        settled: false,
+    };
+    hostile.state(b"k\0", Vec::new(), vec![part]);
+    hostile.assert_refused();
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn a_fold_into_write_zero_is_refused() {
+    let mut hostile = Hostile::new();
+    let one = Amount::Whole(1);
+    let action = ActionItem::Increment { epoch: 1, total: one, run: None };
+    hostile.write(1, &["n"], action, Vec::new());
+    let into = Dot::new(Y, 0);
+    let stub = Stub { replica: X, counter: 1, into, absorb: Vec::new() };
+    hostile.end(0, vec![(Y, 1)], vec![stub]);
+    hostile.assert_refused();
+}
+
+#[test]
+#[ignore = "found, not mended yet"]
+fn nobody_can_fold_a_living_replica_away() {
+    let mut hostile = Hostile::new();
+    hostile.mesh.set(0, "k", "1");
+    let own = hostile.mesh.id(0);
+    let stub = Stub { replica: own, counter: 1, into: Dot::new(Y, 1), absorb: Vec::new() };
+    hostile.end(0, vec![(Y, 1)], vec![stub]);
+    let id = hostile.mesh.id(0);
+    let covered = hostile.mesh.context(0).get(id);
+    assert!(id != own || covered == 1, "the same name, and counting from {covered} again");
+}

@@ -1,0 +1,415 @@
+//! Engines whose frames are carried in memory, under one clock. Nothing moves by itself: a test
+//! delivers what is under way, or lets time pass.
+
+// Each test file uses its own part of it.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use collective_io::engine::wire::frame::FrameDecoder;
+use collective_io::engine::wire::message::Kind;
+use collective_io::engine::{
+    CloseReason, Command, Config, Context, Engine, Event, Input, LinkId, Now, Output, ReplicaId,
+    Stats, Write, WriteError,
+};
+
+/// Some day in 2025.
+const WALL_START_MS: u64 = 1_750_000_000_000;
+/// An engine that puts out more for one input would do so for ever.
+const OUTPUTS_MAX: usize = 1_000_000;
+
+pub struct Mesh {
+    nodes: Vec<Node>,
+    links: BTreeMap<LinkId, Link>,
+    now_ms: u64,
+    next_link: u64,
+    /// Everything delivered so far, if asked for: (link, receiver, message).
+    log: Option<Vec<(LinkId, usize, Bytes)>>,
+}
+
+struct Node {
+    engine: Engine,
+    wall_ahead_ms: u64,
+    events: Vec<Event>,
+    stopped: bool,
+}
+
+struct Link {
+    ends: [usize; 2],
+    held: bool,
+    /// To each end: messages under way, with what their frames weigh.
+    under_way: [Vec<(Bytes, usize)>; 2],
+    decoders: [FrameDecoder; 2],
+}
+
+impl Mesh {
+    /// Nodes 0 to `nodes - 1`, not linked yet.
+    pub fn new(nodes: usize) -> Self {
+        Self::with(vec![Config::default(); nodes])
+    }
+
+    /// All linked with all, and nothing under way.
+    pub fn linked(nodes: usize) -> Self {
+        let mut mesh = Self::new(nodes);
+        mesh.link_all();
+        mesh
+    }
+
+    pub fn with(configs: Vec<Config>) -> Self {
+        let mut mesh =
+            Mesh { nodes: Vec::new(), links: BTreeMap::new(), now_ms: 0, next_link: 0, log: None };
+        for config in configs {
+            mesh.add(config);
+        }
+        mesh
+    }
+
+    /// Starts one more node.
+    pub fn add(&mut self, config: Config) -> usize {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&(self.nodes.len() as u64 + 1).to_le_bytes());
+        let engine = Engine::new(config, seed, self.now_of(0));
+        self.nodes.push(Node { engine, wall_ahead_ms: 0, events: Vec::new(), stopped: false });
+        let node = self.nodes.len() - 1;
+        let now = self.now_of(0);
+        self.nodes[node].engine.handle_timeout(now);
+        self.drain(node);
+        node
+    }
+
+    pub fn set_wall_ahead(&mut self, node: usize, ms: u64) {
+        self.nodes[node].wall_ahead_ms = ms;
+    }
+
+    /// Remembers from now on what is delivered, for `deliver_all_again`.
+    pub fn keep_log(&mut self) {
+        self.log = Some(Vec::new());
+    }
+
+    // ---- links
+
+    pub fn link_all(&mut self) {
+        for a in 0..self.nodes.len() {
+            for b in a + 1..self.nodes.len() {
+                self.link(a, b);
+            }
+        }
+        self.deliver();
+    }
+
+    /// Opens a connection. The hellos are under way then.
+    pub fn link(&mut self, a: usize, b: usize) {
+        self.next_link += 1;
+        let id = LinkId(self.next_link);
+        let decoder = || FrameDecoder::new(Config::default().message_bytes_max());
+        let link = Link {
+            ends: [a, b],
+            held: false,
+            under_way: [Vec::new(), Vec::new()],
+            decoders: [decoder(), decoder()],
+        };
+        self.links.insert(id, link);
+        for node in [a, b] {
+            self.input(node, Input::Opened { link: id, dialled: None });
+        }
+    }
+
+    /// Drops the connections between two nodes, and what is under way on them.
+    pub fn cut(&mut self, a: usize, b: usize) {
+        for id in self.links_between(a, b) {
+            self.links.remove(&id);
+            for node in [a, b] {
+                let reason = CloseReason::Lost("cut".into());
+                self.input(node, Input::Closed { link: id, reason });
+            }
+        }
+    }
+
+    /// Keeps what is under way between two nodes until `release`.
+    pub fn hold(&mut self, a: usize, b: usize) {
+        self.set_held(a, b, true);
+    }
+
+    pub fn release(&mut self, a: usize, b: usize) {
+        self.set_held(a, b, false);
+    }
+
+    pub fn is_linked(&self, a: usize, b: usize) -> bool {
+        !self.links_between(a, b).is_empty()
+    }
+
+    /// The node says goodbye, and closes.
+    pub fn leave(&mut self, node: usize) {
+        self.input(node, Input::Command(Command::Leave));
+    }
+
+    // ---- what moves
+
+    /// Delivers all that is under way, and what comes of it, in no time.
+    pub fn deliver(&mut self) {
+        while let Some((id, to)) = self.ways().first().copied() {
+            self.deliver_one(id, to, 0);
+        }
+    }
+
+    /// The ways with messages under way that are not held.
+    pub fn ways(&self) -> Vec<(LinkId, usize)> {
+        let mut ways = Vec::new();
+        for (&id, link) in self.links.iter().filter(|(_, link)| !link.held) {
+            ways.extend((0..2).filter(|&to| !link.under_way[to].is_empty()).map(|to| (id, to)));
+        }
+        ways
+    }
+
+    /// Delivers one message of a way. One further back may overtake, if it is a batch of writes.
+    pub fn deliver_one(&mut self, id: LinkId, to: usize, further_back: usize) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let queue = &mut link.under_way[to];
+        let is_writes = |at: &usize| Kind::of(&queue[*at].0) == Some(Kind::Writes);
+        let at = Some(further_back % queue.len()).filter(is_writes).unwrap_or(0);
+        let (message, bytes) = queue.remove(at);
+        let (node, sender) = (link.ends[to], link.ends[1 - to]);
+        if let Some(log) = &mut self.log {
+            log.push((id, node, message.clone()));
+        }
+        self.input(sender, Input::Drained { link: id, bytes });
+        self.input(node, Input::Received { link: id, message });
+    }
+
+    /// Delivers everything that was ever delivered once more, in the same order.
+    pub fn deliver_all_again(&mut self) {
+        let log = self.log.take().unwrap_or_default();
+        for (link, node, message) in log {
+            self.input(node, Input::Received { link, message });
+        }
+    }
+
+    /// A message out of nowhere.
+    pub fn receive(&mut self, node: usize, link: LinkId, message: Bytes) {
+        self.input(node, Input::Received { link, message });
+    }
+
+    /// Lets time pass, keeps deadlines and delivers everything at once.
+    pub fn run(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        loop {
+            self.deliver();
+            let living = self.nodes.iter().filter(|node| !node.stopped);
+            let deadlines = living.filter_map(|node| node.engine.poll_timeout());
+            let next = deadlines.min().unwrap_or(u64::MAX).max(self.now_ms);
+            if next > end {
+                break;
+            }
+            self.now_ms = next;
+            self.keep_deadlines();
+        }
+        self.now_ms = end;
+    }
+
+    /// Lets one node do what waits to be done, once.
+    pub fn step(&mut self, node: usize) {
+        let now = self.now_of(node);
+        self.nodes[node].engine.handle_timeout(now);
+        self.drain(node);
+    }
+
+    /// Lets time pass with nothing delivered.
+    pub fn wait(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.keep_deadlines();
+    }
+
+    fn keep_deadlines(&mut self) {
+        for node in 0..self.nodes.len() {
+            let due = self.nodes[node].engine.poll_timeout();
+            if !self.nodes[node].stopped && due.is_some_and(|due| due <= self.now_ms) {
+                self.step(node);
+            }
+        }
+    }
+
+    // ---- what nodes are asked
+
+    pub fn set(&mut self, node: usize, path: &str, json: &str) {
+        self.write(node, Write::Set { path: &split(path), json }).unwrap();
+    }
+
+    pub fn increment(&mut self, node: usize, path: &str, by: f64) {
+        self.write(node, Write::Increment { path: &split(path), by }).unwrap();
+    }
+
+    pub fn delete(&mut self, node: usize, path: &str) {
+        self.write(node, Write::Delete { path: &split(path) }).unwrap();
+    }
+
+    pub fn write(&mut self, node: usize, write: Write<'_>) -> Result<(), WriteError> {
+        let now = self.now_of(node);
+        self.nodes[node].engine.write(now, write)?;
+        self.drain(node);
+        Ok(())
+    }
+
+    /// JSON text, with keys sorted; `""` is the whole document.
+    pub fn read(&mut self, node: usize, path: &str) -> Option<String> {
+        let text = self.nodes[node].engine.read(&split(path))?;
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        Some(value.to_string())
+    }
+
+    pub fn hash(&mut self, node: usize) -> u64 {
+        self.nodes[node].engine.hash()
+    }
+
+    pub fn context(&self, node: usize) -> Context {
+        self.nodes[node].engine.context().clone()
+    }
+
+    pub fn id(&self, node: usize) -> ReplicaId {
+        self.nodes[node].engine.id()
+    }
+
+    pub fn stats(&self, node: usize) -> Stats {
+        self.nodes[node].engine.stats()
+    }
+
+    pub fn events(&self, node: usize) -> &[Event] {
+        &self.nodes[node].events
+    }
+
+    pub fn describe(&self, node: usize) -> String {
+        self.nodes[node].engine.describe()
+    }
+
+    /// Whether a feed that ended is still being merged.
+    pub fn is_merging(&self, node: usize) -> bool {
+        self.nodes[node].engine.poll_timeout() == Some(0)
+    }
+
+    /// All nodes show the same, hold the same and cover the same.
+    #[track_caller]
+    pub fn assert_converged(&mut self) {
+        for node in 1..self.nodes.len() {
+            let same = self.context(node) == self.context(0)
+                && self.hash(node) == self.hash(0)
+                && self.read(node, "") == self.read(0, "");
+            assert!(
+                same,
+                "node 0 and node {node} differ\n0: {:?}\n{}{node}: {:?}\n{}",
+                self.context(0),
+                self.describe(0),
+                self.context(node),
+                self.describe(node),
+            );
+        }
+        assert!((0..self.nodes.len()).all(|node| self.stats(node).state_mismatches == 0));
+    }
+
+    /// Every node shows this at the path.
+    #[track_caller]
+    pub fn assert_all_read(&mut self, path: &str, json: impl Into<Option<&'static str>>) {
+        let json = json.into();
+        for node in 0..self.nodes.len() {
+            assert_eq!(self.read(node, path).as_deref(), json, "node {node} at {path:?}");
+        }
+    }
+
+    /// What is under way to a node.
+    pub fn under_way(&self, from: usize, to: usize) -> Vec<Kind> {
+        let messages = self.messages(from, to);
+        messages.filter_map(|(message, _)| Kind::of(message)).collect()
+    }
+
+    pub fn bytes_under_way(&self, from: usize, to: usize) -> Vec<usize> {
+        self.messages(from, to).map(|(message, _)| message.len()).collect()
+    }
+
+    /// Everything the engine holds, for tests of what it keeps.
+    pub fn debug(&self, node: usize) -> String {
+        format!("{:?}", self.nodes[node].engine)
+    }
+
+    /// Its process ends without a word: nothing happens to it any more.
+    pub fn stop(&mut self, node: usize) {
+        self.nodes[node].stopped = true;
+    }
+
+    // ---- inside
+
+    fn messages(&self, from: usize, to: usize) -> impl Iterator<Item = &(Bytes, usize)> {
+        let links = self.links_between(from, to).into_iter();
+        links.flat_map(move |id| {
+            let link = &self.links[&id];
+            link.under_way[usize::from(link.ends[1] == to)].iter()
+        })
+    }
+
+    fn input(&mut self, node: usize, input: Input) {
+        let now = self.now_of(node);
+        self.nodes[node].engine.handle_input(now, input);
+        self.drain(node);
+    }
+
+    fn drain(&mut self, node: usize) {
+        let now = self.now_of(node);
+        for _ in 0..OUTPUTS_MAX {
+            match self.nodes[node].engine.poll_output(now) {
+                None => return,
+                Some(Output::Send { link, frames }) => self.send(node, link, &frames),
+                Some(Output::Close { link, .. }) => self.close(node, link),
+                Some(Output::Event(event)) => self.nodes[node].events.push(event),
+                Some(Output::Dial { address }) => panic!("nobody was told to dial {address}"),
+            }
+        }
+        panic!("node {node} never stops");
+    }
+
+    fn send(&mut self, node: usize, id: LinkId, frames: &[u8]) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let to = usize::from(link.ends[0] == node);
+        link.decoders[to].buffer().extend_from_slice(frames);
+        loop {
+            match link.decoders[to].next_message() {
+                Ok(Some(message)) => link.under_way[to].push((message, frames.len())),
+                Ok(None) => return,
+                Err(too_large) => panic!("node {node} sends a message that is {too_large:?}"),
+            }
+        }
+    }
+
+    fn close(&mut self, node: usize, id: LinkId) {
+        let Some(mut link) = self.links.remove(&id) else { return };
+        let to = usize::from(link.ends[0] == node);
+        let other = link.ends[to];
+        for (message, _) in std::mem::take(&mut link.under_way[to]) {
+            self.input(other, Input::Received { link: id, message });
+        }
+        let reason = CloseReason::Lost("closed by the other side".into());
+        self.input(other, Input::Closed { link: id, reason });
+    }
+
+    fn set_held(&mut self, a: usize, b: usize, held: bool) {
+        for id in self.links_between(a, b) {
+            self.links.get_mut(&id).unwrap().held = held;
+        }
+    }
+
+    pub fn links_between(&self, a: usize, b: usize) -> Vec<LinkId> {
+        let between = |link: &Link| link.ends == [a, b] || link.ends == [b, a];
+        self.links.iter().filter(|(_, link)| between(link)).map(|(&id, _)| id).collect()
+    }
+
+    fn now_of(&self, node: usize) -> Now {
+        let ahead_ms = self.nodes.get(node).map_or(0, |node| node.wall_ahead_ms);
+        Now { monotonic_ms: self.now_ms, wall_ms: WALL_START_MS + self.now_ms + ahead_ms }
+    }
+}
+
+/// The segments of a path written with dots.
+pub fn split(path: &str) -> Vec<&str> {
+    if path.is_empty() {
+        Vec::new()
+    } else {
+        path.split('.').collect()
+    }
+}
