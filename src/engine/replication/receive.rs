@@ -329,6 +329,7 @@ impl Replication {
         self.folds.rename(&mut theirs);
         let mut ours = self.vector.as_ref().clone();
         self.adopt_stubs(now, &end.forgotten, &theirs, &mut ours);
+        self.folds.rename(&mut theirs);
         self.rows.learn(peer, &theirs);
         Arc::make_mut(&mut self.vector).join(&theirs);
         self.folds.widen(&mut theirs);
