@@ -91,7 +91,20 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
         });
         match left {
             None => break,
-            Some(message) if cluster.now >= end => return Err(message.into()),
+            Some(message) if cluster.now >= end => {
+                if std::env::var_os("SIM_DUMP").is_some() {
+                    for &other in &live {
+                        let engine = cluster.engine(other);
+                        eprintln!(
+                            "n{other} {:?} {:?}\n{}",
+                            engine.id(),
+                            engine.context(),
+                            engine.describe()
+                        );
+                    }
+                }
+                return Err(message.into());
+            }
             Some(_) => {}
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::amount::Amount;
 use super::path::PathKey;
 use super::things::{Body, Cut, Mark, Part, Run, Value};
-use super::tree::{NodeId, ROOT};
+use super::tree::{push_tight, NodeId, ROOT};
 use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
@@ -196,7 +196,7 @@ impl Document {
             !replaced
         });
         self.count_mark(path_hash, &mark);
-        kept.push(mark);
+        push_tight(&mut kept, mark);
         self.tree.node_mut(id).marks = kept;
     }
 
@@ -225,6 +225,7 @@ impl Document {
             let parts = &mut self.tree.node_mut(id).parts;
             // One order everywhere, so that sums add up the same way.
             let at = parts.partition_point(|other| other.slot() < part.slot());
+            parts.reserve_exact(1);
             parts.insert(at, part);
         }
     }

@@ -8,7 +8,7 @@
 use super::amount::Amount;
 use super::path::PathKey;
 use super::things::Part;
-use super::tree::NodeId;
+use super::tree::{push_tight, NodeId};
 use super::Document;
 use crate::engine::id::{Dot, ReplicaId};
 
@@ -110,7 +110,7 @@ impl Document {
                     value.dot = fold.into;
                     value = self.count_value(id, value);
                 }
-                self.tree.node_mut(id).values.push(value);
+                push_tight(&mut self.tree.node_mut(id).values, value);
             }
         }
         let path_hash = self.tree.node(id).path_hash;

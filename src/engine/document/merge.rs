@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::path::PathKey;
 use super::things::{Body, Mark, Part, Value};
-use super::tree::NodeId;
+use super::tree::{push_tight, NodeId};
 use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
@@ -216,7 +216,7 @@ impl Document {
         for mark in incoming {
             if !ours.covers(mark.dot) && !marks.iter().any(|mine| mine.dot == mark.dot) {
                 self.count_mark(path_hash, &mark);
-                marks.push(mark);
+                push_tight(&mut marks, mark);
             }
         }
         self.tree.node_mut(id).marks = marks;

@@ -5,7 +5,7 @@
 
 use super::json::{self, Level};
 use super::things::{Body, Value};
-use super::tree::NodeId;
+use super::tree::{push_tight, NodeId};
 use super::Document;
 
 impl Document {
@@ -29,7 +29,7 @@ impl Document {
                 self.uncount_value(&value);
                 self.put_split(id, value);
             } else {
-                self.tree.node_mut(id).values.push(value);
+                push_tight(&mut self.tree.node_mut(id).values, value);
             }
         }
     }
@@ -68,7 +68,7 @@ impl Document {
             self.put_split(id, value);
         } else {
             let value = self.count_value(id, value);
-            self.tree.node_mut(id).values.push(value);
+            push_tight(&mut self.tree.node_mut(id).values, value);
         }
     }
 
@@ -84,7 +84,7 @@ impl Document {
         };
         let shell = Value { body, hash: 0, ..value.clone() };
         let shell = self.count_value(id, shell);
-        self.tree.node_mut(id).values.push(shell);
+        push_tight(&mut self.tree.node_mut(id).values, shell);
         self.put_pieces(id, &value);
     }
 

@@ -299,6 +299,14 @@ impl Tree {
     }
 }
 
+/// Adds to a list that seldom holds more than one thing, without room for more.
+pub fn push_tight<T>(list: &mut ThinVec<T>, thing: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1);
+    }
+    list.push(thing);
+}
+
 impl Node {
     fn new(name: Arc<str>, parent: NodeId, depth: u8, path_hash: u64) -> Self {
         Node {
