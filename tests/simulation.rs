@@ -3,7 +3,18 @@
 use collective_io::sim;
 
 /// Seeds that once failed, each with what was wrong.
-const REGRESSIONS: &[(u64, &str)] = &[];
+const REGRESSIONS: &[(u64, &str)] = &[
+    (0, "pieces stayed when the shell of a value that the donor kept whole was replaced"),
+    (33, "a removal told by one feed was not passed on by the next"),
+    (361, "an increment after the fold of another replica's"),
+    (3197, "a path yet to be merged was told to be gone"),
+    (5595, "a cut that came while a feed sent cuts was left out"),
+    (5830, "a fold learnt from a feed did not absorb earlier ones"),
+    (6219, "the stubs of a replica that was folded later led nowhere"),
+    (11_019, "a hole over a hidden piece was no number to increment"),
+    (11_982, "an older state came with a younger whole value above it"),
+    (12_903, "two halves of a cut cluster folded the same replica"),
+];
 
 #[test]
 fn three_hundred_seeds_converge() {

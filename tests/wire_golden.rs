@@ -28,8 +28,8 @@ fn a_hello() {
     same_bytes(
         Kind::Hello,
         &hello,
-        "32000000 01 434c494f 01 00 88ef99abc5e88c9111 0a636f6c6c656374697665 \
-         010e3132372e302e302e313a39303030 802040808040 00",
+        "31000000 01 434c494f 01 00 88ef99abc5e88c9111 0a636f6c6c656374697665 \
+         010e3132372e302e302e313a39303030 802040808040",
         &mut Bytes::new(),
     );
 }
@@ -216,7 +216,6 @@ fn hello(replica: ReplicaId) -> Hello<'static> {
         cluster: "collective",
         advertised: Some("127.0.0.1:9000"),
         limits: (4096, 64, 1 << 20),
-        alone_ms: None,
     }
 }
 

@@ -390,7 +390,6 @@ impl Engine {
             cluster: &self.config.cluster,
             advertised: self.config.advertised.as_ref().map(|address| &*address.0),
             limits: self.limits(),
-            alone_ms: None,
         };
         let frames = message::encode(Kind::Hello, &hello);
         self.outputs.push_back(Output::Send { link, frames });

@@ -44,17 +44,6 @@ pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
     let hashes: Vec<_> = live.iter().map(|&node| cluster.engine(node).hash()).collect();
     for (index, &node) in live.iter().enumerate().skip(1) {
         if contexts[index].1 == contexts[0].1 && hashes[index] != hashes[0] {
-            if std::env::var_os("SIM_DUMP").is_some() {
-                for &other in &live {
-                    let engine = cluster.engine(other);
-                    eprintln!(
-                        "n{other} {:?} {:?}\n{}",
-                        engine.id(),
-                        engine.context(),
-                        engine.describe()
-                    );
-                }
-            }
             return Err(
                 format!("n{} and n{node} show the same and hash it differently", live[0]).into()
             );
@@ -92,17 +81,6 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
         match left {
             None => break,
             Some(message) if cluster.now >= end => {
-                if std::env::var_os("SIM_DUMP").is_some() {
-                    for &other in &live {
-                        let engine = cluster.engine(other);
-                        eprintln!(
-                            "n{other} {:?} {:?}\n{}",
-                            engine.id(),
-                            engine.context(),
-                            engine.describe()
-                        );
-                    }
-                }
                 return Err(message.into());
             }
             Some(_) => {}

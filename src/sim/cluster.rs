@@ -518,20 +518,7 @@ impl Cluster {
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),
                 WarningCode::Rejoined if self.plan.forgets => Ok(()),
-                _ => {
-                    if std::env::var_os("SIM_DUMP").is_some() {
-                        for other in self.live() {
-                            let engine = self.engine(other);
-                            eprintln!(
-                                "n{other} {:?} {:?}\n{}",
-                                engine.id(),
-                                engine.context(),
-                                engine.describe()
-                            );
-                        }
-                    }
-                    Err(format!("warning {code:?}: {detail}"))
-                }
+                _ => Err(format!("warning {code:?}: {detail}")),
             },
             _ => Ok(()),
         }
@@ -711,6 +698,17 @@ impl Cluster {
                 life.engine.read(&segments).unwrap_or("nothing".into()),
                 life.engine.context(),
             ));
+        }
+        lines.join("\n")
+    }
+
+    /// Everything that each live node holds.
+    pub fn describe(&mut self) -> String {
+        let mut lines = Vec::new();
+        for node in self.live() {
+            let engine = self.engine(node);
+            let (id, context, state) = (engine.id(), engine.context(), engine.describe());
+            lines.push(format!("n{node} {id:?} {context:?}\n{state}"));
         }
         lines.join("\n")
     }

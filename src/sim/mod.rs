@@ -84,13 +84,11 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
     match play(&mut cluster) {
         Ok(()) => Ok(report(&mut cluster)),
         Err(Trouble { message, path }) => {
-            let history = path.map(|path| cluster.history(&path));
-            let detail = format!(
-                "{:#?}\nat {} ms\n{}",
-                cluster.plan,
-                cluster.now,
-                history.unwrap_or_default()
-            );
+            let story = match path {
+                Some(path) => cluster.history(&path),
+                None => cluster.describe(),
+            };
+            let detail = format!("{:#?}\nat {} ms\n{story}", cluster.plan, cluster.now);
             Err(Failure { seed, message, detail })
         }
     }

@@ -32,8 +32,6 @@ pub struct Hello<'a> {
     pub advertised: Option<&'a str>,
     /// Key bytes, depth, value bytes: compared, must be equal.
     pub limits: (u64, u64, u64),
-    /// Milliseconds since this node last heard any peer; `None` if it never did or hears one now.
-    pub alone_ms: Option<u64>,
 }
 
 /// The heartbeat: where this node stands.
