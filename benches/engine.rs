@@ -196,7 +196,7 @@ impl Node {
     /// Keeps what is to be sent from growing in long runs, at the cost of one message in many.
     fn throw_away(&mut self) {
         let own = self.engine.stats().writes_local;
-        if own % (BATCH as u64 * 10) == 0 {
+        if own.is_multiple_of(BATCH as u64 * 10) {
             self.messages();
         }
     }

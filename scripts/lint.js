@@ -25,6 +25,9 @@ const CHECKS = {
   'clippy, addon': () => run('cargo', [...CLIPPY, '--lib', '--features', 'addon', '--', ...DENY]),
   'walls: crates below the engine': crates,
   'walls: words in the engine': words,
+  'walls: inside the engine': () => imports('src/engine/document', /engine::(membership|replication|wire)\b/)
+    || imports('src/engine/membership', /engine::(document|replication|wire)\b/),
+  'walls: one door to the addon': doors,
   'types': () => run(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', '__test__/types']),
 };
 const CLIPPY = ['clippy', '--quiet', '--locked'];
@@ -52,6 +55,30 @@ function crates() {
   const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) return stderr;
   return stdout.split('\n').filter((line) => CRATES_BELOW.test(line)).join('\n');
+}
+
+/** Lines below a folder that import what it may not know. */
+function imports(folder, forbidden) {
+  const below = path.join(ROOT, folder);
+  return fs.readdirSync(below, { recursive: true })
+    .filter((name) => name.endsWith('.rs'))
+    .flatMap((name) => matching(path.join(below, name), forbidden))
+    .join('\n');
+}
+
+/** Files of lib/ other than native.js that load an addon. */
+function doors() {
+  const lib = path.join(ROOT, 'lib');
+  return fs.readdirSync(lib)
+    .filter((name) => name.endsWith('.js') && name !== 'native.js')
+    .flatMap((name) => matching(path.join(lib, name), /process\.dlopen|require\([^)]*\.node\b/))
+    .join('\n');
+}
+
+function matching(file, pattern) {
+  return fs.readFileSync(file, 'utf8').split('\n')
+    .map((line, index) => `${path.relative(ROOT, file)}:${index + 1}: ${line.trim()}`)
+    .filter((line) => pattern.test(line));
 }
 
 function words() {
