@@ -27,7 +27,7 @@ impl Clock {
     /// writes elsewhere are stamped as before.
     pub fn tick(&mut self, now: Now, floor: u64, skew_max_ms: u64) -> u64 {
         self.last = (self.last + 1).max(wall(now));
-        let stamp = self.last.max(floor + 1);
+        let stamp = self.last.max(floor.saturating_add(1));
         self.observe(now, stamp, skew_max_ms);
         stamp
     }

@@ -89,9 +89,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The largest message a peer may send: the largest value with its key and head, or one part.
+    /// The largest message a peer may send. A path goes out as one piece, with all values that
+    /// concurrent SETs left there: room for eight of the largest, with their keys.
     pub fn message_bytes_max(&self) -> usize {
-        (self.limits.value_bytes_max + self.limits.key_bytes_max).max(self.part_bytes_max)
+        (8 * (self.limits.value_bytes_max + self.limits.key_bytes_max)).max(self.part_bytes_max)
             + (64 << 10)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use collective_io::engine::wire::frame::FrameDecoder;
-use collective_io::engine::wire::message::Kind;
+use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
     CloseReason, Command, Config, Context, Engine, Event, Input, LinkId, Now, Output, ReplicaId,
     Stats, Write, WriteError,
@@ -115,6 +115,15 @@ impl Mesh {
         }
     }
 
+    /// Links these pairs, unless they are: silence and late hellos have closed some.
+    pub fn link_again(&mut self, pairs: &[(usize, usize)]) {
+        for &(a, b) in pairs {
+            if !self.is_linked(a, b) {
+                self.link(a, b);
+            }
+        }
+    }
+
     /// Drops the connections between two nodes, and what is under way on them.
     pub fn cut(&mut self, a: usize, b: usize) {
         for id in self.links_between(a, b) {
@@ -166,8 +175,9 @@ impl Mesh {
     pub fn deliver_one(&mut self, id: LinkId, to: usize, further_back: usize) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let queue = &mut link.under_way[to];
-        let is_writes = |at: &usize| Kind::of(&queue[*at].0) == Some(Kind::Writes);
-        let at = Some(further_back % queue.len()).filter(is_writes).unwrap_or(0);
+        let kind = |at: usize| Kind::of(&queue[at].0);
+        let may = |at: &usize| kind(*at) == Some(Kind::Writes) && kind(0) != Some(Kind::Hello);
+        let at = Some(further_back % queue.len()).filter(may).unwrap_or(0);
         let (message, bytes) = queue.remove(at);
         let (node, sender) = (link.ends[to], link.ends[1 - to]);
         if let Some(log) = &mut self.log {
@@ -322,6 +332,21 @@ impl Mesh {
 
     pub fn bytes_under_way(&self, from: usize, to: usize) -> Vec<usize> {
         self.messages(from, to).map(|(message, _)| message.len()).collect()
+    }
+
+    /// Whether a part of a feed that tells of a cut is under way to a node.
+    pub fn has_cuts_under_way(&self, from: usize, to: usize) -> bool {
+        let parts = self.messages(from, to).filter(|(m, _)| Kind::of(m) == Some(Kind::Feed));
+        parts.into_iter().any(|(message, _)| {
+            let Ok((_, mut rest)) = message::decode_head::<FeedHead>(message) else { return false };
+            while let Ok((item, after)) = message::decode_item::<FeedItem<'_>>(rest) {
+                if let FeedItem::Cut { .. } = item {
+                    return true;
+                }
+                rest = after;
+            }
+            false
+        })
     }
 
     /// Everything the engine holds, for tests of what it keeps.

@@ -43,6 +43,11 @@ impl Document {
         if matches!(value.body, Body::Whole(_)) {
             value.hash = 0;
             self.unhashed.push(id);
+            if self.unhashed.len() > 2 * self.tree.len() + UNHASHED_MIN {
+                // Nobody has asked for long: each node once will do.
+                self.unhashed.sort_unstable();
+                self.unhashed.dedup();
+            }
         } else {
             value.hash = value_hash(self.tree.node(id).path_hash, &value);
             self.hash = self.hash.wrapping_add(value.hash);
@@ -75,6 +80,9 @@ impl Document {
         self.hash = self.hash.wrapping_sub(part_hash(path_hash, part));
     }
 }
+
+/// The list of pending nodes is left alone up to here.
+const UNHASHED_MIN: usize = 1024;
 
 fn value_hash(path_hash: u64, value: &Value) -> u64 {
     let head = Head { dot: value.dot, hlc: value.hlc, at: value.at };

@@ -23,6 +23,8 @@ impl Document {
         if !self.tree.node(id).has_whole() {
             return;
         }
+        // Who reads our changes must learn that pieces may go from here on.
+        self.tree.changed(id);
         let values = std::mem::take(&mut self.tree.node_mut(id).values);
         for value in values {
             if matches!(value.body, Body::Whole(_)) {

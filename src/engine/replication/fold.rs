@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Replication;
+use super::{Replication, LATELY_MS};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
 use crate::engine::document::Fold;
@@ -40,7 +40,8 @@ impl Replication {
         let ago = |at: u64| now.monotonic_ms.saturating_sub(at);
         let linked = |id: ReplicaId| self.sessions.contains_key(&id);
         let heard = self.folds.all_heard();
-        heard.map(|(id, at)| (id, if linked(id) { 0 } else { ago(at) })).collect()
+        let heard = heard.map(|(id, at)| (id, if linked(id) { 0 } else { ago(at) }));
+        heard.filter(|&(_, ago_ms)| ago_ms <= LATELY_MS).collect()
     }
 
     /// Folds what may be folded, and forgets what may be forgotten.
@@ -70,7 +71,10 @@ impl Replication {
             let knows = |id: &ReplicaId, dot: Dot| rows.get(*id).is_some_and(|row| row.covers(dot));
             self.folds.forget_absorbed(|dot| others.iter().all(|id| knows(id, dot)));
         }
-        self.folds.forget_idle(now.monotonic_ms.saturating_sub(60_000), &self.vector);
+        let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
+        self.folds.forget_idle(since_ms, &self.vector);
+        let (folds, vector) = (&self.folds, &self.vector);
+        self.rows.retain(|id| vector.get(id) > 0 || folds.heard_since(id, since_ms));
         if self.is_settling() || self.pull.is_some() {
             return;
         }
@@ -118,6 +122,10 @@ impl Replication {
     }
 
     pub(super) fn apply_fold(&mut self, now: Now, stub: Stub) {
+        if stub.replica == self.own {
+            self.forgotten = true;
+            return;
+        }
         self.counts.folds += 1;
         let vector = Arc::make_mut(&mut self.vector);
         vector.remove(stub.replica);
@@ -148,6 +156,10 @@ impl Replication {
         ours: &mut VersionVector,
     ) {
         for stub in stubs {
+            if stub.replica == self.own {
+                self.forgotten = true;
+                continue;
+            }
             if !theirs.covers(stub.into) {
                 continue;
             }

@@ -7,6 +7,7 @@
 
 mod alone;
 mod checkpoints;
+mod checks;
 mod feed;
 mod fold;
 mod folds;
@@ -48,6 +49,8 @@ use staging::{Merging, Staging};
 const MERGE_PATHS: usize = 256;
 /// Parts of a feed on their way to one peer.
 const FEED_PARTS: usize = 4;
+/// How long others are told of a replica that nobody hears any more.
+const LATELY_MS: u64 = 60_000;
 /// Bytes of values hashed in one go.
 const HASH_BYTES: usize = 256 << 10;
 
@@ -406,7 +409,12 @@ impl Replication {
         let Some(session) = self.sessions.get(&peer) else { return };
         let links = session.links.clone().unwrap_or_default();
         let knows_itself = |id: ReplicaId| id == peer || id == self.own || links.contains(&id);
-        let rows = self.rows.iter().filter(|(id, _)| !knows_itself(*id));
+        // What is known of one that is long gone, everybody has been told.
+        let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
+        let rows = self
+            .rows
+            .iter()
+            .filter(|&(id, _)| !knows_itself(id) && self.folds.heard_since(id, since_ms));
         let digest = Digest {
             vector: self.vector.iter().collect(),
             hash,

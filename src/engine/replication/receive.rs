@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::checks;
 use super::incoming::Batch;
 use super::{Merging, Replication, Target};
 use crate::engine::causality::VersionVector;
-use crate::engine::document::json;
 use crate::engine::document::path::PathKey;
 use crate::engine::document::watch::Whose;
 use crate::engine::document::{Action, Op};
@@ -42,13 +42,10 @@ impl Replication {
         }
         match kind {
             Kind::Writes => self.receive_writes(now, Batch::decode(message, peer)?),
-            Kind::Digest => {
-                self.receive_digest(now, peer, message::decode(&message)?);
-                Ok(())
-            }
+            Kind::Digest => self.receive_digest(now, peer, message::decode(&message)?),
             Kind::Pull => {
                 let pull: Pull = message::decode(&message)?;
-                let mut vector: VersionVector = pull.vector.into_iter().collect();
+                let mut vector = self.told_vector(pull.vector)?;
                 self.folds.rename(&mut vector);
                 self.rows.learn(peer, &vector);
                 if let Some(session) = self.sessions.get_mut(&peer) {
@@ -69,6 +66,10 @@ impl Replication {
         Ok(())
     }
 
+    fn told_vector(&self, told: message::Vector) -> Result<VersionVector, Malformed> {
+        checks::vector(told, self.own, self.vector.get(self.own))
+    }
+
     // ---- writes
 
     fn receive_writes(&mut self, now: Now, batch: Batch) -> Result<(), Malformed> {
@@ -85,27 +86,26 @@ impl Replication {
         while moved && !self.waiting.is_empty() {
             moved = false;
             for (since_ms, batch) in self.waiting.take_firsts() {
-                let (origin, covered) = (batch.origin, self.vector.get(batch.origin));
                 // A batch with a mistake is dropped; its sender has been told apart long ago.
-                let _ = self.take_in(now, since_ms, batch);
-                moved |= self.vector.get(origin) > covered;
+                moved |= self.take_in(now, since_ms, batch).unwrap_or(true);
             }
         }
         self.advanced();
         Ok(())
     }
 
-    /// Applies what can be applied of a batch and keeps the rest, waiting since then.
-    fn take_in(&mut self, now: Now, since_ms: u64, mut batch: Batch) -> Result<(), Malformed> {
+    /// Applies what can be applied of a batch and keeps the rest, waiting since then. Says whether
+    /// it got anywhere.
+    fn take_in(&mut self, now: Now, since_ms: u64, mut batch: Batch) -> Result<bool, Malformed> {
         let next = batch.next;
-        if let Progress::Waits = self.read_batch(now, &mut batch)? {
-            let since_ms = if batch.next > next { now.monotonic_ms } else { since_ms };
-            if let Err(from) = self.waiting.put(since_ms, batch) {
-                self.counts.overflows += 1;
-                self.aim(from, None, now.monotonic_ms);
-            }
+        let Progress::Waits = self.read_batch(now, &mut batch)? else { return Ok(true) };
+        let moved = batch.next > next;
+        let since_ms = if moved { now.monotonic_ms } else { since_ms };
+        if let Err(from) = self.waiting.put(since_ms, batch) {
+            self.counts.overflows += 1;
+            self.aim(from, None, now.monotonic_ms);
         }
-        Ok(())
+        Ok(moved)
     }
 
     fn read_batch(&mut self, now: Now, batch: &mut Batch) -> Result<Progress, Malformed> {
@@ -116,13 +116,12 @@ impl Replication {
             let (item, after): (Item<'_>, &[u8]) = message::decode_item(rest)?;
             match item {
                 Item::Seen(grown) => {
-                    for (replica, counter) in grown {
-                        batch.seen.raise(replica, counter);
-                    }
+                    batch.seen.join(&self.told_vector(grown)?);
                     self.folds.rename(&mut batch.seen);
                 }
                 Item::Write(_) | Item::Fold { .. } => {
                     let dot = Dot::new(batch.origin, batch.next);
+                    checks::counter(dot.counter)?;
                     if self.vector.covers(dot) {
                         self.counts.writes_duplicate += 1;
                     } else {
@@ -160,27 +159,22 @@ impl Replication {
         seen: &VersionVector,
     ) -> Result<(), Malformed> {
         let limits = &self.config.limits;
-        // The same static limits on every node, so no node refuses what another took.
-        let bytes = write.path.iter().map(|s| s.len() + 1).sum::<usize>().saturating_sub(1);
-        if write.path.is_empty()
-            || write.path.len() > limits.depth_max
-            || bytes > limits.key_bytes_max
-            || write.arrays.iter().any(|&(depth, _)| depth as usize >= write.path.len())
-        {
-            return Err(Malformed);
+        let depth_max = checks::path(&write.path, limits)?;
+        checks::hlc(write.hlc)?;
+        for &(depth, length) in &write.arrays {
+            checks::array_length(length, limits)?;
+            if depth as usize >= write.path.len() {
+                return Err(Malformed);
+            }
         }
         let action = match write.action {
             ActionItem::Set(json) => {
-                if json.len() > limits.value_bytes_max {
-                    return Err(Malformed);
-                }
-                let depth_max = limits.depth_max - write.path.len();
-                json::check(json, depth_max).map_err(|_| Malformed)?;
+                checks::value(json, depth_max, limits)?;
                 Action::Set(json)
             }
             ActionItem::Increment { epoch, total, run } => {
-                let finite = run.is_none_or(|run| run.value.is_finite());
-                if epoch == 0 || epoch > dot.counter || !finite {
+                checks::run(run)?;
+                if epoch == 0 || epoch > dot.counter {
                     return Err(Malformed);
                 }
                 Action::Increment { epoch, total, run }
@@ -189,6 +183,7 @@ impl Replication {
         };
         let mut cuts = Vec::with_capacity(write.cuts.len());
         for (key, cut) in write.cuts {
+            checks::cut(&cut)?;
             cuts.push((PathKey::from_bytes(key).ok_or(Malformed)?, cut));
         }
         self.observe(now, dot.replica, write.hlc);
@@ -237,17 +232,22 @@ impl Replication {
 
     // ---- digests
 
-    fn receive_digest(&mut self, now: Now, peer: ReplicaId, digest: Digest) {
+    fn receive_digest(
+        &mut self,
+        now: Now,
+        peer: ReplicaId,
+        digest: Digest,
+    ) -> Result<(), Malformed> {
         if digest.forgotten.iter().any(|stub| stub.replica == self.own) {
             self.forgotten = true;
-            return;
+            return Ok(());
         }
-        let mut vector: VersionVector = digest.vector.into_iter().collect();
+        let mut vector = self.told_vector(digest.vector)?;
         self.folds.rename(&mut vector);
         self.rows.learn(peer, &vector);
         for (replica, row) in digest.rows {
             if replica != self.own && !self.folds.is_folded(replica) {
-                let mut row = row.into_iter().collect();
+                let mut row = self.told_vector(row)?;
                 self.folds.rename(&mut row);
                 self.rows.learn(replica, &row);
             }
@@ -274,6 +274,7 @@ impl Replication {
             let grace_ms = if first { 0 } else { self.config.gap_timeout_ms };
             self.aim(peer, Some(vector), now.monotonic_ms + grace_ms);
         }
+        Ok(())
     }
 
     /// Both cover the same writes, so both must hold the same state.
@@ -308,7 +309,7 @@ impl Replication {
             return Ok(());
         }
         pull.heard_ms = now.monotonic_ms;
-        if !pull.staging.take_part(&message)? {
+        if !pull.staging.take_part(&message, &self.config.limits)? {
             self.abandon_pull_from(now, peer);
         }
         Ok(())
@@ -325,7 +326,8 @@ impl Replication {
             self.aim(peer, None, now.monotonic_ms);
             return Ok(());
         }
-        let mut theirs: VersionVector = end.vector.into_iter().collect();
+        let mut theirs = self.told_vector(end.vector)?;
+        end.forgotten.iter().try_for_each(checks::stub)?;
         self.folds.rename(&mut theirs);
         let mut ours = self.vector.as_ref().clone();
         self.adopt_stubs(now, &end.forgotten, &theirs, &mut ours);

@@ -29,6 +29,10 @@ impl Rows {
         self.rows.iter().map(|(&replica, row)| (replica, row))
     }
 
+    pub fn retain(&mut self, mut known: impl FnMut(ReplicaId) -> bool) {
+        self.rows.retain(|&replica, _| known(replica));
+    }
+
     /// A replica was folded: it is no longer known by its name.
     pub fn rename(&mut self, folds: &Folds) {
         self.rows.retain(|&replica, _| !folds.is_folded(replica));

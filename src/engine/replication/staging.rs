@@ -12,8 +12,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::checks;
 use super::folds::Folds;
 use crate::engine::causality::VersionVector;
+use crate::engine::config::Limits;
 use crate::engine::document::json;
 use crate::engine::document::path::PathKey;
 use crate::engine::document::things::{Body, Cut, Value};
@@ -48,7 +50,7 @@ struct Removal {
 
 impl Staging {
     /// Takes a part. `Ok(false)` if one before it is missing.
-    pub fn take_part(&mut self, message: &Bytes) -> Result<bool, Malformed> {
+    pub fn take_part(&mut self, message: &Bytes, limits: &Limits) -> Result<bool, Malformed> {
         let (head, mut rest): (FeedHead, &[u8]) = message::decode_head(message)?;
         if head.number != self.parts {
             return Ok(false);
@@ -59,7 +61,7 @@ impl Staging {
             let (item, next): (FeedItem, &[u8]) = message::decode_item(rest)?;
             let start = message.len() - rest.len();
             let end = message.len() - next.len();
-            self.take_item(item, message.slice(start..end))?;
+            self.take_item(item, message.slice(start..end), limits)?;
             rest = next;
         }
         Ok(true)
@@ -69,16 +71,21 @@ impl Staging {
         self.parts
     }
 
-    fn take_item(&mut self, item: FeedItem<'_>, bytes: Bytes) -> Result<(), Malformed> {
+    fn take_item(
+        &mut self,
+        item: FeedItem<'_>,
+        bytes: Bytes,
+        limits: &Limits,
+    ) -> Result<(), Malformed> {
         match item {
-            FeedItem::State { shared, key, .. } => {
+            FeedItem::State { shared, key, values, marks, parts } => {
                 if shared as usize > self.last_key.len() {
                     return Err(Malformed);
                 }
                 self.last_key.truncate(shared as usize);
                 self.last_key.extend_from_slice(key);
                 let key = PathKey::from_bytes(&self.last_key).ok_or(Malformed)?;
-                decode_state(&bytes)?;
+                checks::state(&key, &values, &marks, &parts, limits)?;
                 self.states.insert(key, Staged { state: bytes, less: Vec::new(), merged: false });
             }
             FeedItem::Removal { key, below, seen } => {
@@ -93,6 +100,7 @@ impl Staging {
                 self.removals.push(Removal { key, below, seen });
             }
             FeedItem::Cut { key, cut } => {
+                checks::cut(&cut)?;
                 let key = PathKey::from_bytes(key).ok_or(Malformed)?;
                 self.cuts.push((key, cut));
             }
