@@ -215,7 +215,7 @@ fn refused(ip: IpAddr, host: &str, port: u16) -> ListenFailure {
         code: ERR_INSECURE_BIND,
         message: format!(
             "Will not listen on {ip}: whoever reaches that address could read and write all state. \
-             Set `secret` (npx collective-io keygen) or `tls`; `insecure: true` listens all the same"
+             Listen on 127.0.0.1, or say `insecure: true` if the network is trusted"
         ),
         syscall: "listen",
         address: host.to_owned(),
@@ -234,7 +234,7 @@ mod tests {
                 panic!("{host} was bound");
             };
             assert_eq!(failure.code, ERR_INSECURE_BIND);
-            for advice in ["secret", "tls", "insecure: true"] {
+            for advice in ["127.0.0.1", "insecure: true"] {
                 assert!(failure.message.contains(advice));
             }
         }

@@ -85,8 +85,13 @@ impl Tree {
             let node = self.node(parent);
             (node.depth + 1, child_hash(node.path_hash, &name))
         };
-        let node = Node::new(name.clone(), parent, depth, path_hash);
-        let id = match self.free.pop() {
+        let id = self.place(Node::new(name.clone(), parent, depth, path_hash));
+        self.node_mut(parent).children.insert(name, id);
+        id
+    }
+
+    fn place(&mut self, node: Node) -> NodeId {
+        match self.free.pop() {
             Some(id) => {
                 self.nodes[id as usize] = node;
                 id
@@ -95,9 +100,7 @@ impl Tree {
                 self.nodes.push(node);
                 (self.nodes.len() - 1) as NodeId
             }
-        };
-        self.node_mut(parent).children.insert(name, id);
-        id
+        }
     }
 
     /// Takes an empty leaf out of the tree.
@@ -232,17 +235,7 @@ impl Tree {
 
     /// Puts a node that stands for a reader's place before `before`, or at the end.
     pub fn add_bookmark(&mut self, before: Option<NodeId>) -> NodeId {
-        let node = Node::new("".into(), NONE, 0, 0);
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.nodes[id as usize] = node;
-                id
-            }
-            None => {
-                self.nodes.push(node);
-                (self.nodes.len() - 1) as NodeId
-            }
-        };
+        let id = self.place(Node::new("".into(), NONE, 0, 0));
         self.link_before(id, before);
         id
     }
