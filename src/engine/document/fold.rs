@@ -67,6 +67,9 @@ impl Document {
                 self.folding.cursor = self.tree.key(id);
             }
         }
+        if next.is_none() {
+            self.folding = Folding::default();
+        }
     }
 
     /// Carries folds out at a path, above it and below it.

@@ -39,7 +39,7 @@ pub use tree::NodeId;
 use super::causality::VersionVector;
 use super::id::ReplicaId;
 use path::PathKey;
-use things::{Cut, Value};
+use things::{Body, Cut, Value};
 use tree::Tree;
 use watch::{Watch, Whose};
 
@@ -312,22 +312,33 @@ impl Document {
         }
         let mut hash = tree::ROOT_HASH;
         self.watch.touch(hash, whose);
-        // What hides or shows at an ancestor decides for all below it.
-        let mut id = Some(tree::ROOT);
-        let mut region = None;
+        let region = self.region(path);
         for (depth, segment) in path.iter().enumerate() {
             hash = tree::child_hash(hash, segment.as_ref());
             self.watch.touch(hash, whose);
-            id = id.and_then(|id| self.tree.child(id, segment.as_ref()));
-            let plain = id.is_some_and(|id| {
-                let node = self.tree.node(id);
-                node.things() == 1 && node.marks.iter().all(|mark| mark.length.is_none())
-            });
-            if region.is_none() && (!plain || depth + 1 == path.len()) {
-                region = Some((hash, depth + 1));
+            if depth + 1 == region {
+                let key = || PathKey::new(&path[..region]);
+                self.watch.touch_below(hash, key, whose);
             }
         }
-        let (hash, depth) = region.unwrap_or((tree::ROOT_HASH, 0));
-        self.watch.touch_below(hash, || PathKey::new(&path[..depth]), whose);
+    }
+
+    /// How many segments of a path name the place below which everything shown may depend on what
+    /// the path holds: the first ancestor that is not just an object. What hides or shows there,
+    /// and how long an array is, decides for all below it.
+    pub fn region<S: AsRef<str>>(&self, path: &[S]) -> usize {
+        let mut id = tree::ROOT;
+        for (depth, segment) in path.iter().enumerate() {
+            let Some(child) = self.tree.child(id, segment.as_ref()) else { return depth + 1 };
+            id = child;
+            let node = self.tree.node(id);
+            let just_an_object = node.things() == 1
+                && node.marks.iter().all(|mark| mark.length.is_none())
+                && node.values.iter().all(|value| matches!(value.body, Body::Object));
+            if !just_an_object {
+                return depth + 1;
+            }
+        }
+        path.len()
     }
 }

@@ -388,9 +388,9 @@ impl Document {
             return self.container_face(id, winners).unwrap_or(Face::Nothing);
         }
         let mut best: Option<(Stamp, Face)> = None;
-        let mut consider = |stamp: Stamp, face: Face| {
+        let consider = |best: &mut Option<(Stamp, Face)>, stamp: Stamp, face: Face| {
             if best.as_ref().is_none_or(|(latest, _)| stamp >= *latest) {
-                best = Some((stamp, face));
+                *best = Some((stamp, face));
             }
         };
         let scalars = self.visible(id, winners).filter(|(_, value)| value.body.is_scalar());
@@ -399,18 +399,22 @@ impl Document {
             scalar.and_then(|(_, value)| scalar_number(value).map(|number| (value, number)));
         if let Some((index, value)) = scalar {
             if number.is_none() || node.parts.is_empty() {
-                consider(value.stamp(), Face::Text(index));
+                consider(&mut best, value.stamp(), Face::Text(index));
             }
         }
         if let Some(latest) = node.parts.iter().map(|part| part.stamp()).max() {
             let stamp = number.map_or(latest, |(value, _)| latest.max(value.stamp()));
-            consider(stamp, Face::Number(self.sum(id, number)));
+            consider(&mut best, stamp, Face::Number(self.sum(id, number)));
         }
         if let Some((index, whole)) = self.visible(id, winners).find(|(_, v)| v.is_whole()) {
-            consider(whole.stamp(), Face::Text(index));
+            consider(&mut best, whole.stamp(), Face::Text(index));
         } else if let Some(container) = self.container_face(id, winners) {
+            if best.is_none() {
+                // No rival: no need to look through all that is below for the latest stamp.
+                return container;
+            }
             if let Some(stamp) = self.container_stamp(id, winners) {
-                consider(stamp, container);
+                consider(&mut best, stamp, container);
             }
         }
         best.map_or(Face::Nothing, |(_, face)| face)

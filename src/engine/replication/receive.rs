@@ -253,10 +253,10 @@ impl Replication {
             }
         }
         self.folds.heard(peer, now.monotonic_ms);
-        for (replica, ago_ms) in digest.heard {
+        for (replica, ago_ms) in digest.heard.into_iter().filter(|&(id, _)| id != self.own) {
             self.folds.heard(replica, now.monotonic_ms.saturating_sub(ago_ms));
         }
-        for replica in digest.dead {
+        for replica in digest.dead.into_iter().filter(|&id| id != self.own) {
             self.folds.is_dead(replica);
         }
         if let Some(session) = self.sessions.get_mut(&peer) {

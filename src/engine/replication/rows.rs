@@ -43,7 +43,8 @@ impl Rows {
     /// everything that the owner wrote before it had. From then on what is left of the owner's
     /// counter says by itself where it was cut, or that counter has begun anew.
     pub fn needs_cut(&self, cut: &Cut, own: ReplicaId, vector: &VersionVector) -> bool {
-        if cut.replica == own {
+        // A cut of increments that nobody is known to have made is no use to anybody.
+        if cut.replica == own || vector.get(cut.replica) == 0 {
             return false;
         }
         match self.rows.get(&cut.replica) {

@@ -207,10 +207,14 @@ impl Merging {
         }
         let above: Vec<PathKey> =
             (1..path.len()).map(|depth| PathKey::new(&path[..depth])).collect();
-        let top = PathKey::new(path);
         for key in &above {
             self.merge_state(document, known, folds, key);
+            if self.full {
+                self.sweep(document, known, folds, key);
+            }
         }
+        // Where more than an object stands, what is shown depends on all below it.
+        let top = PathKey::new(&path[..document.region(path)]);
         let below = self.staging.states.range(top.clone()..);
         let below: Vec<PathKey> = below
             .take_while(|(key, _)| key.starts_with(&top))
@@ -221,7 +225,7 @@ impl Merging {
             self.merge_state(document, known, folds, key);
         }
         if self.full {
-            for key in above.iter().chain(&document.keys_below(&top)) {
+            for key in &document.keys_below(&top) {
                 self.sweep(document, known, folds, key);
             }
         }
