@@ -4,6 +4,8 @@ const { codedError } = require('./errors.js');
 
 const LISTEN_HOST_DEFAULT = '127.0.0.1';
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+/** Levels travel as one byte. */
+const DEPTH_MAX = 200;
 
 /**
  * How each option is checked. What is left out gets its default in the engine
@@ -15,7 +17,7 @@ const CHECKS = {
   /** Peers of another cluster name are refused. */
   cluster: isName,
   /** Static limits; they must be equal on all nodes. */
-  limits: { keyBytes: isCount, depth: isCount, valueBytes: isCount },
+  limits: { keyBytes: isCount, depth: isDepth, valueBytes: isCount },
   /** Ready at the latest so long after listening (ms). */
   readyTimeout: isTimeout,
   /** How long a node may be away and how long a dead one is remembered (ms). */
@@ -136,6 +138,11 @@ function isName(value) {
 
 function isCount(value) {
   return !(Number.isSafeInteger(value) && value > 0) && 'a positive integer';
+}
+
+function isDepth(value) {
+  const ok = Number.isSafeInteger(value) && value > 0 && value <= DEPTH_MAX;
+  return !ok && `an integer from 1 to ${DEPTH_MAX}`;
 }
 
 function isTimeout(value) {

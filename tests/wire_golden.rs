@@ -12,7 +12,7 @@ use collective_io::engine::wire::message::{
     self, ActionItem, Digest, FeedEnd, FeedHead, FeedItem, Hello, Item, Kind, Pull, Stub,
     WriteItem, WritesHead,
 };
-use collective_io::engine::{Config, Dot, Engine, Input, LinkId, Now, ReplicaId, Write};
+use collective_io::engine::{Config, Dot, Engine, Input, LinkId, NodeId, Now, ReplicaId, Write};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,8 @@ fn a_hello() {
     same_bytes(
         Kind::Hello,
         &hello,
-        "31000000 01 434c494f 01 00 88ef99abc5e88c9111 0a636f6c6c656374697665 \
+        "3d000000 01 434c494f 01 00 88ef99abc5e88c9111 7477656c7665206279746573 \
+         0a636f6c6c656374697665 \
          010e3132372e302e302e313a39303030 802040808040",
         &mut Bytes::new(),
     );
@@ -213,6 +214,7 @@ fn hello(replica: ReplicaId) -> Hello<'static> {
         major: 1,
         minor: 0,
         replica,
+        node: NodeId(*b"twelve bytes"),
         cluster: "collective",
         advertised: Some("127.0.0.1:9000"),
         limits: (4096, 64, 1 << 20),

@@ -21,6 +21,7 @@ enum Told<'a> {
     },
     Connect {
         peer: String,
+        node: String,
         address: Option<&'a str>,
         advertised: Option<&'a str>,
     },
@@ -71,7 +72,8 @@ fn tell(event: &NodeEvent) -> Told<'_> {
         NodeEvent::ListenFailed { code, message, syscall, address, port } => {
             Told::Error { code, message, syscall, address, port: *port }
         }
-        NodeEvent::PeerUp { peer, address, advertised } => Told::Connect {
+        NodeEvent::PeerUp { peer, node, address, advertised } => Told::Connect {
+            node: node.to_string(),
             peer: peer.to_string(),
             address: address.as_ref().map(|address| &*address.0),
             advertised: advertised.as_ref().map(|address| &*address.0),

@@ -1,14 +1,22 @@
 //! Every knob, with its default, unit and reason.
 
 use super::event::Address;
+use super::id::NodeId;
 
 /// What an engine is built with. All times are milliseconds, all sizes bytes.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Peers with another name are refused. Default `"collective"`.
     pub cluster: String,
+    /// This node's name for applications; drawn at random when `None`.
+    pub node: Option<NodeId>,
     /// The address told to peers, `None` when this node does not listen.
     pub advertised: Option<Address>,
+    /// Ask peers for the addresses of nodes that they know, and dial those too: a full mesh
+    /// through one seed. Off: only the addresses given are dialled.
+    pub learn_addresses: bool,
+    /// A learned address that leads nowhere is dialled for so long. 10 min.
+    pub learned_address_ms: u64,
     /// How often a digest goes to every peer; it is the heartbeat too. 1 s: two may be lost
     /// before suspicion.
     pub heartbeat_interval_ms: u64,
@@ -36,6 +44,14 @@ pub struct Config {
     /// Bytes of one part of a feed or snapshot, and of one batch of writes. 64 KiB: the lock is
     /// held for the making and the applying of one.
     pub part_bytes_max: usize,
+    /// Own jobs and calls that have not ended; more are refused. 65,536.
+    pub jobs_max: usize,
+    /// Functions running for one peer; more are answered "busy". 16,384.
+    pub runs_per_peer_max: usize,
+    /// Bytes of jobs, answers and events that one peer may have sent and the application has not
+    /// taken, and that may wait here for one peer. 16 MiB; never less than two of the largest
+    /// messages.
+    pub window_bytes: usize,
     /// A remote stamp moves our clock at most so far ahead of the wall clock. 500 ms.
     pub clock_skew_max_ms: u64,
     /// How long a dead replica is remembered, and how long a node may be away. 30 days.
@@ -68,7 +84,10 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             cluster: "collective".into(),
+            node: None,
             advertised: None,
+            learn_addresses: false,
+            learned_address_ms: 10 * 60 * 1000,
             heartbeat_interval_ms: 1000,
             loss_timeout_ms: 5000,
             handshake_timeout_ms: 2000,
@@ -81,6 +100,9 @@ impl Default for Config {
             pending_bytes_max: 1 << 20,
             removals_max: 65_536,
             part_bytes_max: 64 << 10,
+            jobs_max: 65_536,
+            runs_per_peer_max: 16_384,
+            window_bytes: 16 << 20,
             clock_skew_max_ms: 500,
             forget_after_ms: 30 * 24 * 3600 * 1000,
             limits: Limits::default(),

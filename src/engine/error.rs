@@ -43,6 +43,37 @@ impl WriteError {
     }
 }
 
+/// A job, call or event that was refused. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AskError {
+    #[error("A name has 1 to {limit} bytes; this one has {bytes}")]
+    InvalidName { bytes: usize, limit: usize },
+    #[error("The arguments are {depth} levels deep; at most {limit} are allowed")]
+    TooDeep { depth: usize, limit: usize },
+    #[error("The arguments have {bytes} bytes of JSON; at most {limit} are allowed")]
+    TooLarge { bytes: usize, limit: usize },
+    #[error("The arguments are not a JSON array: {detail}")]
+    Invalid { detail: String },
+    #[error("{limit} jobs and calls are under way already")]
+    Busy { limit: usize },
+    #[error("The node is closed")]
+    Closed,
+}
+
+impl AskError {
+    /// The stable code that JavaScript sees.
+    pub fn code(&self) -> &'static str {
+        match self {
+            AskError::InvalidName { .. } => "ERR_INVALID_NAME",
+            AskError::TooDeep { .. } => "ERR_TOO_DEEP",
+            AskError::TooLarge { .. } => "ERR_VALUE_TOO_LARGE",
+            AskError::Invalid { .. } => "ERR_INVALID_VALUE",
+            AskError::Busy { .. } => "ERR_BUSY",
+            AskError::Closed => "ERR_CLOSED",
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CloseReason {
@@ -76,6 +107,9 @@ pub enum CloseReason {
     /// Another protocol version, cluster or set of limits.
     #[error("the peer is not compatible: {0}")]
     Incompatible(String),
+    /// One side's application wants no connection with the other.
+    #[error("the peer was dismissed")]
+    Dismissed,
     /// This node was away so long that its replica was forgotten; it rejoins as a new one.
     #[error("this node rejoins as a new replica")]
     Rejoin,
@@ -93,6 +127,7 @@ impl CloseReason {
             CloseReason::BadMessage(_) => "ERR_BAD_MESSAGE",
             CloseReason::TooLarge { .. } => "ERR_MESSAGE_TOO_LARGE",
             CloseReason::Incompatible(_) => "ERR_INCOMPATIBLE_PEER",
+            CloseReason::Dismissed => "ERR_PEER_DISMISSED",
             CloseReason::Rejoin => "ERR_REJOIN",
         }
     }
@@ -134,6 +169,11 @@ pub const CODES: &[&str] = &[
     "ERR_NOT_A_NUMBER",
     "ERR_NOT_AN_INDEX",
     "ERR_CLOSED",
+    "ERR_INVALID_NAME",
+    "ERR_BUSY",
+    "ERR_NO_WORKER",
+    "ERR_TIMEOUT",
+    "ABORT_ERR",
     "ERR_PEER_LEFT",
     "ERR_PEER_LOST",
     "ERR_DUPLICATE_CONNECTION",
@@ -142,6 +182,7 @@ pub const CODES: &[&str] = &[
     "ERR_BAD_MESSAGE",
     "ERR_MESSAGE_TOO_LARGE",
     "ERR_INCOMPATIBLE_PEER",
+    "ERR_PEER_DISMISSED",
     "ERR_REJOIN",
     "ERR_CLOCK_SKEW",
     "ERR_STATE_MISMATCH",

@@ -1,13 +1,17 @@
 //! The whole vocabulary between the engine and what surrounds it, on one page.
 //!
 //! The shell (the tokio driver, or the simulator) turns what happens into an [`Input`], gives it
-//! to `Engine::handle_input`, then drains `Engine::poll_output`. Local writes ([`Write`]) return
-//! their result at once and are drained the same way.
+//! to `Engine::handle_input`, then drains `Engine::poll_output`. Local writes ([`Write`]) and jobs
+//! ([`Ask`]) return their result at once and are drained the same way. What the application must
+//! do or know of jobs ([`Item`]) waits in the engine until it is taken.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::error::{CloseReason, WarningCode};
-use super::id::{LinkId, ReplicaId};
+use super::id::{JobId, LinkId, NodeId, ReplicaId, RunId};
 
 /// The two clocks, read by the shell once per input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -52,8 +56,11 @@ pub enum Output {
 /// Asked by the application.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Keep a connection to this address, for ever.
-    Connect { address: Address },
+    /// Keep a connection to this address, for ever. `announce`: tell
+    /// [`Event::ConnectFailed`] if the first dial leads to no peer.
+    Connect { address: Address, announce: bool },
+    /// Close the connection to a peer; neither side dials the other again.
+    Dismiss { peer: ReplicaId },
     /// Say goodbye to every peer and stop dialling. Nothing may follow but `Closed` and `Drained`.
     Leave,
 }
@@ -85,12 +92,124 @@ impl<'a> Write<'a> {
     }
 }
 
+/// What a node has under a name, for its peers. Each kind has names of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Offer {
+    /// A worker function, run by jobs.
+    Worker,
+    /// An exposed function, run by remote calls.
+    Function,
+    /// Listeners of an event.
+    Event,
+}
+
+/// A function to be run on nodes: a job, or a remote call.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// [`Offer::Worker`] or [`Offer::Function`].
+    pub offer: Offer,
+    pub name: &'a str,
+    /// JSON text of an array.
+    pub args: &'a str,
+    pub to: To<'a>,
+    pub timeout_ms: u64,
+}
+
+/// Which nodes.
+#[derive(Clone, Copy, Debug)]
+pub enum To<'a> {
+    /// Every live node, this one included.
+    All,
+    /// Every peer.
+    Others,
+    /// These, as far as they are peers or this node itself.
+    Only(&'a [ReplicaId]),
+}
+
+/// A job that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub job: JobId,
+    /// Each of these gets one outcome.
+    pub nodes: Vec<ReplicaId>,
+}
+
+/// What became of a job on one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// JSON text of the result.
+    Ok(Arc<str>),
+    /// JSON text that describes the error of the function.
+    Error(Arc<str>),
+    /// Nothing of this name is there.
+    NoWorker,
+    /// The connection is gone; nobody knows whether the function ran.
+    Lost,
+    Timeout,
+    Aborted,
+    /// Too much is under way to or on that node. It did not run.
+    Busy,
+}
+
+/// Why a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every node has an outcome that is not by its deadline or by being aborted.
+    Complete,
+    Timeout,
+    Aborted,
+}
+
+/// Why a run is to stop. Nobody waits for its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Timeout,
+    /// The caller has cancelled it; JSON text of the reason.
+    Cancelled(Arc<str>),
+    CallerLost,
+}
+
+/// Something of jobs that the application takes with `Engine::take_items`, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Call the function and give its result to `Engine::answer`. `remaining_ms` is what is left
+    /// until the deadline.
+    Run {
+        run: RunId,
+        offer: Offer,
+        name: Arc<str>,
+        args: Arc<str>,
+        caller: ReplicaId,
+        remaining_ms: u64,
+    },
+    Stop {
+        run: RunId,
+        why: Stop,
+    },
+    Outcome {
+        job: JobId,
+        node: ReplicaId,
+        outcome: Outcome,
+    },
+    /// Nothing more comes of this job.
+    Ended {
+        job: JobId,
+        end: End,
+    },
+    /// A peer's event; `args` is JSON text of an array.
+    Emitted {
+        peer: ReplicaId,
+        name: Arc<str>,
+        args: Arc<str>,
+    },
+}
+
 /// Told to the application.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A peer passed the handshake. `advertised` is the address it says it listens on; `dialled`
     /// the one of ours that led to it.
-    PeerUp { peer: ReplicaId, advertised: Option<Address>, dialled: Option<Address> },
+    PeerUp { peer: ReplicaId, node: NodeId, advertised: Option<Address>, dialled: Option<Address> },
     /// Its connection is gone.
     PeerDown { peer: ReplicaId, reason: CloseReason },
     /// Every address given was tried, and all that the peers reached had when they said hello is
@@ -98,16 +217,21 @@ pub enum Event {
     Ready,
     /// Something the engine handled itself.
     Warning { code: WarningCode, peer: Option<ReplicaId>, detail: String },
+    /// An address that was to be announced could not be reached; it is dialled again in silence.
+    ConnectFailed { address: Address, code: String },
     /// Some watched path changed: publish the slots between turns (see `document::watch`).
     Touched,
+    /// Items wait to be taken; told once until they are. Not `urgent`: outcomes of a job that goes
+    /// on, which may wait a little for others.
+    Items { urgent: bool },
 }
 
 /// Where to dial: `host:port`, as the user wrote it. Resolving names is the shell's business.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address(pub std::sync::Arc<str>);
+pub struct Address(pub Arc<str>);
 
 impl Address {
-    pub fn new(text: impl Into<std::sync::Arc<str>>) -> Self {
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
         Address(text.into())
     }
 }

@@ -23,6 +23,7 @@ pub mod document;
 pub mod error;
 pub mod event;
 pub mod id;
+mod jobs;
 mod membership;
 mod replication;
 pub mod wire;
@@ -37,12 +38,16 @@ use rand_chacha::ChaCha8Rng;
 pub use causality::VersionVector as Context;
 pub use config::{Config, Limits};
 pub use document::{Container, Shown};
-pub use error::{CloseReason, WarningCode, WriteError};
-pub use event::{Address, Command, Event, Input, Now, Output, Write};
-pub use id::{Dot, LinkId, ReplicaId};
+pub use error::{AskError, CloseReason, WarningCode, WriteError};
+pub use event::{
+    Address, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output, Stop, To,
+    Write,
+};
+pub use id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId};
 pub use replication::Written;
 
 use document::watch::Whose;
+use jobs::Jobs;
 use membership::{Introduction, Membership, Step};
 use replication::Replication;
 use wire::message::{self, Hello, Kind, Malformed};
@@ -83,8 +88,11 @@ pub struct Stats {
 pub struct Engine {
     config: Arc<Config>,
     rng: ChaCha8Rng,
+    node: NodeId,
     membership: Membership,
     replication: Replication,
+    jobs: Jobs,
+    busy_ms: u64,
     outputs: VecDeque<Output>,
     /// `Ready` is due at this time at the latest; `None` before the start and after it was told.
     ready_by_ms: Option<u64>,
@@ -100,8 +108,13 @@ impl Engine {
     pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let own = ReplicaId(rng.next_u64());
+        let mut drawn = [0; 12];
+        rng.fill_bytes(&mut drawn);
         let config = Arc::new(config);
         Engine {
+            node: config.node.unwrap_or(NodeId(drawn)),
+            jobs: Jobs::new(own, config.clone()),
+            busy_ms: 0,
             membership: Membership::new(own, &config),
             replication: Replication::new(own, config.clone(), now),
             rng,
@@ -120,6 +133,17 @@ impl Engine {
 
     pub fn id(&self) -> ReplicaId {
         self.replication.own()
+    }
+
+    /// This node as its application knows it.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// For how many milliseconds a peer's application has not answered, as the peer says: 0 for one
+    /// that is not busy, or not there.
+    pub fn busy_ms(&self, _now: Now, _peer: ReplicaId) -> u64 {
+        0
     }
 
     /// JSON text of what is shown at the path; the empty path is the whole document.
@@ -228,6 +252,64 @@ impl Engine {
         self.replication.take_touched(Whose::Own, into);
     }
 
+    /// Has functions of this name run here, or listens to events of this name. Repeatable.
+    pub fn offer(&mut self, offer: Offer, name: &str) {
+        self.jobs.offer(offer, name);
+    }
+
+    pub fn withdraw(&mut self, offer: Offer, name: &str) {
+        self.jobs.withdraw(offer, name);
+    }
+
+    /// Starts a job or call. After an error nothing was sent.
+    ///
+    /// Every node asked gets one [`Item::Outcome`], at the latest at the deadline, and then comes
+    /// [`Item::Ended`]; nothing after that.
+    pub fn ask(&mut self, now: Now, ask: Ask<'_>) -> Result<Asked, AskError> {
+        if self.left {
+            return Err(AskError::Closed);
+        }
+        self.jobs.ask(now, ask)
+    }
+
+    /// Gives the result of a function, or the description of its error, as JSON text. Ignored when
+    /// nobody waits for it any more.
+    pub fn answer(&mut self, now: Now, run: RunId, result: Result<&str, &str>) {
+        self.jobs.answer(now, run, result);
+    }
+
+    /// Moves the deadline of an own job, to so long from now. Ignored when the job has ended.
+    pub fn set_timeout(&mut self, now: Now, job: JobId, timeout_ms: u64) {
+        self.jobs.set_timeout(now, job, timeout_ms);
+    }
+
+    /// Ends an own job: who has not answered was aborted. `reason` is JSON text. Ignored when the
+    /// job has ended.
+    pub fn cancel(&mut self, now: Now, job: JobId, reason: &str) {
+        self.jobs.cancel(now, job, reason);
+    }
+
+    /// Sends an event. `args` is JSON text of an array. Gives the number of peers it goes to: not
+    /// those whose queue is full.
+    pub fn emit(&mut self, to: To<'_>, name: &str, args: &str) -> Result<usize, AskError> {
+        if self.left {
+            return Err(AskError::Closed);
+        }
+        self.jobs.emit(to, name, args)
+    }
+
+    /// Moves at most so many items to `into`, in order, and says whether others wait. After
+    /// [`Event::Items`], no other comes until this was called. A run whose time is over is not
+    /// handed out.
+    pub fn take_items(&mut self, now: Now, max: usize, into: &mut Vec<Item>) -> bool {
+        self.jobs.take_items(now, max, into)
+    }
+
+    /// For how many milliseconds this node's application has not answered; told to peers.
+    pub fn set_busy_ms(&mut self, busy_ms: u64) {
+        self.busy_ms = busy_ms;
+    }
+
     /// The address told to peers, once it is known.
     pub fn set_advertised(&mut self, advertised: Option<Address>) {
         Arc::make_mut(&mut self.config).advertised = advertised;
@@ -238,11 +320,12 @@ impl Engine {
     pub fn handle_input(&mut self, now: Now, input: Input) {
         let now_ms = now.monotonic_ms;
         match input {
-            Input::Command(Command::Connect { address }) if !self.left => {
+            Input::Command(Command::Connect { address, announce: _ }) if !self.left => {
                 self.membership.connect(now_ms, address);
                 self.membership.handle_timeout(now_ms, &mut self.rng);
             }
             Input::Command(Command::Connect { .. }) => {}
+            Input::Command(Command::Dismiss { .. }) => {}
             Input::Command(Command::Leave) => self.leave(now_ms),
             Input::Opened { link, dialled } => self.membership.opened(now_ms, link, dialled),
             Input::DialFailed { address, .. } => {
@@ -371,7 +454,7 @@ impl Engine {
             return Err(CloseReason::Rejoin);
         }
         let advertised = hello.advertised.map(Address::new);
-        let who = Introduction { replica: hello.replica, advertised };
+        let who = Introduction { replica: hello.replica, node: hello.node, advertised };
         self.membership.introduced(now.monotonic_ms, link, who, &mut self.rng);
         Ok(())
     }
@@ -387,6 +470,7 @@ impl Engine {
             major: message::VERSION_MAJOR,
             minor: message::VERSION_MINOR,
             replica: self.replication.own(),
+            node: self.node,
             cluster: &self.config.cluster,
             advertised: self.config.advertised.as_ref().map(|address| &*address.0),
             limits: self.limits(),
@@ -405,9 +489,9 @@ impl Engine {
                     self.outputs.push_back(Output::Close { link, reason });
                 }
                 Step::Use { peer, .. } => self.replication.peer_switched(now, peer),
-                Step::Up { peer, advertised, dialled } => {
+                Step::Up { peer, node, advertised, dialled } => {
                     self.replication.peer_up(now, peer);
-                    self.tell(Event::PeerUp { peer, advertised, dialled });
+                    self.tell(Event::PeerUp { peer, node, advertised, dialled });
                 }
                 Step::Replaced { peer } => self.replication.peer_dead(peer),
                 Step::Down { peer, reason } => {

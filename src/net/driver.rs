@@ -230,14 +230,15 @@ impl Driver {
     fn tell(&mut self, event: Event) {
         let event = match event {
             Event::Touched => return self.shared.events.touch(),
+            Event::Items { .. } | Event::ConnectFailed { .. } => return,
             Event::Ready => NodeEvent::Ready,
             Event::Warning { code, peer, detail } => {
                 NodeEvent::Warning { code: code.code(), message: detail, peer }
             }
-            Event::PeerUp { peer, advertised, dialled } => {
+            Event::PeerUp { peer, node, advertised, dialled } => {
                 let address = dialled.or_else(|| advertised.clone());
                 self.peers.insert(peer, address.clone());
-                NodeEvent::PeerUp { peer, address, advertised }
+                NodeEvent::PeerUp { peer, node, address, advertised }
             }
             Event::PeerDown { peer, reason } => {
                 let address = self.peers.remove(&peer).flatten();
@@ -335,7 +336,7 @@ impl Driver {
                 }
                 self.listener = listener;
                 for address in mem::take(&mut self.connect) {
-                    self.turn(Some(Input::Command(Command::Connect { address })));
+                    self.turn(Some(Input::Command(Command::Connect { address, announce: false })));
                 }
                 self.shared.hold(|core, now| core.engine.handle_timeout(now));
                 self.turn(None);

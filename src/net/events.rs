@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::engine::{Address, ReplicaId};
+use crate::engine::{Address, NodeId, ReplicaId};
 
 /// Events that wait while JavaScript is busy. Enough for every peer of the largest mesh to come
 /// and go several times.
@@ -39,6 +39,7 @@ pub enum NodeEvent {
     },
     PeerUp {
         peer: ReplicaId,
+        node: NodeId,
         /// The address dialled, else the one advertised.
         address: Option<Address>,
         advertised: Option<Address>,
@@ -174,7 +175,8 @@ mod tests {
     }
 
     fn up(peer: u64) -> NodeEvent {
-        NodeEvent::PeerUp { peer: ReplicaId(peer), address: None, advertised: None }
+        let (peer, node) = (ReplicaId(peer), NodeId([0; 12]));
+        NodeEvent::PeerUp { peer, node, address: None, advertised: None }
     }
 
     #[test]

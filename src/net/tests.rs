@@ -308,7 +308,7 @@ fn two_nodes_meet_and_converge() {
     let mut b = TestNode::open(|options| options.connect = vec![address.clone()]);
     let id = a.node.with_engine(|engine, _| engine.id());
     let up = b.wait(|event| match event {
-        NodeEvent::PeerUp { peer, address, advertised } => {
+        NodeEvent::PeerUp { peer, address, advertised, .. } => {
             Some((*peer, address.clone(), advertised.clone()))
         }
         _ => None,

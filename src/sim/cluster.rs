@@ -372,7 +372,7 @@ impl Cluster {
         self.network.start(node);
         self.drain(node)?;
         for peer in self.plan.connects[node].clone() {
-            let command = Command::Connect { address: address(peer) };
+            let command = Command::Connect { address: address(peer), announce: false };
             self.handle(node, Input::Command(command))?;
         }
         Ok(())

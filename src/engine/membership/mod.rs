@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::config::Config;
 use super::error::CloseReason;
 use super::event::Address;
-use super::id::{LinkId, ReplicaId};
+use super::id::{LinkId, NodeId, ReplicaId};
 use address_book::AddressBook;
 use rand_chacha::ChaCha8Rng;
 
@@ -32,6 +32,7 @@ pub enum Step {
     },
     Up {
         peer: ReplicaId,
+        node: NodeId,
         advertised: Option<Address>,
         dialled: Option<Address>,
     },
@@ -49,6 +50,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub struct Introduction {
     pub replica: ReplicaId,
+    pub node: NodeId,
     pub advertised: Option<Address>,
 }
 
@@ -175,7 +177,8 @@ impl Membership {
         let Some(peer) = self.peers.get(&who.replica) else {
             self.peers.insert(who.replica, Peer { link });
             self.steps.push_back(Step::Use { peer: who.replica });
-            let up = Step::Up { peer: who.replica, advertised: who.advertised, dialled };
+            let Introduction { replica: peer, node, advertised } = who;
+            let up = Step::Up { peer, node, advertised, dialled };
             self.steps.push_back(up);
             return;
         };

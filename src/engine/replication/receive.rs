@@ -60,7 +60,7 @@ impl Replication {
                 self.aim(peer, None, now.monotonic_ms);
                 Ok(())
             }
-            Kind::Hello | Kind::Goodbye => Ok(()),
+            _ => Ok(()),
         }?;
         self.pull_if_due(now);
         Ok(())

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::frame;
 use crate::engine::document::amount::Amount;
 use crate::engine::document::things::{Cut, Mark, Part, Run};
-use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::event::Offer;
+use crate::engine::id::{Dot, JobId, NodeId, ReplicaId};
 
 /// First bytes of a hello.
 pub const MAGIC: [u8; 4] = *b"CLIO";
@@ -28,6 +29,7 @@ pub struct Hello<'a> {
     pub major: u16,
     pub minor: u16,
     pub replica: ReplicaId,
+    pub node: NodeId,
     pub cluster: &'a str,
     pub advertised: Option<&'a str>,
     /// Key bytes, depth, value bytes: compared, must be equal.
@@ -158,7 +160,116 @@ pub struct FeedEnd {
     pub forgotten: Vec<Stub>,
 }
 
-/// Kinds of messages, by their first byte.
+/// "Where do these listen?"
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WhoIs {
+    pub replicas: Vec<ReplicaId>,
+}
+
+/// The answer, as far as the sender knows: addresses that those nodes advertise themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Addresses<'a> {
+    #[serde(borrow)]
+    pub known: Vec<(ReplicaId, &'a str)>,
+}
+
+/// What else a peer should know of the sender: told when it changes, and with every heartbeat
+/// while the sender is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Presence<'a> {
+    /// Where it listens.
+    #[serde(borrow)]
+    pub advertised: Option<&'a str>,
+    /// For how many milliseconds its application has not answered; 0 while it does.
+    pub busy_ms: u64,
+}
+
+/// First on a link that parcels go over; see `jobs::line`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// How often the sender has seen this peer go.
+    pub losses: u64,
+    /// The number of the next parcel, and the cost of all before it.
+    pub next: u64,
+    pub cost_before: u64,
+    /// The cost of parcels that the sender of this takes before its application does.
+    pub window: u64,
+}
+
+/// Parcels that arrived, and the cost of those that the application has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ack {
+    pub received: u64,
+    pub cost_taken: u64,
+}
+
+/// "Run this." A parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call<'a> {
+    pub job: JobId,
+    pub offer: Offer,
+    pub name: &'a str,
+    pub remaining_ms: u64,
+    pub args: &'a str,
+}
+
+/// What became of it. A parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer<'a> {
+    pub job: JobId,
+    #[serde(borrow)]
+    pub answer: AnswerItem<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AnswerItem<'a> {
+    Ok(&'a str),
+    Error(&'a str),
+    NoWorker,
+    Timeout,
+    Busy,
+}
+
+/// "Nobody waits for this any more." A parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cancel<'a> {
+    pub job: JobId,
+    /// `None`: its time is over.
+    #[serde(borrow)]
+    pub reason: Option<&'a str>,
+}
+
+/// Another deadline. A parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Postpone {
+    pub job: JobId,
+    pub remaining_ms: u64,
+}
+
+/// An event for the application. A parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Emit<'a> {
+    pub name: &'a str,
+    pub args: &'a str,
+}
+
+/// A piece of a parcel too large to go as one; one such parcel at a time. A parcel itself.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Piece<'a> {
+    pub end: PieceEnd,
+    pub bytes: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PieceEnd {
+    More,
+    Last,
+    /// The rest is not sent; forget what came.
+    Dropped,
+}
+
+/// Kinds of messages, by their first byte. Those from [`PARCELS`] on are numbered on each link,
+/// known or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -172,7 +283,23 @@ pub enum Kind {
     Behind = 7,
     /// No fields.
     Goodbye = 8,
+    WhoIs = 9,
+    Addresses = 10,
+    /// "Do not dial me again." The sender closes the link. No fields.
+    Dismiss = 11,
+    Resume = 12,
+    Ack = 13,
+    Presence = 14,
+    Call = 32,
+    Answer = 33,
+    Cancel = 34,
+    Postpone = 35,
+    Emit = 36,
+    Piece = 37,
 }
+
+/// The first kind that is a parcel.
+pub const PARCELS: u8 = 32;
 
 impl Kind {
     pub fn of(message: &[u8]) -> Option<Kind> {
@@ -185,6 +312,18 @@ impl Kind {
             6 => Kind::FeedEnd,
             7 => Kind::Behind,
             8 => Kind::Goodbye,
+            9 => Kind::WhoIs,
+            10 => Kind::Addresses,
+            11 => Kind::Dismiss,
+            12 => Kind::Resume,
+            13 => Kind::Ack,
+            14 => Kind::Presence,
+            32 => Kind::Call,
+            33 => Kind::Answer,
+            34 => Kind::Cancel,
+            35 => Kind::Postpone,
+            36 => Kind::Emit,
+            37 => Kind::Piece,
             _ => return None,
         })
     }
