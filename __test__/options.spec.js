@@ -101,6 +101,7 @@ const bad = {
   'an empty cluster name': [local, [], null, { cluster: '' }],
   'limits that are none': [local, [], null, { limits: 5 }],
   'a limit of -1': [local, [], null, { limits: { depth: -1 } }],
+  'a depth beyond the parser': [local, [], null, { limits: { depth: 121 } }],
   'an unknown limit': [local, [], null, { limits: { keys: 1 } }],
   'a name of Object.prototype': [local, [], null, { constructor: 1 }],
 };

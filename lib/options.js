@@ -4,8 +4,8 @@ const { codedError } = require('./errors.js');
 
 const LISTEN_HOST_DEFAULT = '127.0.0.1';
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
-/** Levels travel as one byte. */
-const DEPTH_MAX = 200;
+/** The parser goes down with recursion, at most 127 levels. */
+const DEPTH_MAX = 120;
 
 /**
  * How each option is checked. What is left out gets its default in the engine

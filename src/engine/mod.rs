@@ -26,6 +26,7 @@ pub mod id;
 mod jobs;
 mod membership;
 mod replication;
+mod text;
 pub mod wire;
 
 use std::collections::VecDeque;
@@ -82,6 +83,16 @@ pub struct Stats {
     pub state_mismatches: u64,
     pub rejoins: u64,
     pub folds: u64,
+    /// Own jobs and calls that have not ended.
+    pub jobs: usize,
+    /// Functions running here.
+    pub runs: usize,
+    /// What the application has not taken yet of calls, outcomes and events.
+    pub items_waiting: usize,
+    /// Bytes of calls, answers and events that peers have not acknowledged.
+    pub job_bytes_queued: usize,
+    /// Events of peers that nobody listens to here.
+    pub events_unheard: u64,
 }
 
 #[derive(Debug)]
@@ -183,6 +194,11 @@ impl Engine {
             state_mismatches: counts.state_mismatches,
             rejoins: self.rejoins,
             folds: counts.folds,
+            jobs: self.jobs.running(),
+            runs: self.jobs.runs(),
+            items_waiting: self.jobs.items_waiting(),
+            job_bytes_queued: self.jobs.bytes_queued(),
+            events_unheard: self.jobs.events_unheard,
         }
     }
 
@@ -218,7 +234,7 @@ impl Engine {
 
     /// Whether `poll_output` would give something that a local write has caused.
     pub fn has_outputs(&self) -> bool {
-        !self.outputs.is_empty() || self.replication.has_sends()
+        !self.outputs.is_empty() || self.replication.has_sends() || self.jobs.has_outputs()
     }
 
     // ---- mutators
@@ -274,8 +290,8 @@ impl Engine {
 
     /// Gives the result of a function, or the description of its error, as JSON text. Ignored when
     /// nobody waits for it any more.
-    pub fn answer(&mut self, now: Now, run: RunId, result: Result<&str, &str>) {
-        self.jobs.answer(now, run, result);
+    pub fn answer(&mut self, run: RunId, result: Result<&str, &str>) {
+        self.jobs.answer(run, result);
     }
 
     /// Moves the deadline of an own job, to so long from now. Ignored when the job has ended.
@@ -285,8 +301,8 @@ impl Engine {
 
     /// Ends an own job: who has not answered was aborted. `reason` is JSON text. Ignored when the
     /// job has ended.
-    pub fn cancel(&mut self, now: Now, job: JobId, reason: &str) {
-        self.jobs.cancel(now, job, reason);
+    pub fn cancel(&mut self, job: JobId, reason: &str) {
+        self.jobs.cancel(job, reason);
     }
 
     /// Sends an event. `args` is JSON text of an array. Gives the number of peers it goes to: not
@@ -336,6 +352,7 @@ impl Engine {
                 if let Some(peer) = self.membership.peer_on(link) {
                     if self.membership.link_of(peer) == Some(link) {
                         self.replication.drained(peer, bytes);
+                        self.jobs.drained(peer);
                     }
                 }
             }
@@ -343,6 +360,7 @@ impl Engine {
                 if matches!(reason, CloseReason::BadMessage(_) | CloseReason::TooLarge { .. }) {
                     self.note_bad(self.membership.peer_on(link), reason.to_string());
                 }
+                self.jobs.link_closed(link);
                 self.membership.closed(now_ms, link, reason, &mut self.rng);
             }
         }
@@ -357,6 +375,7 @@ impl Engine {
         }
         self.membership.handle_timeout(now_ms, &mut self.rng);
         self.replication.handle_timeout(now);
+        self.jobs.handle_timeout(now);
         self.follow_up(now);
     }
 
@@ -366,13 +385,25 @@ impl Engine {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        while let Some((peer, frames)) = self.replication.poll_send() {
+        if let Some(urgent) = self.jobs.poll_news() {
+            return Some(Output::Event(Event::Items { urgent }));
+        }
+        self.poll_send()
+    }
+
+    fn poll_send(&mut self) -> Option<Output> {
+        loop {
+            let replication = &self.replication;
+            let job = self.jobs.poll_send(|peer| replication.outstanding(peer));
+            if let Some((peer, frames)) = &job {
+                self.replication.note_sent(*peer, frames.len());
+            }
+            let (peer, frames) = job.or_else(|| self.replication.poll_send())?;
             // Between the loss of a link and `peer_down` there may be none.
             if let Some(link) = self.membership.link_of(peer) {
                 return Some(Output::Send { link, frames });
             }
         }
-        None
     }
 
     /// When `handle_timeout` wants to be called, on the monotonic clock; perhaps in the past.
@@ -384,7 +415,8 @@ impl Engine {
             return Some(0);
         }
         let deadline = self.replication.deadline();
-        let others = self.membership.deadline().into_iter().chain(self.ready_by_ms);
+        let others = self.membership.deadline().into_iter().chain(self.jobs.deadline());
+        let others = others.chain(self.ready_by_ms);
         Some(others.fold(deadline, u64::min))
     }
 
@@ -402,6 +434,10 @@ impl Engine {
                 self.replication.peer_dead(peer);
                 Err(CloseReason::Left)
             }
+            (Some(peer), kind) if is_of_jobs(&message) => self
+                .jobs
+                .receive(now, peer, link, message)
+                .map_err(|Malformed| CloseReason::BadMessage(format!("malformed {kind:?}"))),
             (Some(peer), Some(kind)) => self
                 .replication
                 .receive(now, peer, kind, message)
@@ -486,9 +522,13 @@ impl Engine {
                 Step::Dial(address) => self.outputs.push_back(Output::Dial { address }),
                 Step::SayHello(link) => self.say_hello(link),
                 Step::Close { link, reason } => {
+                    self.jobs.link_closed(link);
                     self.outputs.push_back(Output::Close { link, reason });
                 }
-                Step::Use { peer, .. } => self.replication.peer_switched(now, peer),
+                Step::Use { peer, .. } => {
+                    self.replication.peer_switched(now, peer);
+                    self.jobs.peer_switched(peer);
+                }
                 Step::Up { peer, node, advertised, dialled } => {
                     self.replication.peer_up(now, peer);
                     self.tell(Event::PeerUp { peer, node, advertised, dialled });
@@ -496,6 +536,7 @@ impl Engine {
                 Step::Replaced { peer } => self.replication.peer_dead(peer),
                 Step::Down { peer, reason } => {
                     self.replication.peer_down(now, peer);
+                    self.jobs.peer_down(peer);
                     self.tell(Event::PeerDown { peer, reason });
                 }
             }
@@ -529,6 +570,7 @@ impl Engine {
         self.replication = Replication::new(own, self.config.clone(), now);
         self.replication.counts = counts;
         self.replication.put_watch(watch);
+        self.jobs.rename(own);
         self.rejoins += 1;
         let mut kept = 0;
         for again in &unseen {
@@ -551,11 +593,10 @@ impl Engine {
         self.left = true;
         self.ready_by_ms = None;
         // What was written before goes out before the goodbye.
-        while let Some((peer, frames)) = self.replication.poll_send() {
-            if let Some(link) = self.membership.link_of(peer) {
-                self.outputs.push_back(Output::Send { link, frames });
-            }
+        while let Some(send) = self.poll_send() {
+            self.outputs.push_back(send);
         }
+        self.jobs.leave();
         for peer in self.peers() {
             if let Some(link) = self.membership.link_of(peer) {
                 let frames = message::encode_empty(Kind::Goodbye);
@@ -573,4 +614,10 @@ impl Engine {
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
+}
+
+/// Whether a message goes to `jobs`, known or not.
+fn is_of_jobs(message: &[u8]) -> bool {
+    matches!(Kind::of(message), Some(Kind::Resume | Kind::Ack))
+        || message.first().is_some_and(|&kind| kind >= message::PARCELS)
 }

@@ -1,43 +1,741 @@
 //! Jobs, remote calls and events: asking nodes to run functions, and gathering what they answer.
+//!
+//! | file | is |
+//! | --- | --- |
+//! | `gather` | the caller's side: who has not answered, until when |
+//! | `run` | the other side: what runs here, for whom, until when |
+//! | `line` | what goes to one peer, in order and once |
+//! | `inbox` | what waits for the application |
+//!
+//! One rule: a job ends when every node asked has an outcome, or at its deadline. A node has its
+//! outcome when it answers, when nothing can be sent to it, and when it is lost; the rest is the
+//! deadline's. Nothing comes after the end.
 
+mod gather;
+mod inbox;
+mod line;
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
 
 use super::config::Config;
 use super::error::AskError;
-use super::event::{Ask, Asked, Item, Now, Offer, To};
-use super::id::{JobId, ReplicaId, RunId};
+use super::event::{Ask, Asked, End, Item, Now, Offer, Outcome, Stop, To};
+use super::id::{JobId, LinkId, ReplicaId, RunId};
+use super::text;
+use super::wire::message::{
+    self, Answer, AnswerItem, Call, Cancel, Emit, Kind, Malformed, Postpone, PARCELS,
+};
+use gather::{Gathers, Settled};
+use inbox::{Inbox, Urgency};
+use line::{Arrived, Bounds, Class, Line, WasLost};
+use run::Runs;
+
+/// Bytes of a name.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Bytes of a message beside the arguments or the result.
+const MESSAGE_OVERHEAD: usize = 1024;
+/// Pieces under way to one peer, so that what is small never waits long behind them.
+const PIECES: usize = 4;
+/// Peers that are gone and whose lines are kept: they may come back with parcels that were here.
+const LINES_GONE_MAX: usize = 1024;
 
 #[derive(Debug)]
 pub struct Jobs {
     own: ReplicaId,
     config: Arc<Config>,
+    bounds: Bounds,
+    offers: Offers,
+    gathers: Gathers,
+    runs: Runs,
+    inbox: Inbox,
+    lines: BTreeMap<ReplicaId, Line>,
+    /// Those of `lines` that are not up, the longest gone first.
+    gone: VecDeque<ReplicaId>,
+    /// The number of the next parcel on each link.
+    numbers: BTreeMap<LinkId, u64>,
+    /// Peers whose line may have something to send.
+    ready: BTreeSet<ReplicaId>,
+    /// When to tell peers what was received and taken; `None`: they know.
+    ack_at_ms: Option<u64>,
+    left: bool,
+    pub events_unheard: u64,
+}
+
+/// The names of what this node has.
+#[derive(Debug, Default)]
+struct Offers {
+    workers: BTreeSet<Arc<str>>,
+    functions: BTreeSet<Arc<str>>,
+    events: BTreeSet<Arc<str>>,
+}
+
+impl Offers {
+    fn names(&self, offer: Offer) -> &BTreeSet<Arc<str>> {
+        match offer {
+            Offer::Worker => &self.workers,
+            Offer::Function => &self.functions,
+            Offer::Event => &self.events,
+        }
+    }
+
+    fn names_mut(&mut self, offer: Offer) -> &mut BTreeSet<Arc<str>> {
+        match offer {
+            Offer::Worker => &mut self.workers,
+            Offer::Function => &mut self.functions,
+            Offer::Event => &mut self.events,
+        }
+    }
 }
 
 impl Jobs {
     pub fn new(own: ReplicaId, config: Arc<Config>) -> Self {
-        Jobs { own, config }
+        let message_bytes_max = config.limits.value_bytes_max + MESSAGE_OVERHEAD;
+        let bounds = Bounds {
+            piece_bytes: config.part_bytes_max,
+            message_bytes_max,
+            window: config.window_bytes.max(2 * message_bytes_max) as u64,
+        };
+        Jobs {
+            own,
+            config,
+            bounds,
+            offers: Offers::default(),
+            gathers: Gathers::default(),
+            runs: Runs::default(),
+            inbox: Inbox::default(),
+            lines: BTreeMap::new(),
+            gone: VecDeque::new(),
+            numbers: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            ack_at_ms: None,
+            left: false,
+            events_unheard: 0,
+        }
     }
 
-    pub fn offer(&mut self, _offer: Offer, _name: &str) {}
+    // ---- getters
 
-    pub fn withdraw(&mut self, _offer: Offer, _name: &str) {}
-
-    pub fn ask(&mut self, _now: Now, _ask: Ask<'_>) -> Result<Asked, AskError> {
-        let _ = (self.own, &self.config);
-        Err(AskError::Closed)
+    /// Own jobs that have not ended.
+    pub fn running(&self) -> usize {
+        self.gathers.len()
     }
 
-    pub fn answer(&mut self, _now: Now, _run: RunId, _result: Result<&str, &str>) {}
-
-    pub fn set_timeout(&mut self, _now: Now, _job: JobId, _timeout_ms: u64) {}
-
-    pub fn cancel(&mut self, _now: Now, _job: JobId, _reason: &str) {}
-
-    pub fn emit(&mut self, _to: To<'_>, _name: &str, _args: &str) -> Result<usize, AskError> {
-        Err(AskError::Closed)
+    /// Functions that run here.
+    pub fn runs(&self) -> usize {
+        self.runs.len()
     }
 
-    pub fn take_items(&mut self, _now: Now, _max: usize, _into: &mut Vec<Item>) -> bool {
-        false
+    pub fn items_waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
+    pub fn bytes_queued(&self) -> usize {
+        self.lines.values().map(Line::bytes).sum()
+    }
+
+    // ---- what the application does
+
+    pub fn offer(&mut self, offer: Offer, name: &str) {
+        self.offers.names_mut(offer).insert(name.into());
+    }
+
+    pub fn withdraw(&mut self, offer: Offer, name: &str) {
+        self.offers.names_mut(offer).remove(name);
+    }
+
+    pub fn ask(&mut self, now: Now, ask: Ask<'_>) -> Result<Asked, AskError> {
+        self.check(ask.name, ask.args)?;
+        if self.gathers.len() >= self.config.jobs_max {
+            return Err(AskError::Busy { limit: self.config.jobs_max });
+        }
+        let own = self.own;
+        let nodes = self.targets(ask.to, true);
+        let deadline_ms = now.monotonic_ms.saturating_add(ask.timeout_ms);
+        let (job, begun) = self.gathers.start(deadline_ms, &nodes);
+        if let Settled::Ended(end) = begun {
+            self.inbox.push(Urgency::Now, Item::Ended { job, end }, None);
+        }
+        let call = Call {
+            job,
+            offer: ask.offer,
+            name: ask.name,
+            remaining_ms: ask.timeout_ms,
+            args: ask.args,
+        };
+        if nodes.iter().any(|&node| node != own) {
+            let parcel = Parcel::new(Kind::Call, &call);
+            for &node in nodes.iter().filter(|&&node| node != own) {
+                if !self.push_if_room(node, Class::Call(job), &parcel) {
+                    self.settle(job, node, Outcome::Busy);
+                }
+            }
+        }
+        if nodes.contains(&own) {
+            if let Err(refused) = self.start_run(now, own, call, None) {
+                self.settle(job, own, refused);
+            }
+        }
+        Ok(Asked { job, nodes })
+    }
+
+    pub fn answer(&mut self, run: RunId, result: Result<&str, &str>) {
+        let Some(running) = self.runs.remove(run) else { return };
+        let refused = self.refusal(result.unwrap_or_else(|error| error));
+        let answer = match (&refused, result) {
+            (Some(refused), _) => AnswerItem::Error(refused),
+            (None, Ok(value)) => AnswerItem::Ok(value),
+            (None, Err(error)) => AnswerItem::Error(error),
+        };
+        self.reply(running.caller, running.job, answer);
+    }
+
+    pub fn set_timeout(&mut self, now: Now, job: JobId, timeout_ms: u64) {
+        let deadline_ms = now.monotonic_ms.saturating_add(timeout_ms);
+        let Some(pending) = self.gathers.postpone(job, deadline_ms) else { return };
+        let nodes: Vec<ReplicaId> = pending.iter().copied().collect();
+        let postpone = Postpone { job, remaining_ms: timeout_ms };
+        let parcel = Parcel::new(Kind::Postpone, &postpone);
+        for node in nodes {
+            match self.runs.find(node, job).filter(|_| !self.lines.contains_key(&node)) {
+                Some(run) => self.runs.postpone(run, deadline_ms),
+                None => self.push(node, Class::About(job), &parcel),
+            }
+        }
+    }
+
+    pub fn cancel(&mut self, job: JobId, reason: &str) {
+        self.end(job, Outcome::Aborted, End::Aborted, Some(reason));
+    }
+
+    pub fn emit(&mut self, to: To<'_>, name: &str, args: &str) -> Result<usize, AskError> {
+        self.check(name, args)?;
+        let parcel = Parcel::new(Kind::Emit, &Emit { name, args });
+        let peers = self.targets(to, false);
+        let sent = |peer: &&ReplicaId| self.push_if_room(**peer, Class::Event, &parcel);
+        Ok(peers.iter().filter(sent).count())
+    }
+
+    pub fn take_items(&mut self, now: Now, max: usize, into: &mut Vec<Item>) -> bool {
+        let mut left = max;
+        while left > 0 {
+            let Some(entry) = self.inbox.pop() else { break };
+            if let Some((peer, cost)) = entry.cost {
+                self.taken(now, peer, cost);
+            }
+            if let Item::Run { run, .. } = entry.item {
+                if self.runs.hand_out(now.monotonic_ms, run).is_none() {
+                    self.expire(run);
+                    continue;
+                }
+            }
+            into.push(entry.item);
+            left -= 1;
+        }
+        self.inbox.taken();
+        self.inbox.len() > 0
+    }
+
+    /// Ends everything: nothing can be asked or answered from here on.
+    pub fn leave(&mut self) {
+        self.left = true;
+        for job in self.gathers.all() {
+            self.end(job, Outcome::Aborted, End::Aborted, None);
+        }
+        for run in self.runs.all() {
+            self.stop(run, Stop::CallerLost);
+        }
+    }
+
+    // ---- peers come and go
+
+    /// Messages go over another link now, perhaps the first.
+    pub fn peer_switched(&mut self, peer: ReplicaId) {
+        let line = self.lines.entry(peer).or_insert_with(|| Line::new(self.bounds));
+        line.switch();
+        self.gone.retain(|&gone| gone != peer);
+        self.ready.insert(peer);
+    }
+
+    pub fn peer_down(&mut self, peer: ReplicaId) {
+        let Some(line) = self.lines.get_mut(&peer) else { return };
+        line.lose();
+        self.ready.remove(&peer);
+        self.gone.push_back(peer);
+        if self.gone.len() > LINES_GONE_MAX {
+            if let Some(longest) = self.gone.pop_front() {
+                self.lines.remove(&longest);
+            }
+        }
+        self.part(peer);
+    }
+
+    pub fn link_closed(&mut self, link: LinkId) {
+        self.numbers.remove(&link);
+    }
+
+    /// This node has another replica id from now on. All peers are gone.
+    pub fn rename(&mut self, own: ReplicaId) {
+        self.own = own;
+    }
+
+    /// A message of jobs from a peer; parcels of unknown kinds are counted like others.
+    pub fn receive(
+        &mut self,
+        now: Now,
+        peer: ReplicaId,
+        link: LinkId,
+        message: Bytes,
+    ) -> Result<(), Malformed> {
+        let Some(line) = self.lines.get_mut(&peer) else { return Ok(()) };
+        match Kind::of(&message) {
+            Some(Kind::Resume) => {
+                let resume: message::Resume = message::decode(&message)?;
+                let WasLost(lost) = line.receive_resume(resume)?;
+                self.numbers.insert(link, resume.next);
+                if lost {
+                    line.forget_unsent();
+                    self.part(peer);
+                }
+                self.ready.insert(peer);
+                return Ok(());
+            }
+            Some(Kind::Ack) => {
+                line.receive_ack(message::decode(&message)?)?;
+                self.ready.insert(peer);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let next = self.numbers.get_mut(&link).ok_or(Malformed)?;
+        let number = *next;
+        *next += 1;
+        let arrived = line.receive(number, message)?;
+        self.note_ack(now, peer);
+        match arrived {
+            Arrived::Nothing => Ok(()),
+            Arrived::Message { message, cost } => self.receive_parcel(now, peer, message, cost),
+        }
+    }
+
+    // ---- time
+
+    pub fn deadline(&self) -> Option<u64> {
+        let deadlines = [self.gathers.deadline(), self.runs.deadline(), self.ack_at_ms];
+        deadlines.into_iter().flatten().min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(job) = self.gathers.next_due(now.monotonic_ms) {
+            self.end(job, Outcome::Timeout, End::Timeout, None);
+        }
+        while let Some(run) = self.runs.next_due(now.monotonic_ms) {
+            self.expire(run);
+        }
+        if self.ack_at_ms.is_some_and(|at| at <= now.monotonic_ms) {
+            self.ack_at_ms = None;
+            for (&peer, line) in &mut self.lines {
+                line.ack_now();
+                self.ready.insert(peer);
+            }
+        }
+    }
+
+    // ---- output
+
+    /// Whether there may be something to send or to tell.
+    pub fn has_outputs(&self) -> bool {
+        !self.ready.is_empty() || self.inbox.has_news()
+    }
+
+    /// Whether to tell the application that items wait, and how urgently.
+    pub fn poll_news(&mut self) -> Option<bool> {
+        self.inbox.poll().map(|urgency| urgency == Urgency::Now)
+    }
+
+    /// The next frames for a peer. `outstanding` is what its link has to write already.
+    pub fn poll_send(
+        &mut self,
+        outstanding: impl Fn(ReplicaId) -> usize,
+    ) -> Option<(ReplicaId, Bytes)> {
+        let small_max = self.config.queue_bytes_max;
+        let pieces_max = PIECES * self.bounds.piece_bytes;
+        while let Some(&peer) = self.ready.first() {
+            let line = self.lines.get_mut(&peer);
+            let send =
+                line.and_then(|line| line.poll_send(outstanding(peer), small_max, pieces_max));
+            match send {
+                Some(frames) => return Some((peer, frames)),
+                None => self.ready.remove(&peer),
+            };
+        }
+        None
+    }
+
+    /// A link has written something.
+    pub fn drained(&mut self, peer: ReplicaId) {
+        if self.lines.get(&peer).is_some_and(|line| line.bytes() > 0) {
+            self.ready.insert(peer);
+        }
+    }
+
+    // ---- parcels
+
+    fn receive_parcel(
+        &mut self,
+        now: Now,
+        peer: ReplicaId,
+        message: Bytes,
+        cost: u64,
+    ) -> Result<(), Malformed> {
+        // What waits for the application keeps its cost until it is taken.
+        let kept = match Kind::of(&message) {
+            Some(Kind::Call) => self.receive_call(now, peer, message::decode(&message)?, cost)?,
+            Some(Kind::Emit) => self.receive_emit(peer, message::decode(&message)?, cost)?,
+            Some(Kind::Answer) => self.receive_answer(peer, message::decode(&message)?, cost)?,
+            Some(Kind::Cancel) => {
+                let cancel: Cancel<'_> = message::decode(&message)?;
+                let why = match cancel.reason {
+                    Some(reason) => Stop::Cancelled(self.told(reason)?),
+                    None => Stop::Timeout,
+                };
+                if let Some(run) = self.runs.find(peer, cancel.job) {
+                    self.stop(run, why);
+                }
+                false
+            }
+            Some(Kind::Postpone) => {
+                let Postpone { job, remaining_ms } = message::decode(&message)?;
+                if let Some(run) = self.runs.find(peer, job) {
+                    self.runs.postpone(run, now.monotonic_ms.saturating_add(remaining_ms));
+                }
+                false
+            }
+            // Of a higher minor version, or no parcel at all.
+            _ if message.first().is_some_and(|&kind| kind >= PARCELS) => false,
+            _ => return Err(Malformed),
+        };
+        if !kept {
+            self.taken(now, peer, cost);
+        }
+        Ok(())
+    }
+
+    fn receive_call(
+        &mut self,
+        now: Now,
+        peer: ReplicaId,
+        call: Call<'_>,
+        cost: u64,
+    ) -> Result<bool, Malformed> {
+        self.check_told(call.name, call.args)?;
+        match self.start_run(now, peer, call, Some((peer, cost))) {
+            Ok(kept) => Ok(kept),
+            Err(refused) => {
+                let answer = match refused {
+                    Outcome::NoWorker => AnswerItem::NoWorker,
+                    Outcome::Timeout => AnswerItem::Timeout,
+                    _ => AnswerItem::Busy,
+                };
+                self.reply(peer, call.job, answer);
+                Ok(false)
+            }
+        }
+    }
+
+    fn receive_emit(
+        &mut self,
+        peer: ReplicaId,
+        emit: Emit<'_>,
+        cost: u64,
+    ) -> Result<bool, Malformed> {
+        self.check_told(emit.name, emit.args)?;
+        let Some(name) = self.offers.events.get(emit.name) else {
+            self.events_unheard += 1;
+            return Ok(false);
+        };
+        let item = Item::Emitted { peer, name: name.clone(), args: emit.args.into() };
+        self.inbox.push(Urgency::Now, item, Some((peer, cost)));
+        Ok(true)
+    }
+
+    fn receive_answer(
+        &mut self,
+        peer: ReplicaId,
+        answer: Answer<'_>,
+        cost: u64,
+    ) -> Result<bool, Malformed> {
+        let outcome = match answer.answer {
+            AnswerItem::Ok(value) => Outcome::Ok(self.told(value)?),
+            AnswerItem::Error(error) => Outcome::Error(self.told(error)?),
+            AnswerItem::NoWorker => Outcome::NoWorker,
+            AnswerItem::Timeout => Outcome::Timeout,
+            AnswerItem::Busy => Outcome::Busy,
+        };
+        Ok(self.settle_at_cost(answer.job, peer, outcome, Some((peer, cost))))
+    }
+
+    // ---- what runs here
+
+    /// Whether it waits for the application, or why it will not run.
+    fn start_run(
+        &mut self,
+        now: Now,
+        caller: ReplicaId,
+        call: Call<'_>,
+        cost: Option<(ReplicaId, u64)>,
+    ) -> Result<bool, Outcome> {
+        let Some(name) = self.offers.names(call.offer).get(call.name) else {
+            return Err(Outcome::NoWorker);
+        };
+        if call.offer == Offer::Event {
+            return Err(Outcome::NoWorker);
+        }
+        if call.remaining_ms == 0 {
+            return Err(Outcome::Timeout);
+        }
+        if self.runs.count(caller) >= self.config.runs_per_peer_max {
+            return Err(Outcome::Busy);
+        }
+        let deadline_ms = now.monotonic_ms.saturating_add(call.remaining_ms);
+        let Some(run) = self.runs.start(caller, call.job, deadline_ms) else { return Ok(false) };
+        let item = Item::Run {
+            run,
+            offer: call.offer,
+            name: name.clone(),
+            args: call.args.into(),
+            caller,
+            remaining_ms: call.remaining_ms,
+        };
+        self.inbox.push(Urgency::Now, item, cost);
+        Ok(true)
+    }
+
+    fn expire(&mut self, run: RunId) {
+        if let Some(running) = self.stop(run, Stop::Timeout) {
+            self.reply(running.caller, running.job, AnswerItem::Timeout);
+        }
+    }
+
+    /// Nobody waits for it any more.
+    fn stop(&mut self, run: RunId, why: Stop) -> Option<run::Running> {
+        let running = self.runs.remove(run)?;
+        if running.handed_out {
+            self.inbox.push(Urgency::Now, Item::Stop { run, why }, None);
+        }
+        Some(running)
+    }
+
+    fn reply(&mut self, caller: ReplicaId, job: JobId, answer: AnswerItem<'_>) {
+        if !self.lines.contains_key(&caller) {
+            let outcome = match answer {
+                AnswerItem::Ok(value) => Outcome::Ok(value.into()),
+                AnswerItem::Error(error) => Outcome::Error(error.into()),
+                AnswerItem::NoWorker => Outcome::NoWorker,
+                AnswerItem::Timeout => Outcome::Timeout,
+                AnswerItem::Busy => Outcome::Busy,
+            };
+            self.settle(job, caller, outcome);
+            return;
+        }
+        let parcel = Parcel::new(Kind::Answer, &Answer { job, answer });
+        if !self.push_if_room(caller, Class::Other, &parcel) {
+            // Small, and no more of them than of functions that run.
+            let busy = Answer { job, answer: AnswerItem::Busy };
+            self.push(caller, Class::Other, &Parcel::new(Kind::Answer, &busy));
+        }
+    }
+
+    // ---- what was asked
+
+    fn settle(&mut self, job: JobId, node: ReplicaId, outcome: Outcome) {
+        self.settle_at_cost(job, node, outcome, None);
+    }
+
+    /// Whether it counts, and so keeps its cost.
+    fn settle_at_cost(
+        &mut self,
+        job: JobId,
+        node: ReplicaId,
+        outcome: Outcome,
+        cost: Option<(ReplicaId, u64)>,
+    ) -> bool {
+        let settled = self.gathers.settle(job, node, outcome == Outcome::Timeout);
+        if settled == Settled::Late {
+            return false;
+        }
+        self.inbox.push(Urgency::Soon, Item::Outcome { job, node, outcome }, cost);
+        if let Settled::Ended(end) = settled {
+            self.inbox.push(Urgency::Now, Item::Ended { job, end }, None);
+        }
+        true
+    }
+
+    /// Ends a job before all have answered: those get this outcome, and are told to stop.
+    fn end(&mut self, job: JobId, outcome: Outcome, end: End, reason: Option<&str>) {
+        let Some(pending) = self.gathers.remove(job) else { return };
+        let parcel = Parcel::new(Kind::Cancel, &Cancel { job, reason });
+        for node in pending {
+            match self.lines.get_mut(&node) {
+                Some(line) => {
+                    if !line.take_back(job) {
+                        self.push(node, Class::About(job), &parcel);
+                    }
+                    self.ready.insert(node);
+                }
+                None => {
+                    if let Some(run) = self.runs.find(node, job) {
+                        self.stop(run, reason.map_or(Stop::Timeout, |r| Stop::Cancelled(r.into())));
+                    }
+                }
+            }
+            let item = Item::Outcome { job, node, outcome: outcome.clone() };
+            self.inbox.push(Urgency::Soon, item, None);
+        }
+        self.inbox.push(Urgency::Now, Item::Ended { job, end }, None);
+    }
+
+    /// What a peer and this node were doing for one another is over.
+    fn part(&mut self, peer: ReplicaId) {
+        for job in self.gathers.waiting_for(peer) {
+            self.settle(job, peer, Outcome::Lost);
+        }
+        for run in self.runs.of(peer) {
+            self.stop(run, Stop::CallerLost);
+        }
+    }
+
+    // ---- lines
+
+    /// The nodes meant, each once; peers only as long as they are there.
+    fn targets(&self, to: To<'_>, own_too: bool) -> Vec<ReplicaId> {
+        let is_up = |peer: &ReplicaId| self.lines.get(peer).is_some_and(Line::is_up);
+        let own = || own_too.then_some(self.own);
+        let peers = || self.lines.iter().filter(|(_, line)| line.is_up()).map(|(&peer, _)| peer);
+        match to {
+            To::All => own().into_iter().chain(peers()).collect(),
+            To::Others => peers().collect(),
+            To::Only(nodes) => {
+                let meant = |node: &ReplicaId| is_up(node) || own() == Some(*node);
+                let meant: BTreeSet<ReplicaId> = nodes.iter().copied().filter(meant).collect();
+                meant.into_iter().collect()
+            }
+        }
+    }
+
+    fn push_if_room(&mut self, peer: ReplicaId, class: Class, parcel: &Parcel) -> bool {
+        let Some(line) = self.lines.get(&peer) else { return false };
+        let room = line.is_up() && line.has_room(parcel.message.len());
+        if room {
+            self.push(peer, class, parcel);
+        }
+        room
+    }
+
+    fn push(&mut self, peer: ReplicaId, class: Class, parcel: &Parcel) {
+        let Some(line) = self.lines.get_mut(&peer).filter(|line| line.is_up()) else { return };
+        line.push(class, &parcel.frames, &parcel.message);
+        self.ready.insert(peer);
+    }
+
+    fn taken(&mut self, now: Now, peer: ReplicaId, cost: u64) {
+        if let Some(line) = self.lines.get_mut(&peer) {
+            line.take(cost);
+            self.note_ack(now, peer);
+        }
+    }
+
+    /// Sees to it that a peer gets to know what was received and taken, at once or later.
+    fn note_ack(&mut self, now: Now, peer: ReplicaId) {
+        let Some(line) = self.lines.get(&peer) else { return };
+        if line.ack_is_due() {
+            self.ready.insert(peer);
+        } else if line.owes_ack() && self.ack_at_ms.is_none() {
+            self.ack_at_ms = Some(now.monotonic_ms + self.config.heartbeat_interval_ms);
+        }
+    }
+
+    // ---- checks
+
+    fn check(&self, name: &str, args: &str) -> Result<(), AskError> {
+        if self.left {
+            return Err(AskError::Closed);
+        }
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return Err(AskError::InvalidName { bytes: name.len(), limit: NAME_BYTES_MAX });
+        }
+        let limits = &self.config.limits;
+        if args.len() > limits.value_bytes_max {
+            let (bytes, limit) = (args.len(), limits.value_bytes_max);
+            return Err(AskError::TooLarge { bytes, limit });
+        }
+        if !args.starts_with('[') {
+            return Err(AskError::Invalid { detail: "no array".into() });
+        }
+        let (depth, limit) = (text::nesting(args), limits.depth_max + 1);
+        if depth > limit {
+            return Err(AskError::TooDeep { depth, limit });
+        }
+        Ok(())
+    }
+
+    /// The description of the error that an answer over the limits is turned into.
+    fn refusal(&self, json: &str) -> Option<String> {
+        let limits = &self.config.limits;
+        let error = if json.len() > limits.value_bytes_max {
+            AskError::TooLarge { bytes: json.len(), limit: limits.value_bytes_max }
+        } else {
+            let depth = text::nesting(json);
+            if depth <= limits.depth_max {
+                return None;
+            }
+            AskError::TooDeep { depth, limit: limits.depth_max }
+        };
+        let message = error.to_string().replacen("The arguments", "The answer", 1);
+        #[derive(Serialize)]
+        struct Description<'a> {
+            name: &'a str,
+            message: &'a str,
+            code: &'a str,
+        }
+        let description = Description { name: "Error", message: &message, code: error.code() };
+        serde_json::to_string(&description).ok()
+    }
+
+    fn check_told(&self, name: &str, args: &str) -> Result<(), Malformed> {
+        text::validate(args).map_err(|_| Malformed)?;
+        self.check(name, args).or_else(|error| match error {
+            AskError::Closed => Ok(()),
+            _ => Err(Malformed),
+        })
+    }
+
+    /// A value from a peer.
+    fn told(&self, json: &str) -> Result<Arc<str>, Malformed> {
+        let limits = &self.config.limits;
+        text::validate(json).map_err(|_| Malformed)?;
+        if json.len() > limits.value_bytes_max || text::nesting(json) > limits.depth_max {
+            return Err(Malformed);
+        }
+        Ok(json.into())
+    }
+}
+
+/// A message and its frames.
+struct Parcel {
+    message: Bytes,
+    frames: Bytes,
+}
+
+impl Parcel {
+    fn new<T: Serialize>(kind: Kind, fields: &T) -> Self {
+        let mut message = message::begin(kind);
+        message::append(&mut message, fields);
+        let frames = message::finish(&message);
+        Parcel { message: message.into(), frames }
     }
 }

@@ -158,6 +158,18 @@ impl Replication {
         &mut self.document
     }
 
+    /// Bytes on their way to a peer, whatever they say.
+    pub fn outstanding(&self, peer: ReplicaId) -> usize {
+        self.sessions.get(&peer).map_or(0, |session| session.outstanding)
+    }
+
+    /// Others have sent something to a peer.
+    pub fn note_sent(&mut self, peer: ReplicaId, bytes: usize) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.outstanding += bytes;
+        }
+    }
+
     /// Whether what every peer had when it said hello is here.
     pub fn is_caught_up(&self) -> bool {
         self.sessions.values().all(|session| session.caught_up)
