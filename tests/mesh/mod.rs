@@ -10,8 +10,8 @@ use bytes::Bytes;
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
-    CloseReason, Command, Config, Context, Engine, Event, Input, LinkId, Now, Output, ReplicaId,
-    Stats, Write, WriteError,
+    Ask, AskError, Asked, CloseReason, Command, Config, Context, Engine, Event, Input, Item, JobId,
+    LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To, Write, WriteError,
 };
 
 /// Some day in 2025.
@@ -132,6 +132,18 @@ impl Mesh {
                 let reason = CloseReason::Lost("cut".into());
                 self.input(node, Input::Closed { link: id, reason });
             }
+        }
+    }
+
+    /// One node sees its connection to the other break; the other sees nothing, nor gets anything.
+    pub fn close_one_end(&mut self, node: usize, other: usize) {
+        for id in self.links_between(node, other) {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.under_way = [Vec::new(), Vec::new()];
+                link.held = true;
+            }
+            let reason = CloseReason::Lost("cut".into());
+            self.input(node, Input::Closed { link: id, reason });
         }
     }
 
@@ -265,6 +277,60 @@ impl Mesh {
         let text = self.nodes[node].engine.read(&split(path))?;
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         Some(value.to_string())
+    }
+
+    pub fn offer(&mut self, node: usize, offer: Offer, name: &str) {
+        self.nodes[node].engine.offer(offer, name);
+    }
+
+    pub fn withdraw(&mut self, node: usize, offer: Offer, name: &str) {
+        self.nodes[node].engine.withdraw(offer, name);
+    }
+
+    /// Runs the worker `w` on the nodes.
+    pub fn ask(
+        &mut self,
+        node: usize,
+        to: To<'_>,
+        args: &str,
+        timeout_ms: u64,
+    ) -> Result<Asked, AskError> {
+        let now = self.now_of(node);
+        let ask = Ask { offer: Offer::Worker, name: "w", args, to, timeout_ms };
+        let asked = self.nodes[node].engine.ask(now, ask);
+        self.drain(node);
+        asked
+    }
+
+    pub fn answer(&mut self, node: usize, run: RunId, result: Result<&str, &str>) {
+        self.nodes[node].engine.answer(run, result);
+        self.drain(node);
+    }
+
+    pub fn cancel(&mut self, node: usize, job: JobId, reason: &str) {
+        self.nodes[node].engine.cancel(job, reason);
+        self.drain(node);
+    }
+
+    pub fn set_timeout(&mut self, node: usize, job: JobId, timeout_ms: u64) {
+        let now = self.now_of(node);
+        self.nodes[node].engine.set_timeout(now, job, timeout_ms);
+        self.drain(node);
+    }
+
+    pub fn emit(&mut self, node: usize, to: To<'_>, args: &str) -> Result<usize, AskError> {
+        let sent = self.nodes[node].engine.emit(to, "e", args);
+        self.drain(node);
+        sent
+    }
+
+    /// Takes all that waits for the application.
+    pub fn items(&mut self, node: usize) -> Vec<Item> {
+        let now = self.now_of(node);
+        let mut items = Vec::new();
+        while self.nodes[node].engine.take_items(now, 7, &mut items) {}
+        self.drain(node);
+        items
     }
 
     pub fn hash(&mut self, node: usize) -> u64 {
