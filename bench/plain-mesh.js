@@ -165,3 +165,4 @@ function eachLine(socket, callback) {
 }
 
 module.exports = PlainMesh;
+module.exports.eachLine = eachLine;

@@ -10,25 +10,27 @@ function median(values) {
 }
 
 /**
- * One row's figures. `ratio` is ours to plain, of the medians; `ratioLow` and `ratioHigh` are the
- * extremes over the rounds, each round's two halves having run one right after the other.
+ * One row's figures. Of each rival: `ratio` is ours to it, of the medians; `low` and `high` are the
+ * extremes over the rounds, the sides of a round having run one right after the other.
  */
-function summarize(row, ours, plain) {
-  const oursRounds = ours.map((figures) => figures[row.id]);
-  const plainRounds = plain.map((figures) => figures[row.id]);
-  const perRound = oursRounds
-    .slice(0, plainRounds.length)
-    .map((value, round) => ratioOf(value, plainRounds[round]))
-    .filter((ratio) => ratio !== null);
-  return {
-    ...row,
-    ours: median(oursRounds),
-    plain: median(plainRounds),
-    ratio: ratioOf(median(oursRounds), median(plainRounds)),
-    ratioLow: perRound.length ? Math.min(...perRound) : null,
-    ratioHigh: perRound.length ? Math.max(...perRound) : null,
-    rounds: { ours: oursRounds, plain: plainRounds },
-  };
+function summarize(row, figures) {
+  const rounds = Object.fromEntries(Object.entries(figures)
+    .map(([side, measured]) => [side, measured.map((values) => values[row.id])]));
+  const medians = Object.fromEntries(Object.entries(rounds)
+    .map(([side, values]) => [side, median(values)]));
+  const versus = {};
+  for (const rival of Object.keys(figures).filter((side) => side !== 'ours')) {
+    const perRound = rounds.ours
+      .slice(0, rounds[rival].length)
+      .map((value, round) => ratioOf(value, rounds[rival][round]))
+      .filter((ratio) => ratio !== null);
+    versus[rival] = {
+      ratio: ratioOf(medians.ours, medians[rival]),
+      low: perRound.length ? Math.min(...perRound) : null,
+      high: perRound.length ? Math.max(...perRound) : null,
+    };
+  }
+  return { ...row, medians, versus, rounds };
 }
 
 /** Null where there is nothing to compare, also where a clock was too coarse to see anything. */
@@ -39,18 +41,26 @@ function ratioOf(ours, plain) {
 function markdown({ machine, scenarios, missed }) {
   const lines = [machineLine(machine), ''];
   for (const { name, cases } of scenarios) {
-    for (const { title, rounds, rows } of cases) {
+    for (const { title, rounds, sides, rows } of cases) {
+      const rivals = sides.filter((side) => side !== 'ours');
+      const heads = rivals.map((rival) => `ours to ${rival} (range over rounds)`);
       lines.push(`**${name}: ${title}** (${rounds} ${rounds === 1 ? 'round' : 'rounds'})`, '');
-      lines.push('| | ours is (range over rounds) | ours | plain |', '| --- | --- | ---: | ---: |');
+      lines.push(cells(['', ...heads, ...sides]));
+      lines.push(cells(['---', ...heads.map(() => '---'), ...sides.map(() => '---:')]));
       for (const row of rows) {
-        const [ours, plain] = [row.ours, row.plain].map((value) => amount(value, row.unit));
-        lines.push(`| ${row.title} | ${verdict(row)} | ${ours} | ${plain} |`);
+        const verdicts = rivals.map((rival) => verdict(row, row.versus[rival]));
+        const amounts = sides.map((side) => amount(row.medians[side], row.unit));
+        lines.push(cells([row.title, ...verdicts, ...amounts]));
       }
       lines.push('');
     }
   }
   for (const line of missed) lines.push(`* ${line}`);
   return lines.join('\n').trimEnd();
+}
+
+function cells(texts) {
+  return `| ${texts.join(' | ')} |`.replace(/\|  \|/g, '| |');
 }
 
 function machineLine(machine) {
@@ -61,13 +71,13 @@ function machineLine(machine) {
 }
 
 /** "3.20 times as fast (3.00 to 3.50)": turned so that the median's number is above 1. */
-function verdict({ ratio, ratioLow, ratioHigh, more, words }) {
+function verdict({ more, words }, { ratio, low, high }) {
   if (ratio === null) return '–';
   const better = more ? ratio >= 1 : ratio <= 1;
   const turned = better !== Boolean(more);
   const times = (value) => significant(turned ? 1 / value : value, { keepZeros: true });
-  const [low, high] = turned ? [ratioHigh, ratioLow] : [ratioLow, ratioHigh];
-  return `**${times(ratio)} times as ${words[better ? 0 : 1]}** (${times(low)} to ${times(high)})`;
+  const [least, most] = turned ? [high, low] : [low, high];
+  return `**${times(ratio)} times as ${words[better ? 0 : 1]}** (${times(least)} to ${times(most)})`;
 }
 
 function amount(value, unit) {

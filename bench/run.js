@@ -1,7 +1,8 @@
 'use strict';
 
 /**
- * npm run bench: collective-io beside a plain JavaScript mesh, process by process, round by round.
+ * npm run bench: collective-io beside a plain JavaScript mesh and, where a scenario names them,
+ * other rivals; process by process, round by round.
  * Progress goes to stderr, the table to stdout, every figure to a JSON file.
  */
 
@@ -15,7 +16,7 @@ const { summarize, markdown, amount } = require('./report');
 
 const OURS = path.join(__dirname, '..');
 const PLAIN = path.join(__dirname, 'plain-mesh.js');
-const SCENARIOS = ['reads', 'writes', 'increments', 'latency', 'join'];
+const SCENARIOS = ['reads', 'writes', 'increments', 'latency', 'join', 'gather'];
 const ROUNDS = 5;
 const QUICK_ROUNDS = 2;
 const PORT_ATTEMPTS = 3;
@@ -30,19 +31,17 @@ const USAGE = `npm run bench -- [options]
 
 async function main() {
   const options = readOptions();
-  const sides = [
-    { name: 'ours', implementation: options.againstItself ? PLAIN : OURS },
-    { name: 'plain', implementation: PLAIN },
-  ];
-  checkThatItLoads(sides[0].implementation);
+  if (!options.againstItself) checkThatItLoads(OURS);
 
   const results = { machine: describeMachine(options), options, scenarios: [], missed: [] };
   if (results.machine.loadAtStart > results.machine.cores / 2) {
     progress('this machine is busy with something else: expect wide ranges');
   }
   for (const name of options.only) {
+    const scenario = require(`./scenarios/${name}`);
+    const sides = sidesOf(scenario, options, results.missed);
     const cases = [];
-    for (const testCase of require(`./scenarios/${name}`).cases(options)) {
+    for (const testCase of scenario.cases(options)) {
       cases.push(await compare(name, testCase, sides, options, results.missed));
     }
     results.scenarios.push({ name, cases });
@@ -56,10 +55,21 @@ async function main() {
   process.exitCode = results.missed.length > 0 ? 1 : 0;
 }
 
+/** Who takes part: ours first, then the plain way, then rivals that are installed. */
+function sidesOf({ sides = { ours: OURS, plain: PLAIN } }, { againstItself }, missed) {
+  const list = Object.entries(sides).map(([name, implementation]) => ({ name, implementation }));
+  if (againstItself) list[0].implementation = sides.plain;
+  return list.filter(({ name, implementation }, place) => {
+    if (place < 2 || loads(implementation).status === 0) return true;
+    missed.push(`${name} is not installed: npm install --prefix bench`);
+    return false;
+  });
+}
+
 /** Runs the rounds of one case, the sides taking turns in going first. */
 async function compare(scenario, testCase, sides, options, missed) {
   const rounds = options.rounds ?? testCase.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS);
-  const figures = { ours: [], plain: [] };
+  const figures = Object.fromEntries(sides.map(({ name }) => [name, []]));
   const out = new Set();
   for (let round = 1; round <= rounds; round++) {
     for (const side of round % 2 ? sides : [...sides].reverse()) {
@@ -79,8 +89,8 @@ async function compare(scenario, testCase, sides, options, missed) {
       }
     }
   }
-  const rows = testCase.rows.map((row) => summarize(row, figures.ours, figures.plain));
-  return { title: testCase.title, nodes: testCase.nodes, rounds, rows };
+  const rows = testCase.rows.map((row) => summarize(row, figures));
+  return { title: testCase.title, nodes: testCase.nodes, rounds, sides: Object.keys(figures), rows };
 }
 
 /** A dead node's message quotes its stderr: the line that names the error is the telling one. */
@@ -154,9 +164,13 @@ function readOptions() {
 }
 
 /** In a process of its own, so that this one stays free of it. */
-function checkThatItLoads(implementation) {
+function loads(implementation) {
   const script = `require(${JSON.stringify(implementation)})`;
-  const { status, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  return spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+}
+
+function checkThatItLoads(implementation) {
+  const { status, stderr } = loads(implementation);
   if (status !== 0) {
     stop(`${implementation} does not load. 'npm run build' makes it, '--against-itself' does `
       + `without.\n${stderr}`);
