@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use collective_io::engine::wire::frame::FrameDecoder;
-use collective_io::engine::wire::message::{self, Item, Kind, WritesHead};
-use collective_io::engine::{Config, Engine, Input, LinkId, Now, Output, Write};
+use collective_io::engine::wire::message::{self, Item as WriteItem, Kind, WritesHead};
+use collective_io::engine::{
+    Ask, Config, Engine, Input, Item, LinkId, Now, Offer, Output, To, Write,
+};
 use criterion::{criterion_group, criterion_main, BatchSize, Criterion, Throughput};
 
 const KEYS: usize = 10_000;
@@ -22,7 +24,7 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = local_writes, reads, remote_writes, feeds, codec
+    targets = local_writes, reads, remote_writes, feeds, jobs, codec
 }
 criterion_main!(benches);
 
@@ -140,7 +142,7 @@ fn codec(c: &mut Criterion) {
     group.bench_function("decode 1,000 writes", |b| {
         b.iter(|| messages.iter().map(|message| decode(message).1.len()).sum::<usize>());
     });
-    let decoded: Vec<(WritesHead, Vec<Item<'_>>)> = messages.iter().map(|m| decode(m)).collect();
+    let decoded: Vec<(WritesHead, Vec<WriteItem<'_>>)> = messages.iter().map(|m| decode(m)).collect();
     group.bench_function("encode 1,000 writes", |b| {
         b.iter(|| {
             for (head, items) in &decoded {
@@ -154,7 +156,41 @@ fn codec(c: &mut Criterion) {
     group.finish();
 }
 
-fn decode(message: &[u8]) -> (WritesHead, Vec<Item<'_>>) {
+fn jobs(c: &mut Criterion) {
+    let (mut a, mut b) = linked();
+    for node in [&mut a, &mut b] {
+        node.engine.offer(Offer::Worker, "w");
+    }
+    let mut items = Vec::new();
+    let mut group = c.benchmark_group("jobs");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("both sides of one, with one peer", |bencher| {
+        bencher.iter(|| {
+            let ask = Ask {
+                offer: Offer::Worker,
+                name: "w",
+                args: "[1000]",
+                to: To::Others,
+                timeout_ms: 60_000,
+            };
+            a.engine.ask(a.now, ask).unwrap();
+            b.receive(a.messages());
+            b.engine.take_items(b.now, 10, &mut items);
+            for item in items.drain(..) {
+                if let Item::Run { run, .. } = item {
+                    b.engine.answer(run, Ok("417"));
+                }
+            }
+            a.receive(b.messages());
+            a.engine.take_items(a.now, 10, &mut items);
+            assert_eq!(items.len(), 2);
+            items.clear();
+        });
+    });
+    group.finish();
+}
+
+fn decode(message: &[u8]) -> (WritesHead, Vec<WriteItem<'_>>) {
     let (head, mut rest) = message::decode_head(message).unwrap();
     let mut items = Vec::new();
     while !rest.is_empty() {

@@ -3,8 +3,9 @@
 
 /**
  * npm run demo: the example of collective.js's README, told step by step. Four workers of
- * `node:cluster` share a counter; one is killed and comes back. Every step waits until all workers
- * agree, so the sum is certain. Exit code 0 if they always did.
+ * `node:cluster` share a counter and ask one another with jobs; one is killed in the middle of a
+ * job and comes back. Every step waits until all workers agree, so the sum is certain. Exit code 0
+ * if they always did.
  */
 
 const cluster = require('node:cluster');
@@ -14,6 +15,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { inspect, isDeepStrictEqual } = require('node:util');
 
 const Collective = require('..');
+const { Servent } = Collective;
 
 const WORKERS = 4;
 const INCREMENT = 9000;
@@ -25,13 +27,16 @@ const DEMO_MS = 18_000;
 
 class Demo {
   #ports;
+  #seed;
   #workers = [];
   #disagreements = 0;
   #asked = 0;
   #answers = new Map();
 
+  /** @param {number[]} ports one for each worker, and one for the first of the Servents */
   constructor(ports) {
-    this.#ports = ports;
+    this.#ports = ports.slice(0, WORKERS);
+    this.#seed = ports[WORKERS];
   }
 
   async run() {
@@ -59,10 +64,23 @@ class Demo {
     await this.#ask(1, { set: 'crew', value: crew });
     await this.#agree('Everybody has it', everybody, { key: 'crew', value: crew });
 
+    say('Each worker is a Servent too. They got to know each other through worker 0');
+    await this.#agree('Each has three peers', everybody, { peers: WORKERS - 1 });
+
+    say('Worker 0: a job asks every worker for its pid');
+    const quick = await this.#ask(0, { job: 'pid', delay: 0 });
+    this.#check('It ends when all have answered', quick, { answered: everybody, failed: {} });
+
     const survivors = [0, 1, 3];
-    say(`Worker 2 is killed with SIGKILL (pid ${this.#workers[2].process.pid})`);
+    say(`Worker 0: the same, but every worker takes a second; worker 2 is killed meanwhile with SIGKILL`);
+    const asked = this.#ask(0, { job: 'pid', delay: 1000 });
+    await this.#agree('It has begun on worker 2', [2], { running: 1 });
     this.#workers[2].process.kill('SIGKILL');
     await once(this.#workers[2], 'exit');
+    this.#check('It ends when the others have answered, and tells who is missing', await asked, {
+      answered: survivors,
+      failed: { 2: 'ERR_PEER_LOST' },
+    });
     await this.#agree('The others notice', survivors, { connections: WORKERS - 2 });
 
     say(`While it is down, worker 0: set('crew.power', 1, INCREMENT)`);
@@ -85,7 +103,11 @@ class Demo {
 
   /** Starts a worker and waits until its node is ready. */
   async #fork(index) {
-    const worker = cluster.fork({ DEMO_INDEX: index, DEMO_PORTS: this.#ports.join() });
+    const worker = cluster.fork({
+      DEMO_INDEX: index,
+      DEMO_PORTS: this.#ports.join(),
+      DEMO_SEED: this.#seed,
+    });
     this.#workers[index] = worker;
     worker.on('message', ({ id, answer }) => this.#answers.get(id)?.(answer));
     await this.#ask(index, { ready: true });
@@ -97,6 +119,16 @@ class Demo {
       this.#answers.set(id, resolve);
       this.#workers[index].send({ id, ...question });
     });
+  }
+
+  /** Compares and prints how a job ended. The workers call themselves by number there. */
+  #check(claim, { answered, failed, ms }, expected) {
+    const ok = isDeepStrictEqual({ answered, failed }, expected);
+    if (!ok) this.#disagreements++;
+    const seen = `answered: ${answered.map((index) => `worker ${index}`).join(', ') || 'nobody'}`;
+    const missing = Object.entries(failed).map(([index, code]) => `worker ${index}: ${code}`);
+    console.log(`   ${claim}:`);
+    console.log(`     ${ok ? 'pass' : 'FAIL'}  ${[seen, ...missing].join('; ')}  after ${ms} ms`);
   }
 
   /** Asks workers until they see what is expected, and prints what they see. */
@@ -120,7 +152,7 @@ async function primary() {
     process.exit(ok ? 0 : 1);
   };
   setTimeout(end, DEMO_MS, false, 'not finished in time').unref();
-  const ok = await new Demo(await freePorts(WORKERS)).run();
+  const ok = await new Demo(await freePorts(WORKERS + 1)).run();
   end(ok, ok ? 'all workers agreed at every step' : 'the workers disagreed, see above');
 }
 
@@ -140,14 +172,16 @@ function say(text) {
 /* ---- a worker: does what it is asked, as an application would ---- */
 
 function worker() {
+  const index = Number(process.env.DEMO_INDEX);
   const all = process.env.DEMO_PORTS.split(',').map((port) => ({ host: '127.0.0.1', port: Number(port) }));
-  const collective = new Collective(all[process.env.DEMO_INDEX], all);
+  const collective = new Collective(all[index], all);
   const ready = once(collective, 'ready');
   const { INCREMENT, DELETE } = collective.OPERATIONS;
+  const asker = new Asker(index, Number(process.env.DEMO_SEED));
 
   process.on('message', async (message) => {
     if (message.leave) {
-      await collective.close();
+      await Promise.all([collective.close(), asker.close()]);
       process.disconnect();
       return;
     }
@@ -155,17 +189,69 @@ function worker() {
     if (message.set) collective.set(message.set, message.value);
     if (message.increment) collective.set(message.increment, message.by, INCREMENT);
     if (message.delete) collective.set(message.delete, null, DELETE);
-    const answer = message.expect && await expect(collective, message.expect);
+    const answer = message.job
+      ? await asker.run(message.delay)
+      : message.expect && await expect(collective, asker, message.expect);
     process.send({ id: message.id, answer });
   });
 }
 
+/** The job half of a worker. */
+class Asker {
+  #servent = new Servent();
+  #worker;
+  /** Who answered with which number, by node: a node that is lost is known from before. */
+  #indexes = new Map();
+  running = 0;
+
+  constructor(index, seed) {
+    this.#servent.listen(index === 0 ? seed : 0);
+    if (index !== 0) this.#servent.connect(seed);
+    this.#worker = this.#servent.createWorker('pid', async (delay) => {
+      this.running++;
+      if (delay > 0) await sleep(delay);
+      this.running--;
+      return { index, pid: process.pid };
+    });
+  }
+
+  get peers() {
+    return Object.keys(this.#servent.peers).length;
+  }
+
+  /** Asks every worker; gives who answered, who failed with which code, and the time it took. */
+  run(delay) {
+    return new Promise((resolve) => {
+      this.#worker.distribute((job) => {
+        job.on('data', ({ index }, { node }) => this.#indexes.set(node, index));
+        job.on('end', ({ answered, failed, ms }) => {
+          const indexOf = ({ node }) => this.#indexes.get(node);
+          resolve({
+            answered: answered.map(indexOf).sort(),
+            failed: Object.fromEntries(failed.map((each) => [indexOf(each), each.error.code])),
+            ms: Math.round(ms),
+          });
+        });
+        job.run(delay);
+      });
+    });
+  }
+
+  close() {
+    return this.#servent.close();
+  }
+}
+
 /** Looks until the expected is there. */
-async function expect(collective, { connections, key, value }) {
+async function expect(collective, asker, { key, value, connections, peers, running }) {
+  const [look, expected] = key !== undefined ? [() => collective.get(key), value]
+    : connections !== undefined ? [() => collective.active, connections]
+      : peers !== undefined ? [() => asker.peers, peers]
+        : [() => asker.running, running];
   const started = performance.now();
   for (;;) {
-    const seen = key === undefined ? collective.active : collective.get(key);
-    const ok = isDeepStrictEqual(seen, key === undefined ? connections : value);
+    const seen = look();
+    const ok = isDeepStrictEqual(seen, expected);
     const ms = Math.round(performance.now() - started);
     if (ok || ms > AGREE_MS) return { ok, seen: inspect(seen), ms };
     await sleep(2);
