@@ -4,6 +4,7 @@
 //! is valid whenever it is called.
 
 use std::ffi::{c_void, CStr};
+use std::fmt::Write as _;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::rc::Rc;
@@ -13,17 +14,23 @@ use napi::sys;
 use super::error::{check, Failure};
 use super::events;
 use super::instance::Instance;
+use super::node::{parse_offer, parse_replica};
 use super::text::{to_js, with_path, Root, Text};
-use crate::engine::{Shown, Write, WriteError};
+use crate::engine::{Ask, JobId, RunId, Shown, To, Write, WriteError};
 
 /// Bytes of a value's JSON read without an allocation.
 const VALUE_BYTES_INLINE: usize = 1024;
+/// What a function gave that answers with no JSON text at all.
+const NO_JSON: &str =
+    r#"{"name":"TypeError","message":"The result has no JSON form","code":"ERR_INVALID_VALUE"}"#;
 /// What a function without a result returns.
 const UNDEFINED: sys::napi_value = ptr::null_mut();
 
+type Name = Text<256>;
+type Value = Text<VALUE_BYTES_INLINE>;
 type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Raw); 9] = [
+const FUNCTIONS: [(&CStr, Raw); 15] = [
     (c"get", get),
     (c"set", set),
     (c"increment", increment),
@@ -33,6 +40,12 @@ const FUNCTIONS: [(&CStr, Raw); 9] = [
     (c"drain", drain),
     (c"keys", keys),
     (c"shape", shape),
+    (c"ask", ask),
+    (c"answer", answer),
+    (c"setTimeoutOf", set_timeout_of),
+    (c"cancel", cancel),
+    (c"emit", emit),
+    (c"beat", beat),
 ];
 
 /// An object with the hot functions of an instance.
@@ -95,7 +108,7 @@ unsafe extern "C" fn set(env: sys::napi_env, info: sys::napi_callback_info) -> s
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [key, value]| {
-            let mut text = Text::<VALUE_BYTES_INLINE>::new();
+            let mut text = Value::new();
             let json = text
                 .read(env, value)?
                 .ok_or_else(|| WriteError::InvalidValue { detail: "it has no JSON text".into() })?;
@@ -203,6 +216,150 @@ unsafe extern "C" fn shape(env: sys::napi_env, info: sys::napi_callback_info) ->
             check(sys::napi_create_uint32(env, shape, &mut value))?;
             Ok(value)
         })
+    }
+}
+
+unsafe extern "C" fn ask(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [kind, name, args, to, timeout]| {
+            let offer = parse_offer(number(env, kind)? as u32)?;
+            let (mut name_text, mut args_text) = (Name::new(), Value::new());
+            let name = string(env, &mut name_text, name)?;
+            let args = string(env, &mut args_text, args)?;
+            let timeout_ms = number(env, timeout)?.max(0.0) as u64;
+            let asked = with_targets(env, to, |to| {
+                Ok(instance.ask(Ask { offer, name, args, to, timeout_ms })?)
+            })?;
+            let mut json = format!("[{}", asked.job.0);
+            for node in &asked.nodes {
+                // Writing into a String cannot fail.
+                let _ = write!(json, ",\"{node}\"");
+            }
+            json.push(']');
+            to_js(env, &json)
+        })
+    }
+}
+
+unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [run, is_ok, json]| {
+            let run = RunId(number(env, run)? as u64);
+            let mut ok = false;
+            check(sys::napi_get_value_bool(env, is_ok, &mut ok))?;
+            let mut text = Value::new();
+            let result = match text.read(env, json)? {
+                Some(json) if ok => Ok(json),
+                Some(json) => Err(json),
+                None => Err(NO_JSON),
+            };
+            instance.answer(run, result);
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn set_timeout_of(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [job, ms]| {
+            let job = JobId(number(env, job)? as u64);
+            instance.set_timeout(job, number(env, ms)?.max(0.0) as u64);
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [job, reason]| {
+            let job = JobId(number(env, job)? as u64);
+            let mut text = Value::new();
+            instance.cancel(job, text.read(env, reason)?.unwrap_or("null"));
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn emit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [name, args, to]| {
+            let (mut name_text, mut args_text) = (Name::new(), Value::new());
+            let name = string(env, &mut name_text, name)?;
+            let args = string(env, &mut args_text, args)?;
+            let count = with_targets(env, to, |to| Ok(instance.emit(to, name, args)?))?;
+            let mut value = ptr::null_mut();
+            check(sys::napi_create_uint32(env, count as u32, &mut value))?;
+            Ok(value)
+        })
+    }
+}
+
+unsafe extern "C" fn beat(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, []| {
+            instance.node().beat();
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+/// Gives `f` the nodes meant: `"*"` all with this one, `"-"` all peers, else replicas in
+/// hexadecimal digits, joined by commas.
+///
+/// # Safety
+///
+/// `env` is the environment of the running call and `to` one of its values.
+unsafe fn with_targets<R>(
+    env: sys::napi_env,
+    to: sys::napi_value,
+    f: impl FnOnce(To<'_>) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let mut text = Name::new();
+    // SAFETY: as this function's.
+    match unsafe { string(env, &mut text, to)? } {
+        "*" => f(To::All),
+        "-" => f(To::Others),
+        one if one.len() == 16 => f(To::Only(&[parse_replica(one)?])),
+        list => {
+            let nodes: Result<Vec<_>, Failure> = list.split(',').map(parse_replica).collect();
+            f(To::Only(&nodes?))
+        }
+    }
+}
+
+/// # Safety
+///
+/// `env` is the environment of the running call and `value` one of its values.
+unsafe fn string<const N: usize>(
+    env: sys::napi_env,
+    text: &mut Text<N>,
+    value: sys::napi_value,
+) -> Result<&str, Failure> {
+    // SAFETY: as this function's.
+    let read = unsafe { text.read(env, value)? };
+    read.ok_or_else(|| Failure::invalid_argument("An argument must be a string"))
+}
+
+/// # Safety
+///
+/// `env` is the environment of the running call and `value` one of its values.
+unsafe fn number(env: sys::napi_env, value: sys::napi_value) -> Result<f64, Failure> {
+    let mut number = 0.0;
+    // SAFETY: as this function's; `number` outlives the call.
+    match unsafe { sys::napi_get_value_double(env, value, &mut number) } {
+        sys::Status::napi_number_expected => {
+            Err(Failure::invalid_argument("An argument must be a number"))
+        }
+        status => check(status).map(|()| number),
     }
 }
 

@@ -9,10 +9,11 @@ use napi_derive::napi;
 
 use super::doorbell::Doorbell;
 use super::error::Failure;
-use super::hot;
 use super::instance::Instance;
 use super::options;
 use super::versions::Slots;
+use super::{events, hot};
+use crate::engine::{Address, Command, Input, Offer, ReplicaId};
 
 /// A node of the cluster, open until `close` or `destroy`.
 #[napi]
@@ -51,7 +52,60 @@ impl Node {
         self.instance.node().with_engine(|engine, _| engine.id()).to_string()
     }
 
-    /// The hot functions: get, set, increment, delete, watch, unwatch, drain, keys.
+    /// 24 upper-case hexadecimal digits.
+    #[napi(catch_unwind)]
+    pub fn node(&self) -> String {
+        self.instance.node().with_engine(|engine, _| engine.node()).to_string()
+    }
+
+    /// Starts to listen, of a node opened with `listen: false`.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, env: &Env, host: String, port: u16) -> Result<()> {
+        match self.instance.node().listen(host, port) {
+            true => Ok(()),
+            false => Err(Failure::invalid_state("The node listens already").thrown(env)),
+        }
+    }
+
+    /// Keeps a connection to `host:port`, for ever.
+    #[napi(catch_unwind)]
+    pub fn connect(&self, address: String) {
+        self.instance.node().connect(Address::new(address));
+    }
+
+    /// Closes the connection to a peer, and neither side dials the other again.
+    #[napi(catch_unwind)]
+    pub fn dismiss(&self, env: &Env, peer: String) -> Result<()> {
+        let peer = parse_replica(&peer).map_err(|failure| failure.thrown(env))?;
+        self.instance.node().with_engine(|engine, now| {
+            engine.handle_input(now, Input::Command(Command::Dismiss { peer }));
+        });
+        Ok(())
+    }
+
+    /// For how many milliseconds a peer's event loop has not turned.
+    #[napi(catch_unwind)]
+    pub fn busy_for(&self, env: &Env, peer: String) -> Result<f64> {
+        let peer = parse_replica(&peer).map_err(|failure| failure.thrown(env))?;
+        Ok(self.instance.node().with_engine(|engine, now| engine.busy_ms(now, peer)) as f64)
+    }
+
+    /// Has functions run here, or listens to events. `kind`: 0 worker, 1 function, 2 event.
+    #[napi(catch_unwind)]
+    pub fn offer(&self, env: &Env, kind: u32, name: String) -> Result<()> {
+        let offer = parse_offer(kind).map_err(|failure| failure.thrown(env))?;
+        self.instance.node().with_engine(|engine, _| engine.offer(offer, &name));
+        Ok(())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn withdraw(&self, env: &Env, kind: u32, name: String) -> Result<()> {
+        let offer = parse_offer(kind).map_err(|failure| failure.thrown(env))?;
+        self.instance.node().with_engine(|engine, _| engine.withdraw(offer, &name));
+        Ok(())
+    }
+
+    /// The hot functions, see `hot`.
     #[napi(catch_unwind)]
     pub fn functions<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         // SAFETY: an `&Env` is that of the running call, and this object was made in it.
@@ -100,4 +154,16 @@ impl Node {
             Err(failure) => Err(failure.thrown(env)),
         }
     }
+}
+
+/// 16 hexadecimal digits.
+pub fn parse_replica(hex: &str) -> std::result::Result<ReplicaId, Failure> {
+    let digits = hex.len() == 16 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let id = u64::from_str_radix(hex, 16).ok().filter(|_| digits);
+    id.map(ReplicaId)
+        .ok_or_else(|| Failure::invalid_argument("A peer must be 16 hexadecimal digits"))
+}
+
+pub fn parse_offer(kind: u32) -> std::result::Result<Offer, Failure> {
+    events::offer_of(kind).ok_or_else(|| Failure::invalid_argument("There is no such kind"))
 }
