@@ -79,6 +79,48 @@ test('answers after the end change nothing', async (t) => {
   assert.equal(job.responses, 0);
 });
 
+test('the first answer of a node counts, and a second is none of another node', async (t) => {
+  const [first, second] = await openServents(t, 2);
+  second.createWorker('twice', (callback) => {
+    callback(null, 'one');
+    callback(null, 'two');
+  });
+  let answer;
+  const worker = first.createWorker('twice', (callback) => (answer = callback));
+  const job = worker.distribute();
+  const ended = gather(job);
+  await until('the other has answered', () => job.responses === 1);
+  answer(null, 'own');
+  assert.deepEqual((await ended).data, ['one', 'own']);
+});
+
+test('what a remote worker throws is that node\'s error, and the process lives', async (t) => {
+  const [first, second] = await openServents(t, 2);
+  second.createWorker('throw', () => {
+    throw new TypeError('thrown');
+  });
+  const { errors } = await gather(first.createWorker('throw', async () => 1).distribute());
+  assert.deepEqual(errors.map(({ name, message }) => [name, message]), [['TypeError', 'thrown']]);
+});
+
+test('`this` in a worker\'s function inherits from the worker', async (t) => {
+  let self;
+  const worker = openServent(t).createWorker('self', async function work() {
+    self = this;
+  });
+  await gather(worker.distribute());
+  assert.equal(Object.getPrototypeOf(self), worker);
+});
+
+test('nothing comes while `run` has not returned', async (t) => {
+  const job = openServent(t).createWorker('sync', (callback) => callback(null, 1)).distribute();
+  let hasReturned = false;
+  for (const name of ['start', 'data', 'end']) job.on(name, () => assert.ok(hasReturned, name));
+  const ended = gather(job);
+  hasReturned = true;
+  await ended;
+});
+
 test('reserved events are not sent, and not received', async (t) => {
   const [first, second] = await openServents(t, 2);
   const peer = first.peers[second.id];
