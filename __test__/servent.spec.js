@@ -66,7 +66,7 @@ test('all forms of listen', async (t) => {
 
 test('bad arguments are thrown', async (t) => {
   const servent = openServent(t);
-  for (const args of [['/tmp/socket'], [65536], [-1], [NaN], [1.5], [true], [{}], [{ host: 'a' }], [0, {}], [0, 'a b'], [0, '127.0.0.1', 5, 'callback']].slice(0, 10)) {
+  for (const args of [['/tmp/socket'], [65536], [-1], [NaN], [1.5], [true], [{}], [{ host: 'a' }], [0, {}], [0, 'a b']]) {
     assert.throws(() => servent.listen(...args), { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT' }, JSON.stringify(args));
   }
   for (const args of [[], [0], ['a'], ['a:0'], [':'], ['a:b:c'], [{}], [null], [70000], [80, 5], [80, 'a b']]) {
@@ -130,7 +130,6 @@ test('all forms of connect, and their callbacks', async (t) => {
     assert.equal(servent.peers[seed.id], peer);
     // Once more, now that it is there.
     assert.equal(await new Promise((resolve) => servent.connect(...args, resolve)), peer);
-    assert.equal(Object.keys(servent.peers).length, servent.peers[seed.id] === peer ? Object.keys(servent.peers).length : -1);
     await servent.destroy();
   }
 });
@@ -228,9 +227,10 @@ test('listeners come and go in every way there is', async (t) => {
   /** Whether an event is heard; one after it tells when it would have come. */
   const isHeard = async () => {
     const before = calls;
+    const after = once(second, 'after');
     first.broadcast('knock');
     first.broadcast('after');
-    await once(second, 'after');
+    await after;
     return calls > before;
   };
   for (const method of ['on', 'addListener', 'prependListener']) {
