@@ -71,6 +71,11 @@ class LocalNode {
     return this.#isClosed;
   }
 
+  /** Whether its end was asked for. */
+  get isClosing() {
+    return this.#closing !== undefined;
+  }
+
   set(key, json) {
     this.#checkWrite(key);
     this.#native.set(key, json);
