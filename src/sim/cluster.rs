@@ -336,7 +336,7 @@ impl Cluster {
         let seed = self.chance.seed();
         let origin_ms = *self.chance.pick(&[0, 1_000_000]);
         let mut config = self.plan.config.clone();
-        config.advertised = Some(address(node));
+        config.advertised = (!self.plan.silent[node]).then(|| address(node));
         let now = Now {
             monotonic_ms: self.now + origin_ms,
             wall_ms: self.nodes[node].clock.wall_ms(self.now),
@@ -479,8 +479,7 @@ impl Cluster {
                     self.network.close(self.now, link);
                 }
                 Output::Dial { address } => {
-                    let to = address.0.strip_prefix('n').and_then(|name| name.parse().ok());
-                    let to = to.filter(|&to| to < self.plan.nodes);
+                    let to = (0..self.plan.nodes).find(|&to| self::address(to) == address);
                     self.network.dial(self.now, node, address, to);
                 }
                 Output::Event(event) => {
@@ -788,7 +787,7 @@ impl Clock {
 }
 
 fn address(node: usize) -> Address {
-    Address::new(format!("n{node}"))
+    Address::new(format!("n{node}:1"))
 }
 
 fn pairs(nodes: usize) -> Vec<(usize, usize)> {

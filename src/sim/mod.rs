@@ -98,6 +98,7 @@ fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.run_until(cluster.plan.duration_ms)?;
     cluster.heal()?;
     checker::settle(cluster)?;
+    checker::check_links(cluster)?;
     checker::check(cluster)?;
     if cluster.plan.forgets {
         checker::check_forgotten(cluster)?;

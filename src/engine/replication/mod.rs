@@ -158,6 +158,11 @@ impl Replication {
         &mut self.document
     }
 
+    /// The replicas that a peer is linked with, once it has said.
+    pub fn links_of(&self, peer: ReplicaId) -> Option<&BTreeSet<ReplicaId>> {
+        self.sessions.get(&peer)?.links.as_ref()
+    }
+
     /// Bytes on their way to a peer, whatever they say.
     pub fn outstanding(&self, peer: ReplicaId) -> usize {
         self.sessions.get(&peer).map_or(0, |session| session.outstanding)
