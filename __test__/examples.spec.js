@@ -15,9 +15,7 @@ const OUTPUT = {
   'counter.js': '[ 3000, 3000, 3000 ]\n',
   'events.js':
     'listening on 127.0.0.1:P\n127.0.0.1:Q is here, 1 in all\n127.0.0.1:Q is gone: ERR_PEER_LEFT\n',
-  'free-memory.js':
-    'this node has some\na peer has some\na peer has some\na peer has some\n' +
-    'complete: 4 answered, 0 failed, 0 missing\n',
+  'free-memory.js': /^([0-9A-F]{24} has \d+ MiB\n){4}complete: 4 of 4 nodes have answered\n$/,
   'rpc.js': "3\nHELLO\n{ once: 'ha', twice: 'haha' }\nnothing to repeat 7\n1 null 7\n",
 };
 
@@ -32,7 +30,8 @@ for (const [file, expected] of Object.entries(OUTPUT)) {
     const env = { PORT: String(port) };
     const { code, stdout, stderr } = await runFile(t, `examples/${file}`, { env });
     assert.equal(stderr, '');
-    assert.equal(stdout, expected.replace(/:P/g, `:${port}`).replace(/:Q/g, `:${port + 1}`));
+    if (expected instanceof RegExp) assert.match(stdout, expected);
+    else assert.equal(stdout, expected.replace(/:P/g, `:${port}`).replace(/:Q/g, `:${port + 1}`));
     assert.equal(code, 0);
   });
 }

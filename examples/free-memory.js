@@ -18,11 +18,10 @@ if (cluster.isPrimary) {
   servent.on('peer', () => {
     if (Object.keys(servent.peers).length < NODES - 1) return;
     const job = worker.distribute().setTTL(1000).run();
-    job.on('data', (bytes, { peer }) => {
-      console.log(`${peer ? 'a peer' : 'this node'} has ${bytes > 0 ? 'some' : 'none'}`);
-    });
-    job.on('end', ({ reason, answered, failed, missing }) => {
-      console.log(`${reason}: ${answered.length} answered, ${failed.length} failed, ${missing.length} missing`);
+    job.on('data', (bytes, { node }) => console.log(`${node} has ${Math.round(bytes / 2 ** 20)} MiB`));
+    job.on('end', ({ reason, asked, answered, failed, missing }) => {
+      console.log(`${reason}: ${answered.length} of ${asked} nodes have answered`);
+      for (const { node, error } of [...failed, ...missing]) console.log(node, error.message);
       cluster.disconnect(() => servent.close());
     });
   });

@@ -53,6 +53,7 @@ class LocalNode {
     this.#handle = native.open(JSON.stringify(seeded), this.#cache.slots, doorbell);
     this.#native = this.#handle.functions();
     this.#cache.open(this.#native, (slots) => this.#handle.resizeSlots(slots));
+    this.#native.beat();
     this.#timer = setInterval(this.#native.beat, BEAT_MS).unref();
     lifetime.add(this);
   }
