@@ -115,10 +115,11 @@ for (const [name, args] of Object.entries(bad)) {
 }
 
 test('a servent neither listens nor dials at first, and learns addresses', (t) => {
-  assert.deepEqual(serventOptions(), { insecure: false, advertised: null, listen: false, learn: true });
+  const always = { listen: false, learn: true, introductions: true };
+  assert.deepEqual(serventOptions(), { insecure: false, advertised: null, ...always });
   const options = { cluster: 'mine', limits: { depth: 5 }, heartbeatInterval: 100, lossTimeout: 500, insecure: true };
   const native = serventOptions({ ...options, advertise: { host: '::1', port: '80' } });
-  assert.deepEqual(native, { ...options, advertised: '[::1]:80', listen: false, learn: true });
+  assert.deepEqual(native, { ...options, advertised: '[::1]:80', ...always });
   assert.equal(serventOptions({ advertise: 'a.example:80' }).advertised, 'a.example:80');
   assert.equal(serventOptions({ advertise: '[::1]:80' }).advertised, '[::1]:80');
   t.after(() => delete process.env.COLLECTIVE_INSECURE);

@@ -244,6 +244,27 @@ test('servent.expose is for peers of before and of later', async (t) => {
   assert.equal(await late.peers[second.id].invoke('x'), 'x');
 });
 
+test("what a listener of 'peer' exposes is there for that peer from the start", async (t) => {
+  const seed = await listening(t);
+  for (let i = 0; i < 10; i++) {
+    const other = await listening(t);
+    const results = [seed, other].map((servent) => new Promise((resolve) => {
+      servent.once('peer', (peer) => {
+        peer.expose('mine', () => servent.id);
+        servent.once('hello', (from) => from.emit(`hello ${i}`));
+        peer.emit('hello');
+        resolve(peer.invoke('mine'));
+      });
+    }));
+    const greeted = [seed, other].map((servent) => once(servent, `hello ${i}`));
+    other.connect(seed.address().port);
+    assert.deepEqual(await Promise.all(results), [other.id, seed.id]);
+    await Promise.all(greeted);
+    await other.destroy();
+    await until('it is gone', () => Object.keys(seed.peers).length === 0);
+  }
+});
+
 test('list', async (t) => {
   const { second, peer } = await pair(t);
   assert.deepEqual(await peer.invoke('list'), { list: 'function', Array: ['list'] });

@@ -116,6 +116,11 @@ class LocalNode {
     this.#handle.connect(address);
   }
 
+  /** The program knows this peer: what came of it may be told. */
+  introduce(peer) {
+    if (!this.#isClosed) this.#handle.introduce(peer);
+  }
+
   /** Ends the connection to a peer; neither side dials the other again. */
   dismiss(peer) {
     if (!this.#isClosed) this.#handle.dismiss(peer);

@@ -28,6 +28,9 @@ const CHECKS = {
   lossTimeout: isTimeout,
 };
 
+/** What the addon is told of every servent: it gets to know peers before it hears them. */
+const SERVENT = { listen: false, learn: true, introductions: true };
+
 /** Those of a remote call. */
 const CALL_CHECKS = {
   /** How long the answer may take (ms). */
@@ -98,7 +101,7 @@ function serventOptions(options) {
   const { advertise, ...others } = options ?? {};
   checkOptions(others, CHECKS, '');
   const advertised = advertise == null ? null : dialled(advertise, 'advertise');
-  return { ...others, insecure: isInsecure(options), advertised, listen: false, learn: true };
+  return { ...others, insecure: isInsecure(options), advertised, ...SERVENT };
 }
 
 /**

@@ -246,8 +246,15 @@ class Servent extends EventEmitter {
 
   #connected(event) {
     const peer = this.#peers.join(event);
-    if (peer === undefined) return;
-    attempt(this.emit, this, 'peer', peer);
+    if (peer !== undefined) {
+      attempt(this.emit, this, 'peer', peer);
+      this.#fulfil(peer);
+    }
+    // Listeners may have exposed something to it: what it calls waits for that.
+    this.#node.introduce(event.peer);
+  }
+
+  #fulfil(peer) {
     for (const wish of [...this.#wishes]) {
       if (!this.#peers.isAt(peer, wish.address)) continue;
       this.#wishes.delete(wish);

@@ -438,3 +438,54 @@ fn the_application_is_told_once_and_outcomes_may_wait() {
     mesh.deliver();
     assert_eq!(told(&mesh, 0)[1..], [Event::Items { urgent: true }]);
 }
+
+#[test]
+fn what_a_peer_wants_waits_until_the_application_knows_it() {
+    let mut mesh = with(2, Config { introductions: true, ..Config::default() });
+    mesh.withdraw(1, Offer::Worker, "w");
+    mesh.withdraw(1, Offer::Event, "e");
+    let job = mesh.ask(0, To::Others, "[1]", LONG_MS).unwrap().job;
+    let cancelled = mesh.ask(0, To::Others, "[2]", LONG_MS).unwrap().job;
+    mesh.cancel(0, cancelled, "null");
+    mesh.emit(0, To::Others, "[3]").unwrap();
+    mesh.deliver();
+    mesh.run(100);
+    mesh.items(0);
+    assert_eq!(mesh.items(1), []);
+
+    // On hearing of the peer the application offers something to it.
+    mesh.offer(1, Offer::Worker, "w");
+    mesh.offer(1, Offer::Event, "e");
+    let (caller, stranger) = (mesh.id(0), ReplicaId(7));
+    mesh.introduce(1, stranger);
+    mesh.introduce(1, caller);
+    let items = mesh.items(1);
+    let [Item::Run { run, remaining_ms, .. }, Item::Emitted { peer, .. }] = items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!((peer, remaining_ms), (caller, LONG_MS - 100));
+    mesh.answer(1, run, Ok("5"));
+    mesh.deliver();
+    assert_eq!(mesh.items(0).last(), Some(&Item::Ended { job, end: End::Complete }));
+
+    // Known now.
+    mesh.ask(0, To::Others, "[]", LONG_MS).unwrap();
+    mesh.deliver();
+    answer_all(&mut mesh, 1..2);
+    assert_eq!(outcomes(&mut mesh, 0), (vec![(mesh.id(1), ok("[]"))], vec![End::Complete]));
+    assert_nothing_left(&mut mesh, 2);
+}
+
+#[test]
+fn what_a_peer_wanted_goes_with_it() {
+    let mut mesh = with(2, Config { introductions: true, ..Config::default() });
+    mesh.ask(0, To::Others, "[]", LONG_MS).unwrap();
+    mesh.emit(0, To::Others, "[]").unwrap();
+    mesh.deliver();
+    mesh.cut(0, 1);
+    let caller = mesh.id(0);
+    mesh.introduce(1, caller);
+    assert_eq!(mesh.items(1), []);
+    mesh.items(0);
+    assert_nothing_left(&mut mesh, 2);
+}

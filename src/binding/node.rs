@@ -91,6 +91,17 @@ impl Node {
         })
     }
 
+    /// Of a node opened with `introductions`: the application knows this peer now.
+    #[napi(catch_unwind)]
+    pub fn introduce(&self, env: &Env, peer: Unknown) -> Result<()> {
+        coded(env, || {
+            // SAFETY: the value is one of the running call.
+            let peer = unsafe { arguments::peer(env.raw(), peer.raw())? };
+            self.instance.node().with_engine(|engine, _| engine.introduce(peer));
+            Ok(())
+        })
+    }
+
     /// Closes the connection to a peer, and neither side dials the other again.
     #[napi(catch_unwind)]
     pub fn dismiss(&self, env: &Env, peer: Unknown) -> Result<()> {

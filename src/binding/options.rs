@@ -15,6 +15,7 @@ struct Options<'a> {
     port: u16,
     listen: bool,
     learn: bool,
+    introductions: bool,
     /// 24 hex digits.
     id: Option<String>,
     advertised: Option<String>,
@@ -48,6 +49,7 @@ impl Default for Options<'_> {
             port: 0,
             listen: true,
             learn: false,
+            introductions: false,
             id: None,
             advertised: None,
             connect: Vec::new(),
@@ -81,6 +83,7 @@ pub fn parse(json: &str) -> Result<net::Options, Failure> {
         cluster: options.cluster.unwrap_or(default.cluster),
         node,
         learn_addresses: options.learn,
+        introductions: options.introductions,
         advertised: options.advertised.map(Address::new),
         ready_timeout_ms: options.ready_timeout.unwrap_or(default.ready_timeout_ms),
         forget_after_ms: options.forget_after.unwrap_or(default.forget_after_ms),

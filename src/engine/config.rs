@@ -15,6 +15,9 @@ pub struct Config {
     /// Ask peers for the addresses of nodes that they know, and dial those too: a full mesh
     /// through one seed. Off: only the addresses given are dialled.
     pub learn_addresses: bool,
+    /// What a peer asks for and sends waits until the application says that it knows the peer
+    /// (`Engine::introduce`): it may offer something on hearing of it. Off: it is taken at once.
+    pub introductions: bool,
     /// A learned address that leads nowhere is dialled for so long. 10 min.
     pub learned_address_ms: u64,
     /// How often a digest goes to every peer; it is the heartbeat too. 1 s: two may be lost
@@ -87,6 +90,7 @@ impl Default for Config {
             node: None,
             advertised: None,
             learn_addresses: false,
+            introductions: false,
             learned_address_ms: 10 * 60 * 1000,
             heartbeat_interval_ms: 1000,
             loss_timeout_ms: 5000,

@@ -275,6 +275,11 @@ impl Engine {
         self.jobs.withdraw(offer, name);
     }
 
+    /// The application knows this peer: what came of it meanwhile is taken now.
+    pub fn introduce(&mut self, peer: ReplicaId) {
+        self.jobs.introduce(peer);
+    }
+
     /// Starts a job or call. After an error nothing was sent.
     ///
     /// Every node asked gets one [`Item::Outcome`], at the latest at the deadline, and then comes

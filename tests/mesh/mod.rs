@@ -362,6 +362,11 @@ impl Mesh {
         self.nodes[node].engine.withdraw(offer, name);
     }
 
+    pub fn introduce(&mut self, node: usize, peer: ReplicaId) {
+        self.nodes[node].engine.introduce(peer);
+        self.drain(node);
+    }
+
     /// Runs the worker `w` on the nodes.
     pub fn ask(
         &mut self,

@@ -58,6 +58,8 @@ pub struct Jobs {
     lines: BTreeMap<ReplicaId, Line>,
     /// Those of `lines` that are not up, the longest gone first.
     gone: VecDeque<ReplicaId>,
+    /// What has come from peers that the application does not know yet.
+    early: BTreeMap<ReplicaId, VecDeque<Early>>,
     /// The number of the next parcel on each link.
     numbers: BTreeMap<LinkId, u64>,
     /// Peers whose line may have something to send.
@@ -66,6 +68,14 @@ pub struct Jobs {
     ack_at_ms: Option<u64>,
     left: bool,
     pub events_unheard: u64,
+}
+
+/// A parcel that waits, with its cost, since this time.
+#[derive(Debug)]
+struct Early {
+    message: Bytes,
+    cost: u64,
+    now: Now,
 }
 
 /// The names of what this node has.
@@ -112,6 +122,7 @@ impl Jobs {
             inbox: Inbox::default(),
             lines: BTreeMap::new(),
             gone: VecDeque::new(),
+            early: BTreeMap::new(),
             numbers: BTreeMap::new(),
             ready: BTreeSet::new(),
             ack_at_ms: None,
@@ -133,7 +144,7 @@ impl Jobs {
     }
 
     pub fn items_waiting(&self) -> usize {
-        self.inbox.len()
+        self.inbox.len() + self.early.values().map(VecDeque::len).sum::<usize>()
     }
 
     pub fn bytes_queued(&self) -> usize {
@@ -229,13 +240,15 @@ impl Jobs {
             if let Some((peer, cost)) = entry.cost {
                 self.taken(now, peer, cost);
             }
-            if let Item::Run { run, .. } = entry.item {
-                if self.runs.hand_out(now.monotonic_ms, run).is_none() {
-                    self.expire(run);
+            let mut item = entry.item;
+            if let Item::Run { run, remaining_ms, .. } = &mut item {
+                let Some(running) = self.runs.hand_out(now.monotonic_ms, *run) else {
+                    self.expire(*run);
                     continue;
-                }
+                };
+                *remaining_ms = running.deadline_ms - now.monotonic_ms;
             }
-            into.push(entry.item);
+            into.push(item);
             left -= 1;
         }
         self.inbox.taken();
@@ -245,6 +258,7 @@ impl Jobs {
     /// Ends everything: nothing can be asked or answered from here on.
     pub fn leave(&mut self) {
         self.left = true;
+        self.early.clear();
         for job in self.gathers.all() {
             self.end(job, Outcome::Aborted, End::Aborted, None);
         }
@@ -258,12 +272,24 @@ impl Jobs {
     /// Messages go over another link now, perhaps the first.
     pub fn peer_switched(&mut self, peer: ReplicaId) {
         let line = self.lines.entry(peer).or_insert_with(|| Line::new(self.bounds));
+        if self.config.introductions && !line.is_up() {
+            self.early.insert(peer, VecDeque::new());
+        }
         line.switch();
         self.gone.retain(|&gone| gone != peer);
         self.ready.insert(peer);
     }
 
+    /// The application knows this peer.
+    pub fn introduce(&mut self, peer: ReplicaId) {
+        for Early { message, cost, now } in self.early.remove(&peer).unwrap_or_default() {
+            // It was checked when it came.
+            let _ = self.receive_parcel(now, peer, &message, cost);
+        }
+    }
+
     pub fn peer_down(&mut self, peer: ReplicaId) {
+        self.early.remove(&peer);
         let Some(line) = self.lines.get_mut(&peer) else { return };
         line.lose();
         self.ready.remove(&peer);
@@ -301,6 +327,9 @@ impl Jobs {
                 self.numbers.insert(link, resume.next);
                 if lost {
                     line.forget_unsent();
+                    if let Some(early) = self.early.get_mut(&peer) {
+                        early.clear();
+                    }
                     self.part(peer);
                 }
                 self.ready.insert(peer);
@@ -320,7 +349,12 @@ impl Jobs {
         self.note_ack(now, peer);
         match arrived {
             Arrived::Nothing => Ok(()),
-            Arrived::Message { message, cost } => self.receive_parcel(now, peer, message, cost),
+            Arrived::Message { message, cost } if self.is_early(peer, &message)? => {
+                let early = Early { message, cost, now };
+                self.early.entry(peer).or_default().push_back(early);
+                Ok(())
+            }
+            Arrived::Message { message, cost } => self.receive_parcel(now, peer, &message, cost),
         }
     }
 
@@ -406,20 +440,47 @@ impl Jobs {
 
     // ---- parcels
 
+    /// Whether a parcel has to wait until the application knows the peer. All of them wait that
+    /// may lead to an item of the peer's doing, so that they keep their order; checked like others.
+    fn is_early(&self, peer: ReplicaId, message: &Bytes) -> Result<bool, Malformed> {
+        if !self.early.contains_key(&peer) {
+            return Ok(false);
+        }
+        match Kind::of(message) {
+            Some(Kind::Call) => {
+                let call: Call<'_> = message::decode(message)?;
+                self.check_told(call.name, call.args)?;
+            }
+            Some(Kind::Emit) => {
+                let emit: Emit<'_> = message::decode(message)?;
+                self.check_told(emit.name, emit.args)?;
+            }
+            Some(Kind::Cancel) => {
+                let cancel: Cancel<'_> = message::decode(message)?;
+                cancel.reason.map(|reason| self.told(reason)).transpose()?;
+            }
+            Some(Kind::Postpone) => {
+                message::decode::<Postpone>(message)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn receive_parcel(
         &mut self,
         now: Now,
         peer: ReplicaId,
-        message: Bytes,
+        message: &Bytes,
         cost: u64,
     ) -> Result<(), Malformed> {
         // What waits for the application keeps its cost until it is taken.
-        let kept = match Kind::of(&message) {
-            Some(Kind::Call) => self.receive_call(now, peer, message::decode(&message)?, cost)?,
-            Some(Kind::Emit) => self.receive_emit(peer, message::decode(&message)?, cost)?,
-            Some(Kind::Answer) => self.receive_answer(peer, message::decode(&message)?, cost)?,
+        let kept = match Kind::of(message) {
+            Some(Kind::Call) => self.receive_call(now, peer, message::decode(message)?, cost)?,
+            Some(Kind::Emit) => self.receive_emit(peer, message::decode(message)?, cost)?,
+            Some(Kind::Answer) => self.receive_answer(peer, message::decode(message)?, cost)?,
             Some(Kind::Cancel) => {
-                let cancel: Cancel<'_> = message::decode(&message)?;
+                let cancel: Cancel<'_> = message::decode(message)?;
                 let why = match cancel.reason {
                     Some(reason) => Stop::Cancelled(self.told(reason)?),
                     None => Stop::Timeout,
@@ -430,7 +491,7 @@ impl Jobs {
                 false
             }
             Some(Kind::Postpone) => {
-                let Postpone { job, remaining_ms } = message::decode(&message)?;
+                let Postpone { job, remaining_ms } = message::decode(message)?;
                 if let Some(run) = self.runs.find(peer, job) {
                     self.runs.postpone(run, now.monotonic_ms.saturating_add(remaining_ms));
                 }
