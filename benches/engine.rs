@@ -142,7 +142,8 @@ fn codec(c: &mut Criterion) {
     group.bench_function("decode 1,000 writes", |b| {
         b.iter(|| messages.iter().map(|message| decode(message).1.len()).sum::<usize>());
     });
-    let decoded: Vec<(WritesHead, Vec<WriteItem<'_>>)> = messages.iter().map(|m| decode(m)).collect();
+    let decoded: Vec<(WritesHead, Vec<WriteItem<'_>>)> =
+        messages.iter().map(|m| decode(m)).collect();
     group.bench_function("encode 1,000 writes", |b| {
         b.iter(|| {
             for (head, items) in &decoded {
