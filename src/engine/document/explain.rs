@@ -610,9 +610,13 @@ impl WriteId {
         Dot::new(self.replica, self.counter)
     }
 
-    /// Orders writes as their stamps do.
-    pub fn stamp(&self) -> (u64, u16, ReplicaId) {
-        (self.ms, self.tick, self.replica)
+    pub fn hlc(&self) -> u64 {
+        self.ms << 16 | u64::from(self.tick)
+    }
+
+    /// Orders writes.
+    pub fn stamp(&self) -> (u64, ReplicaId) {
+        (self.hlc(), self.replica)
     }
 }
 
