@@ -84,6 +84,13 @@ class LocalNode {
     return json === undefined ? [] : JSON.parse(json).keys;
   }
 
+  /** What a key shows and why; `null` is the whole document. */
+  explain(key) {
+    this.#checkOpen();
+    if (key !== null) checkKey(key);
+    return JSON.parse(this.#handle.explain(key));
+  }
+
   stats() {
     this.#checkOpen();
     return { ...JSON.parse(this.#handle.stats()), cachedKeys: this.#cache.size };
