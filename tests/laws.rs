@@ -226,7 +226,7 @@ fn check_explanation(mesh: &mut Mesh, node: usize, path: &str) -> Explanation {
                 What::Set { shape, .. } | What::Mark { shape, .. } => *shape != Shape::Scalar,
                 What::Increments { .. } => false,
             };
-            assert!(shown.iter().all(|what| is_container(what)), "{why}");
+            assert!(shown.iter().all(is_container), "{why}");
             assert!(path.is_empty() || !shown.is_empty(), "{why}");
         }
     }

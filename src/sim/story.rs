@@ -15,6 +15,11 @@ use crate::engine::document::BodyState;
 use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Vector};
 use crate::engine::{Dot, Engine, Input, LinkId, ReplicaId};
 
+const NOTHING_WRONG: &str =
+    "  nothing: all hold what they must. It is another question what is shown
+  of it, or what stands above and below it.
+";
+
 /// What is noted while a run is played again.
 pub struct Story {
     path: Vec<String>,
@@ -252,9 +257,7 @@ impl fmt::Display for Telling<'_> {
             self.compare(*node, explanation, &fates, &mut wrong)?;
         }
         if wrong.is_empty() {
-            wrong
-                .push_str("  nothing: all hold what they must. What is shown of it, above it or\n");
-            wrong.push_str("  below it is another question.\n");
+            wrong.push_str(NOTHING_WRONG);
         }
         f.write_str(&wrong)?;
 
@@ -575,7 +578,7 @@ mod tests {
             let ops = cluster.model.ops();
             let path = ops[ops.len() * seed as usize / 40].path.clone();
             let story = super::super::tell(seed, path);
-            assert!(story.contains("  nothing: all hold what they must."), "seed {seed}: {story}");
+            assert!(story.contains(NOTHING_WRONG), "seed {seed}: {story}");
             assert!(story.ends_with("ended like this: it passed"), "seed {seed}: {story}");
         }
     }
