@@ -2,5 +2,9 @@ import Collective from './index.js';
 
 export default Collective;
 export { Collective };
+export import Servent = Collective.Servent;
+export import Peer = Collective.Peer;
+export import Worker = Collective.Worker;
+export import Job = Collective.Job;
 /** The version of this package. */
 export declare const version: string;

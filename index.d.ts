@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 
 /**
- * A nested object that all processes of a cluster share: the drop-in successor of collective.js.
+ * A nested object that all processes of a cluster share: the drop-in successor of collective.js. It
+ * carries {@link Collective.Servent}, the successor of partition.io.
  *
  * ```js
  * const Collective = require('collective-io');
@@ -340,6 +341,431 @@ declare namespace Collective {
     warning: [warning: CodedError];
     /** The end of `close()`. */
     close: [];
+  }
+
+  /**
+   * A node that asks all others: the drop-in successor of partition.io's.
+   *
+   * ```js
+   * const { Servent } = require('collective-io');
+   *
+   * const servent = new Servent();
+   * servent.listen(8888);
+   * servent.connect(8888, 'another.host');
+   * const worker = servent.createWorker('random', (max, callback) => {
+   *   callback(null, Math.floor(Math.random() * max));
+   * });
+   * worker.distribute((job) => {
+   *   job.on('data', (number) => console.log(number));
+   *   job.run(1000);
+   * });
+   * ```
+   *
+   * Its own events are those of {@link Servent.Events}. Listeners of all others get what peers send
+   * by `broadcast` and `peer.emit`, as `(peer, ...args)`.
+   *
+   * It keeps the process alive from `listen` or `connect` on, and while own jobs or calls run.
+   */
+  class Servent extends EventEmitter {
+    /** @throws {TypeError} `ERR_INVALID_ARGUMENT` for bad and unknown options. */
+    constructor(options?: Servent.Options | null);
+
+    /** 24 upper-case hexadecimal digits, another one for each servent. */
+    readonly id: string;
+    /** The peers that are there, by id. */
+    readonly peers: Readonly<Record<string, Peer>>;
+    /** Whether it listens. */
+    readonly listening: boolean;
+
+    /** Where it listens, null if it does not. */
+    address(): ListeningAddress | null;
+
+    /**
+     * Listens. Without a host on 127.0.0.1, without a port on any that is free. What the network has
+     * against it comes as the event `error`; then it may be called again, from the listener too.
+     *
+     * @param backlog Ignored: the system's is as large as can be.
+     * @param callback A listener of `listening`, for once.
+     * @throws {TypeError} `ERR_INVALID_ARGUMENT`; an `Error` `ERR_INVALID_STATE` if it listens.
+     */
+    listen(port?: number | string | null, host?: string | null, backlog?: number | null, callback?: () => void): this;
+    listen(port: number | string | null, host: string, callback?: () => void): this;
+    listen(port: number | string | null, backlog: number, callback?: () => void): this;
+    listen(port: number | string | null, callback?: () => void): this;
+    listen(callback: () => void): this;
+    listen(address: Address & { backlog?: number }, callback?: () => void): this;
+
+    /**
+     * Connects to a node, and through it to every node that it knows, and keeps the connection. If
+     * that fails there is one event `error`, and it goes on trying.
+     *
+     * @param callback Is called once, when the address has led to a peer.
+     * @throws {TypeError} `ERR_INVALID_ARGUMENT`
+     */
+    connect(port: number | string, host?: string | null, callback?: (peer: Peer) => void): this;
+    connect(port: number | string, callback?: (peer: Peer) => void): this;
+    connect(address: Address, callback?: (peer: Peer) => void): this;
+
+    /**
+     * Makes a worker: its function does this node's part of each job of this name, whichever node
+     * runs it. Another of the same name takes its place.
+     *
+     * @param func Gets the parameters of the job and, last, a `callback(error, data)`; or it returns
+     *   a promise. `this` is an object that inherits from the worker and has `signal`, `deadline` and
+     *   `caller`. What it throws is this node's error. A function that neither calls back nor
+     *   returns a promise never answers. Without a function this node only runs jobs, and has the
+     *   outcome `no-worker` in each.
+     */
+    createWorker<Args extends unknown[] = any[], R = any>(name: string, func?: Worker.Func<Args, R>): Worker<Args, R>;
+    createWorker<Args extends unknown[], R>(
+      name: string,
+      func: (this: Worker.Call, ...params: Args) => PromiseLike<R>,
+    ): Worker<Args, R>;
+
+    /**
+     * Exposes a function to all peers, those of later too; or the functions of an object, and of the
+     * objects in it, as `name.member`. What has the name already is replaced.
+     *
+     * @throws {TypeError} `ERR_INVALID_NAME`, `ERR_INVALID_ARGUMENT`
+     */
+    expose(name: string, func: Exposed.Func): void;
+    expose(name: string, functions: Exposed.Functions): void;
+    expose(name: string, functions: object): void;
+
+    /**
+     * Calls a function that peers expose, on each of them.
+     *
+     * @param callback Is called once for each peer.
+     * @returns How many were asked.
+     */
+    broadcastInvoke(method: string, params?: readonly unknown[] | null, callback?: Servent.BroadcastCallback | null, options?: Servent.CallOptions): number;
+    broadcastInvoke(method: string, callback: Servent.BroadcastCallback, options?: Servent.CallOptions): number;
+
+    /**
+     * Fires an event on the servents of all peers, there with the peer that stands for this node as
+     * first argument.
+     *
+     * @param args Whatever JSON can hold; `undefined` arrives as `null`.
+     * @returns To how many it was sent: not to those for whom too much waits already.
+     * @throws {TypeError} `ERR_RESERVED_EVENT`, `ERR_INVALID_NAME`, `ERR_INVALID_VALUE`
+     */
+    broadcast(event: string, ...args: unknown[]): number;
+
+    /** Ends the connection to a peer, for good. Whether there was one of this id. */
+    removePeer(id: string): boolean;
+
+    /** Counters of this node: connections, jobs, bytes. */
+    stats(): Stats;
+
+    /** Lets this servent keep the process alive while it listens or is connected, as it does at first. */
+    ref(): this;
+    /** Lets the process end although this servent listens. Own jobs and calls still keep it. */
+    unref(): this;
+
+    /**
+     * Takes no new work, waits up to 5 s for own jobs and for functions that run here, says goodbye
+     * and frees everything. Can be called again.
+     */
+    close(callback?: () => void): Promise<void>;
+    /** Frees everything at once; own jobs are aborted. Can be called again, also to cut `close` short. */
+    destroy(): Promise<void>;
+
+    on<K extends keyof Servent.Events>(event: K, listener: (...args: Servent.Events[K]) => void): this;
+    on<E extends string | symbol>(event: Servent.Other<E>, listener: Servent.Listener): this;
+    once<K extends keyof Servent.Events>(event: K, listener: (...args: Servent.Events[K]) => void): this;
+    once<E extends string | symbol>(event: Servent.Other<E>, listener: Servent.Listener): this;
+    addListener<K extends keyof Servent.Events>(event: K, listener: (...args: Servent.Events[K]) => void): this;
+    addListener<E extends string | symbol>(event: Servent.Other<E>, listener: Servent.Listener): this;
+    prependListener<K extends keyof Servent.Events>(event: K, listener: (...args: Servent.Events[K]) => void): this;
+    prependListener<E extends string | symbol>(event: Servent.Other<E>, listener: Servent.Listener): this;
+    prependOnceListener<K extends keyof Servent.Events>(event: K, listener: (...args: Servent.Events[K]) => void): this;
+    prependOnceListener<E extends string | symbol>(event: Servent.Other<E>, listener: Servent.Listener): this;
+  }
+
+  namespace Servent {
+    interface Options extends Collective.Options {
+      /** Where others reach this node, if that is not where it listens: `'host:port'` or an object. */
+      advertise?: string | Address;
+    }
+
+    /** Events of the servent itself. Peers cannot send them. */
+    interface Events {
+      /** This node listens. */
+      listening: [];
+      /** A peer is there: connected, or back. */
+      peer: [peer: Peer];
+      /** A peer is gone, and why. */
+      peerLeave: [peer: Peer, code: string];
+      /** This node cannot listen, or a `connect` has failed for the first time. */
+      error: [error: CodedError];
+      /** Something that was handled: a bad message, a function that answered twice. */
+      warning: [warning: CodedError];
+      /** The end of `close()`. */
+      close: [];
+    }
+
+    /** A name that is no event of the servent itself. */
+    type Other<E> = E extends keyof Events ? never : E;
+
+    /** Gets what a peer sends. */
+    type Listener = (peer: Peer, ...args: any[]) => void;
+
+    interface CallOptions {
+      /** In how many ms the answer must be here. Default 30000. */
+      timeout?: number;
+      /** Gives up when it is aborted; the function's `this.signal` is aborted too. */
+      signal?: AbortSignal;
+    }
+
+    /**
+     * @param error `null`, or what went wrong. `code` is a number of JSON-RPC or of the function,
+     *   or one of our codes, such as `ERR_PEER_LOST`.
+     * @param id Of this call, the same as `this.id` in the function.
+     */
+    type CallCallback<R = any> = (error: CallError | null, result: R, id: string) => void;
+
+    /** @param origin The peer that answered. */
+    type BroadcastCallback<R = any> = (error: CallError | null, result: R, id: string, origin: Origin) => void;
+
+    interface CallError {
+      message: string;
+      code: number | string;
+    }
+  }
+
+  /**
+   * Another node, seen from this one. A peer that goes and comes back is the same object.
+   *
+   * Its one event is `end`, when it goes: `emit` is for the other side.
+   */
+  class Peer extends EventEmitter {
+    private constructor();
+
+    /** The `id` of its servent. */
+    readonly id: string;
+    /** Where it listens, if it does, as far as it is known. */
+    readonly host: string | undefined;
+    /** Where it listens, if it does, as far as it is known. */
+    readonly port: number | undefined;
+    /** Whether it is gone. */
+    readonly destroyed: boolean;
+    /** The servent of this node. */
+    readonly servent: Servent;
+    /** For how many ms its event loop has not turned, 0 while it does: alive, but busy. */
+    readonly busyFor: number;
+
+    /**
+     * Fires an event on its servent, there with the peer that stands for this node as first argument.
+     *
+     * @returns Whether it was sent: not if the peer is gone, or too much waits for it.
+     * @throws {TypeError} `ERR_RESERVED_EVENT`, `ERR_INVALID_NAME`, `ERR_INVALID_VALUE`
+     */
+    emit(event: string | symbol, ...args: unknown[]): boolean;
+
+    /** The same, or a call whose result nobody waits for, as a message. Whether it was sent. */
+    send(message: Peer.Message): boolean;
+
+    /**
+     * Calls a function that the peer exposes.
+     *
+     * @returns A promise if there is no callback. It is rejected with an `Error` that has the same
+     *   `message` and `code`.
+     */
+    invoke<R = any>(method: string, params?: readonly unknown[] | null, callback?: null, options?: Servent.CallOptions): Promise<R>;
+    invoke<R = any>(method: string, params: readonly unknown[] | null | undefined, options: Servent.CallOptions): Promise<R>;
+    invoke<R = any>(method: string, params: readonly unknown[] | null | undefined, callback: Servent.CallCallback<R>, options?: Servent.CallOptions): void;
+    invoke<R = any>(method: string, callback: Servent.CallCallback<R>, options?: Servent.CallOptions): void;
+
+    /** Exposes a function, or an object of functions, to this peer alone: see {@link Servent.expose}. */
+    expose(name: string, func: Exposed.Func): void;
+    expose(name: string, functions: Exposed.Functions): void;
+    expose(name: string, functions: object): void;
+
+    /** Ends the connection; neither side dials the other again. Whether there was one. */
+    destroy(): boolean;
+
+    toString(): string;
+    toJSON(): { id: string; host?: string; port?: number; destroyed: boolean };
+  }
+
+  namespace Peer {
+    type Message =
+      | { type: 'event'; name: string; args?: unknown[] }
+      | { type: 'rpc'; method: string; params?: unknown[] }
+      | { type: 'rpc'; data: { method: string; params?: unknown[] } };
+  }
+
+  /** Work of one kind: the function that does this node's part, and jobs that have all nodes do it. */
+  class Worker<Args extends unknown[] = any[], R = any> {
+    /** The same as {@link Servent.createWorker}. */
+    constructor(servent: Servent, name: string, func?: Worker.Func<Args, R>);
+
+    readonly name: string;
+    readonly servent: Servent;
+    /** What does this node's part. It may be replaced. */
+    func: Worker.Func<Args, R> | undefined;
+    /** Jobs that run, by id. */
+    readonly incomplete: Readonly<Record<string, Job<Args, R>>>;
+
+    /** Makes a job, to be run once. The callback gets it too, before this returns. */
+    distribute(callback?: (job: Job<Args, R>) => void): Job<Args, R>;
+
+    toString(): string;
+
+    /** Kept like `Collective.TYPES`. */
+    static readonly REQUEST_NAMESPACE: 'PIO::REQUEST::';
+    /** Kept like `Collective.TYPES`. */
+    static readonly RESPONSE_NAMESPACE: 'PIO::RESPONSE::';
+  }
+
+  namespace Worker {
+    type Func<Args extends unknown[], R> = any[] extends Args
+      ? (this: Call, ...args: any[]) => unknown
+      : (this: Call, ...args: [...params: Args, callback: Callback<R>]) => void | PromiseLike<R>;
+
+    /** The first answer counts; a later one is a `warning`. A true `error` is this node's error. */
+    type Callback<R = any> = (error?: unknown, data?: R) => void;
+
+    /** `this` in a worker's function: an object of its own for each call. */
+    interface Call extends Worker {
+      /** Aborted when nobody waits for the answer any more. */
+      readonly signal: AbortSignal;
+      /** Until when it must have answered, in ms since 1970. */
+      readonly deadline: number;
+      /** The node that runs the job. */
+      readonly caller: Origin;
+    }
+  }
+
+  /**
+   * Asks every node that is alive, this one too. It ends when each has answered, failed or gone, at
+   * the latest when its time is over.
+   *
+   * Its events come after `run` has returned, in the async context of `run`; nothing after `end`.
+   */
+  class Job<Args extends unknown[] = any[], R = any> extends EventEmitter<Job.Events<R>> {
+    private constructor();
+
+    /** 24 upper-case hexadecimal digits. */
+    readonly id: string;
+    readonly worker: Worker<Args, R>;
+    /** How many nodes were asked, this one included. */
+    readonly peers: number;
+    /** How many of them have answered or failed. */
+    readonly responses: number;
+
+    /**
+     * Limits its time: from `run` on, or from now on if it runs. Default 10 minutes.
+     *
+     * @throws {TypeError} `ERR_INVALID_ARGUMENT`
+     */
+    setTTL(ms: number): this;
+
+    /**
+     * Asks, once.
+     *
+     * @param params Whatever JSON can hold; `undefined` arrives as `null`.
+     * @throws `ERR_INVALID_STATE` the second time, `ERR_INVALID_VALUE`, `ERR_VALUE_TOO_LARGE`,
+     *   `ERR_TOO_DEEP`, `ERR_BUSY`, `ERR_CLOSED`; then nothing was sent.
+     */
+    run(...params: Args): this;
+
+    /** Ends it now: who has not answered is missing. */
+    end(): this;
+    /** The same; functions that still run get the reason as `this.signal.reason`. */
+    abort(reason?: unknown): this;
+
+    toString(): string;
+  }
+
+  namespace Job {
+    interface Events<R = any> {
+      /** It was sent. */
+      start: [];
+      /** A node has answered. */
+      data: [value: R, origin: Origin];
+      /** A node has failed. Without a listener it is in the summary alone. */
+      error: [error: NodeError, origin: Origin];
+      /** It is over. */
+      end: [summary: Summary];
+    }
+
+    interface Summary {
+      /** All nodes have answered, failed or gone; its time was over; the program has ended it. */
+      reason: 'complete' | 'timeout' | 'aborted';
+      /** How many nodes were asked. */
+      asked: number;
+      /** Who has answered. */
+      answered: Origin[];
+      /** Who has failed or gone. */
+      failed: Failure<'error' | 'no-worker' | 'lost' | 'busy'>[];
+      /** Who had not answered at the end. */
+      missing: Failure<'timeout' | 'aborted'>[];
+      /** How long it took. */
+      ms: number;
+    }
+
+    interface Failure<Status extends string = string> extends Origin {
+      status: Status;
+      error: NodeError;
+    }
+  }
+
+  /** A node. */
+  interface Origin {
+    /** Its id. */
+    readonly node: string;
+    /** Not there for the own node. */
+    readonly peer: Peer | undefined;
+  }
+
+  /** What went wrong on a node. */
+  interface NodeError extends Error, Origin {
+    /** That of the function's error, if it had one; else ours. */
+    code?: string | number;
+    /** Whether the function has run. */
+    executed: 'yes' | 'no' | 'unknown';
+  }
+
+  /** `this` in an exposed function. What the function returns, or its promise gives, is sent too. */
+  interface Exposed {
+    /** Of the call; its callback gets the same. */
+    readonly id: string;
+    readonly method: string;
+    readonly params: any[];
+    /** Who calls. */
+    readonly peer: Peer;
+    /** Aborted when the caller does not wait any more. */
+    readonly signal: AbortSignal;
+    /** Until when it must have answered, in ms since 1970. */
+    readonly deadline: number;
+
+    /** Sets a member of the result. */
+    set(key: string, value: unknown): this;
+    /** Sets a member of the result. */
+    add(key: string, value: unknown): this;
+    /** A member of the result. */
+    get(key: string): any;
+    /** Sends the members that were set, once; with two arguments sets one first. */
+    send(): this;
+    send(key: string, value: unknown): this;
+    /** Sends a value instead. */
+    send(value: unknown): this;
+    /** The same as `send`. */
+    end: Exposed['send'];
+    /** Sends an error. The default code is 1000. */
+    error(message: string, code?: number | string): this;
+    /** Calls a function on all peers: see {@link Servent.broadcastInvoke}. */
+    broadcast(method: string, params?: readonly unknown[], callback?: Servent.BroadcastCallback): this;
+  }
+
+  namespace Exposed {
+    type Func = (this: Exposed, ...params: any[]) => unknown;
+
+    /** What is neither a function nor an object is left out. */
+    interface Functions {
+      [name: string]: Func | Functions | string | number | boolean | bigint | symbol | null | undefined;
+    }
   }
 }
 

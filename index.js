@@ -1,9 +1,17 @@
 'use strict';
 
 const { Collective } = require('./lib/collective');
+const { Job } = require('./lib/job');
+const { Peer } = require('./lib/peer');
+const { Servent } = require('./lib/servent');
+const { Worker } = require('./lib/worker');
 const { version } = require('./package.json');
 
 module.exports = Collective;
 module.exports.Collective = Collective;
 module.exports.default = Collective;
+module.exports.Servent = Servent;
+module.exports.Peer = Peer;
+module.exports.Worker = Worker;
+module.exports.Job = Job;
 module.exports.version = version;

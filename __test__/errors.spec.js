@@ -6,27 +6,31 @@ const path = require('node:path');
 const test = require('node:test');
 
 const { ERRORS, codedError } = require('../lib/errors');
+const { OUTCOMES } = require('../lib/outcomes');
 
 const ROOT = path.dirname(__dirname);
 
 /** Codes that JavaScript alone uses. */
 const OURS = [
   'ERR_INVALID_KEY', 'ERR_INVALID_ARGUMENT', 'ERR_INVALID_OPERATION', 'ERR_INSECURE_BIND',
-  'ERR_ADDON_MISSING', 'ERR_INTERNAL',
+  'ERR_INVALID_STATE', 'ERR_RESERVED_EVENT', 'ERR_ANSWERED_TWICE', 'ERR_ADDON_MISSING', 'ERR_INTERNAL',
 ];
+
+const CODE = 'ERR_[A-Z_]+|ABORT_ERR';
 
 /** `Variant { .. } => "ERR_…"` and the list `CODES`, as the Rust file has them. */
 function rustCodes() {
   const source = fs.readFileSync(path.join(ROOT, 'src', 'engine', 'error.rs'), 'utf8');
   const list = /CODES: &\[&str\] = &\[([^\]]*)\]/.exec(source)[1];
-  const codes = (text) => [...text.matchAll(/"(ERR_[A-Z_]+)"/g)].map(([, code]) => code);
+  const codes = (text) => [...text.matchAll(new RegExp(`"(${CODE})"`, 'g'))].map(([, code]) => code);
   return { list: codes(list), used: codes(source.replace(list, '')) };
 }
 
-test('Rust lists every code that it uses, once', () => {
+test('Rust lists every code that it uses, and those of outcomes, once', () => {
   const { list, used } = rustCodes();
   assert.equal(new Set(list).size, list.length);
-  assert.deepEqual([...list].sort(), [...new Set(used)].sort());
+  const outcomes = OUTCOMES.flatMap(({ code }) => code ?? []);
+  assert.deepEqual([...list].sort(), [...new Set([...used, ...outcomes])].sort());
 });
 
 test('JavaScript has the codes of Rust and its own', () => {
@@ -35,7 +39,7 @@ test('JavaScript has the codes of Rust and its own', () => {
 
 test('docs/errors.md has every code', () => {
   const text = fs.readFileSync(path.join(ROOT, 'docs', 'errors.md'), 'utf8');
-  const documented = new Set([...text.matchAll(/`(ERR_[A-Z_]+)`/g)].map(([, code]) => code));
+  const documented = new Set([...text.matchAll(new RegExp(`\`(${CODE})\``, 'g'))].map(([, code]) => code));
   assert.deepEqual([...documented].sort(), Object.keys(ERRORS).sort());
 });
 
@@ -47,4 +51,5 @@ test('an error has the class of its code, a message and no frame of ours', () =>
   assert.doesNotMatch(error.stack, /at codedError/);
   assert.ok(!(codedError('ERR_CLOSED') instanceof TypeError));
   assert.notEqual(codedError('ERR_CLOSED').message, '');
+  assert.match(codedError('ABORT_ERR').stack, /^AbortError: /);
 });

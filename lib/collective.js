@@ -8,7 +8,7 @@ const { History } = require('./history.js');
 const { encode } = require('./json.js');
 const { checkKey, closedError } = require('./keys.js');
 const { LocalNode, eventError } = require('./local-node.js');
-const { collectiveOptions, isLoopback } = require('./options.js');
+const { collectiveOptions, insecureBind, isLoopback, splitAddress } = require('./options.js');
 
 const OPERATIONS = Object.freeze({ SET: 0, INCREMENT: 1, DELETE: 2 });
 const TYPES = Object.freeze(['New', 'Accept', 'Data']);
@@ -129,14 +129,12 @@ class Inside {
     this.#collective = collective;
     this.#settings = settings;
     this.#callback = callback ?? undefined;
-    this.node = new LocalNode(settings.native, (event) => this.#handle(event));
+    this.node = new LocalNode(settings.native, { event: (event) => this.#handle(event) });
     this.cache = this.node.cache;
     this.history = new History((key) => this.shape(key) !== SHAPE_ABSENT);
     this.views = new DataViews(this);
-    if (settings.refused) {
-      this.node.rest();
-      setImmediate(() => this.#refuseBind());
-    }
+    this.node.stay(!settings.refused);
+    if (settings.refused) setImmediate(() => this.#refuseBind());
   }
 
   set(key, value) {
@@ -207,7 +205,7 @@ class Inside {
   #connected({ peer, address, advertised }) {
     const name = this.#nameOf(address ?? advertised ?? peer);
     this.#peers.set(peer, name);
-    this.#collective.connections[name] = { id: peer, ...splitName(name) };
+    this.#collective.connections[name] = { id: peer, ...splitAddress(name) };
     this.#count();
     this.#collective.emit('connect', name);
   }
@@ -236,7 +234,7 @@ class Inside {
     const exact = others.find((other) => other.dial === address);
     if (exact !== undefined) return exact.name;
     // A peer may call itself 127.0.0.1 where we were told localhost.
-    const { host, port } = splitName(address);
+    const { host, port } = splitAddress(address);
     const alias = isLoopback(host)
       ? others.find((other) => other.port === port && isLoopback(other.host))
       : undefined;
@@ -254,20 +252,14 @@ class Inside {
 
   #failed(error) {
     this.#callback = null;
-    this.node.rest();
+    this.node.stay(false);
     this.#collective.emit('error', error);
   }
 
   #refuseBind() {
     if (this.node.isClosed) return;
-    const { host: address, port } = this.#settings.native;
-    const error = codedError(
-      'ERR_INSECURE_BIND',
-      `Whoever reaches ${address}:${port} could read and write all data. Listen on 127.0.0.1, or` +
-        ' pass `insecure: true` (or COLLECTIVE_INSECURE=1) if the network keeps strangers out',
-      { syscall: 'listen', address, port },
-    );
-    this.#failed(error);
+    const { host, port } = this.#settings.native;
+    this.#failed(insecureBind(host, port));
   }
 
   #closed() {
@@ -278,15 +270,6 @@ class Inside {
     this.#count();
     this.#collective.emit('close');
   }
-}
-
-/** `host:port` in parts. */
-function splitName(name) {
-  const colon = name.lastIndexOf(':');
-  return {
-    host: name.slice(0, colon).replace(/^\[|\]$/g, ''),
-    port: Number(name.slice(colon + 1)),
-  };
 }
 
 module.exports = { Collective };

@@ -1,8 +1,12 @@
 'use strict';
 
+/** As Node.js's own, which it does not give away. */
+class AbortError extends Error {}
+Object.defineProperty(AbortError.prototype, 'name', { value: 'AbortError', writable: true, configurable: true });
+
 /**
  * Every code of our own: what an error with it is, and what it means. The same table is in
- * `docs/errors.md` and, for the first three groups, in `src/engine/error.rs`.
+ * `docs/errors.md` and, for the first five groups, in `src/engine/error.rs`.
  */
 const ERRORS = Object.freeze({
   // A write was refused. Nothing has changed and nothing was sent.
@@ -14,6 +18,15 @@ const ERRORS = Object.freeze({
   ERR_NOT_AN_INDEX: [TypeError, 'The key names a child of an array that is not an index.'],
   ERR_CLOSED: [Error, 'The node is closed.'],
 
+  // A job, call or event was refused. Nothing was sent.
+  ERR_INVALID_NAME: [TypeError, 'A name is a text of 1 to 255 bytes.'],
+  ERR_BUSY: [Error, 'Too much is under way already.'],
+
+  // What became of a job or call on a node.
+  ERR_NO_WORKER: [Error, 'The node has no worker of this name.'],
+  ERR_TIMEOUT: [Error, 'There was no answer in time.'],
+  ABORT_ERR: [AbortError, 'The job or call was aborted.'],
+
   // Why a connection to a peer has ended.
   ERR_PEER_LEFT: [Error, 'The peer said goodbye.'],
   ERR_PEER_LOST: [Error, 'The connection broke, or the peer was silent for too long.'],
@@ -23,17 +36,21 @@ const ERRORS = Object.freeze({
   ERR_BAD_MESSAGE: [Error, 'The peer sent what is not a message of our protocol.'],
   ERR_MESSAGE_TOO_LARGE: [Error, 'The peer sent a message over the limit.'],
   ERR_INCOMPATIBLE_PEER: [Error, 'The peer has another protocol version, cluster or limits.'],
+  ERR_PEER_DISMISSED: [Error, 'One of the two wants no connection with the other.'],
   ERR_REJOIN: [Error, 'This node was forgotten by the peer and joins again as a new replica.'],
 
   // What the software has handled itself and reports as a warning.
   ERR_CLOCK_SKEW: [Error, 'A peer\'s clock is too far ahead; ours was not moved.'],
   ERR_STATE_MISMATCH: [Error, 'Two nodes with the same writes differ: a defect, please report it.'],
   ERR_REJOINED: [Error, 'This node was away for too long and has joined as a new replica.'],
+  ERR_ANSWERED_TWICE: [Error, 'A function has answered more than once; the first answer counts.'],
 
   // Wrong use of the interface.
   ERR_INVALID_KEY: [TypeError, 'The key is not a string that can name a place in the document.'],
   ERR_INVALID_ARGUMENT: [TypeError, 'An argument or option is not what it must be.'],
   ERR_INVALID_OPERATION: [TypeError, 'There is no operation of this name.'],
+  ERR_INVALID_STATE: [Error, 'This was done before and can be done once.'],
+  ERR_RESERVED_EVENT: [TypeError, 'Events of this name are of the node itself and are not sent.'],
   ERR_INSECURE_BIND: [Error, 'Listening beyond this machine without a secret or TLS.'],
 
   // The installation, and ourselves.

@@ -29,6 +29,31 @@ function encode(value) {
   return json;
 }
 
+/**
+ * The JSON text of the arguments of a job, call or event. Each may be what `encode` takes;
+ * `undefined` is `null`.
+ *
+ * @param {unknown[]} args
+ */
+function encodeArguments(args) {
+  for (const value of args) {
+    switch (typeof value) {
+      case 'number':
+        if (Number.isFinite(value)) break;
+        throw invalid(`${value} is not JSON`);
+      case 'function':
+      case 'symbol':
+      case 'bigint':
+        throw invalid(`A ${describe(value)} is not JSON`);
+    }
+  }
+  try {
+    return JSON.stringify(args);
+  } catch (cause) {
+    throw refusal(cause);
+  }
+}
+
 /** Why `JSON.stringify` threw: a cycle, a BigInt or somebody's toJSON, unless it ran out of room. */
 function refusal(cause) {
   if (cause instanceof RangeError) {
@@ -43,4 +68,4 @@ function invalid(message, properties) {
   return codedError('ERR_INVALID_VALUE', message, properties);
 }
 
-module.exports = { encode };
+module.exports = { encode, encodeArguments };

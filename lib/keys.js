@@ -2,6 +2,9 @@
 
 const { codedError } = require('./errors.js');
 
+/** As in `src/engine/jobs/mod.rs`. */
+const NAME_BYTES_MAX = 255;
+
 /** Throws unless `key` can name something. Its length is the engine's to judge. */
 function checkKey(key) {
   if (typeof key !== 'string') {
@@ -10,6 +13,22 @@ function checkKey(key) {
   if (!key.isWellFormed()) {
     throw codedError('ERR_INVALID_KEY', 'The key has half of a surrogate pair');
   }
+}
+
+/** Throws unless `name` can name a worker, an exposed function or an event. */
+function checkName(name) {
+  if (typeof name !== 'string') {
+    throw codedError('ERR_INVALID_NAME', `A name must be a string, not ${describe(name)}`);
+  }
+  if (!isName(name)) {
+    throw codedError('ERR_INVALID_NAME', `A name has 1 to ${NAME_BYTES_MAX} bytes of UTF-8`);
+  }
+}
+
+function isName(name) {
+  if (typeof name !== 'string' || name === '' || !name.isWellFormed()) return false;
+  // A unit of UTF-16 is at most three bytes of UTF-8, so that most names need not be counted.
+  return name.length * 3 <= NAME_BYTES_MAX || Buffer.byteLength(name) <= NAME_BYTES_MAX;
 }
 
 function describe(value) {
@@ -21,4 +40,4 @@ function closedError() {
   return codedError('ERR_CLOSED', 'The node is closed');
 }
 
-module.exports = { checkKey, closedError, describe };
+module.exports = { checkKey, checkName, closedError, describe, isName };

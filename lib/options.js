@@ -28,6 +28,14 @@ const CHECKS = {
   lossTimeout: isTimeout,
 };
 
+/** Those of a remote call. */
+const CALL_CHECKS = {
+  /** How long the answer may take (ms). */
+  timeout: isPeriod,
+  /** Gives up when it is aborted. */
+  signal: isSignal,
+};
+
 /**
  * Checks what `new Collective()` was given.
  *
@@ -57,7 +65,7 @@ function collectiveOptions(local, all, callback, options) {
   }
   checkOptions(options ?? {}, CHECKS, '');
 
-  const insecure = options?.insecure ?? process.env.COLLECTIVE_INSECURE === '1';
+  const insecure = isInsecure(options);
   const refused = !insecure && !isLoopback(own.host);
   return {
     own,
@@ -75,6 +83,91 @@ function collectiveOptions(local, all, callback, options) {
       connect: refused ? [] : [...new Set(others.map((address) => address.dial))],
     },
   };
+}
+
+/**
+ * Checks what `new Servent()` was given.
+ *
+ * @param {object} [options]
+ * @returns {object} what the addon is opened with: a node that neither listens nor dials
+ */
+function serventOptions(options) {
+  if (options != null && typeof options !== 'object') {
+    throw invalid('The options must be an object');
+  }
+  const { advertise, ...others } = options ?? {};
+  checkOptions(others, CHECKS, '');
+  const advertised = advertise == null ? null : dialled(advertise, 'advertise');
+  return { ...others, insecure: isInsecure(options), advertised, listen: false, learn: true };
+}
+
+/**
+ * Where to listen, from the arguments of `listen` in all the forms of `net.Server`: `(port, host,
+ * backlog, callback)` of which all but the order is optional, or an object in place of the first.
+ *
+ * @returns {{ host: string, port: number, callback?: Function }}
+ */
+function listenArguments(args) {
+  const callback = callbackOf(args);
+  const [first, ...rest] = args;
+  if (first !== null && typeof first === 'object') {
+    return { ...parseAddress({ ...first, host: first.host ?? undefined }, 'options'), callback };
+  }
+  // The backlog is the system's business.
+  const host = rest.find((arg) => arg != null && typeof arg !== 'number');
+  return { ...parseAddress({ host, port: first ?? 0 }, 'address'), callback };
+}
+
+/**
+ * Where to connect to: `(port, host, callback)`, `('host:port', callback)` or an object.
+ *
+ * @returns {{ address: string, callback?: Function }}
+ */
+function connectArguments(args) {
+  const callback = callbackOf(args);
+  const [first, host] = args;
+  const isPort = typeof first === 'number' || /^\d+$/.test(first);
+  const address = dialled(isPort ? { port: first, host: host ?? undefined } : first, 'address');
+  return { address, callback };
+}
+
+/** Checks the options of a remote call. */
+function callOptions(options) {
+  if (options == null) return {};
+  if (typeof options !== 'object') throw invalid('The options must be an object');
+  checkOptions(options, CALL_CHECKS, '');
+  return options;
+}
+
+/** Checks for how many ms a job may run. */
+function checkTTL(ms) {
+  const problem = isPeriod(ms);
+  if (problem) throw invalid(`The TTL must be ${problem}`);
+}
+
+/** The last argument, if it is a function. */
+function callbackOf(args) {
+  return typeof args.at(-1) === 'function' ? args.pop() : undefined;
+}
+
+/** An address that can be dialled, of `'host:port'` or `{host, port}`. */
+function dialled(value, what) {
+  const { port, dial } = parseAddress(typeof value === 'string' ? splitAddress(value) : value, what);
+  if (port === 0) throw invalid(`\`${what}.port\` must be the port that a node listens on`);
+  return dial;
+}
+
+function isInsecure(options) {
+  return options?.insecure ?? process.env.COLLECTIVE_INSECURE === '1';
+}
+
+function insecureBind(address, port) {
+  return codedError(
+    'ERR_INSECURE_BIND',
+    `Whoever reaches ${address}:${port} could read and write all data. Listen on 127.0.0.1, or` +
+      ' pass `insecure: true` (or COLLECTIVE_INSECURE=1) if the network keeps strangers out',
+    { syscall: 'listen', address, port },
+  );
 }
 
 /**
@@ -102,6 +195,15 @@ function parseAddress(value, what) {
   }
   const name = `${host}:${port}`;
   return { host, port, name, dial: host.includes(':') ? `[${host}]:${port}` : name };
+}
+
+/** `host:port` in parts. */
+function splitAddress(address) {
+  const colon = address.lastIndexOf(':');
+  return {
+    host: address.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/g, ''),
+    port: Number(address.slice(colon + 1) || NaN),
+  };
 }
 
 /** Whether only programs of this machine can reach a listener on this host. */
@@ -150,6 +252,15 @@ function isTimeout(value) {
   return !ok && 'a positive integer of milliseconds';
 }
 
+function isPeriod(value) {
+  const ok = typeof value === 'number' && value >= 0 && value <= TIMEOUT_MS_MAX;
+  return !ok && `a number of milliseconds from 0 to ${TIMEOUT_MS_MAX}`;
+}
+
+function isSignal(value) {
+  return !(value instanceof AbortSignal) && 'an AbortSignal';
+}
+
 function isDuration(value) {
   return !(Number.isSafeInteger(value) && value > 0) && 'a positive integer of milliseconds';
 }
@@ -158,4 +269,7 @@ function invalid(message) {
   return codedError('ERR_INVALID_ARGUMENT', message);
 }
 
-module.exports = { collectiveOptions, isLoopback };
+module.exports = {
+  callOptions, checkTTL, collectiveOptions, connectArguments, insecureBind, isLoopback, listenArguments, serventOptions,
+  splitAddress,
+};

@@ -2,6 +2,7 @@
 
 const { once } = require('node:events');
 const net = require('node:net');
+const { Transform } = require('node:stream');
 
 /**
  * A TCP link that can fail: it listens where a node dials and passes bytes on to where another
@@ -14,6 +15,7 @@ class Link {
   #isCut = false;
   #isStalled = false;
   #stallAfter;
+  #lagMs = 0;
 
   /**
    * @param target the port that connections are passed on to
@@ -57,10 +59,13 @@ class Link {
   heal() {
     this.#isCut = false;
     this.#isStalled = false;
-    for (const { near, far } of this.#pairs) {
-      near.pipe(far);
-      far.pipe(near);
-    }
+    this.#lagMs = 0;
+    for (const pair of this.#pairs) this.#flow(pair);
+  }
+
+  /** Passes everything on, so many milliseconds later. */
+  lag(ms) {
+    this.#lagMs = ms;
   }
 
   async #listen() {
@@ -75,7 +80,7 @@ class Link {
       return;
     }
     const far = net.connect(this.#target, '127.0.0.1');
-    const pair = { near, far };
+    const pair = { near, far, there: this.#delay(), back: this.#delay() };
     this.#pairs.add(pair);
     for (const [socket, other] of [[near, far], [far, near]]) {
       socket.on('error', () => {});
@@ -84,11 +89,26 @@ class Link {
         other.destroy();
       });
     }
+    pair.there.pipe(far);
+    pair.back.pipe(near);
     if (this.#isStalled) return pause(pair);
-    near.pipe(far);
-    far.pipe(near);
+    this.#flow(pair);
     far.on('data', () => {
       if (far.bytesRead > this.#stallAfter && !this.#isStalled) this.stall();
+    });
+  }
+
+  #flow({ near, far, there, back }) {
+    near.pipe(there);
+    far.pipe(back);
+  }
+
+  #delay() {
+    return new Transform({
+      transform: (chunk, _, done) => {
+        if (this.#lagMs > 0) setTimeout(done, this.#lagMs, null, chunk);
+        else done(null, chunk);
+      },
     });
   }
 
@@ -98,9 +118,9 @@ class Link {
   }
 }
 
-function pause({ near, far }) {
-  near.unpipe(far).pause();
-  far.unpipe(near).pause();
+function pause({ near, far, there, back }) {
+  near.unpipe(there).pause();
+  far.unpipe(back).pause();
 }
 
 /**

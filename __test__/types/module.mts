@@ -1,7 +1,8 @@
-import Collective, { Collective as Named, version } from 'collective-io';
+import Collective, { Collective as Named, Job, Servent, version } from 'collective-io';
 
 const local = { host: '127.0.0.1', port: 9000 };
 const collective: Named = new Collective(local, [local], undefined, {} satisfies Collective.Options);
 const text: string = version;
 await collective.close();
-void text;
+const job: Job<[], number> = new Servent().createWorker<[], number>('a', async () => 1).distribute();
+void [text, job];

@@ -7,7 +7,7 @@ use std::ptr;
 use napi::sys;
 
 use super::text;
-use crate::engine::WriteError;
+use crate::engine::{AskError, WriteError};
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -46,6 +46,10 @@ impl Failure {
             _ => "no message",
         };
         Failure::internal(format!("A defect in collective-io, please report it: {message}"))
+    }
+
+    pub fn invalid_state(message: &'static str) -> Self {
+        Failure::Coded { class: Class::Error, code: "ERR_INVALID_STATE", message: message.into() }
     }
 
     fn type_error(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
@@ -111,6 +115,19 @@ impl From<WriteError> for Failure {
             | WriteError::TooDeep { .. }
             | WriteError::ValueTooLarge { .. }
             | WriteError::Closed => Class::Error,
+        };
+        Failure::Coded { class, code: error.code(), message: error.to_string().into() }
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        let class = match error {
+            AskError::InvalidName { .. } | AskError::Invalid { .. } => Class::TypeError,
+            AskError::TooDeep { .. }
+            | AskError::TooLarge { .. }
+            | AskError::Busy { .. }
+            | AskError::Closed => Class::Error,
         };
         Failure::Coded { class, code: error.code(), message: error.to_string().into() }
     }

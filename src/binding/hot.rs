@@ -4,26 +4,33 @@
 //! is valid whenever it is called.
 
 use std::ffi::{c_void, CStr};
+use std::fmt::Write as _;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::rc::Rc;
 
 use napi::sys;
 
+use super::arguments::{boolean, id, milliseconds, offer, string, with_targets};
 use super::error::{check, Failure};
 use super::events;
 use super::instance::Instance;
 use super::text::{to_js, with_path, Root, Text};
-use crate::engine::{Shown, Write, WriteError};
+use crate::engine::{Ask, JobId, RunId, Shown, Write, WriteError};
 
 /// Bytes of a value's JSON read without an allocation.
 const VALUE_BYTES_INLINE: usize = 1024;
+/// What a function gave that answers with no JSON text at all.
+const NO_JSON: &str =
+    r#"{"name":"TypeError","message":"The result has no JSON form","code":"ERR_INVALID_VALUE"}"#;
 /// What a function without a result returns.
 const UNDEFINED: sys::napi_value = ptr::null_mut();
 
+type Name = Text<256>;
+type Value = Text<VALUE_BYTES_INLINE>;
 type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Raw); 9] = [
+const FUNCTIONS: [(&CStr, Raw); 15] = [
     (c"get", get),
     (c"set", set),
     (c"increment", increment),
@@ -33,6 +40,12 @@ const FUNCTIONS: [(&CStr, Raw); 9] = [
     (c"drain", drain),
     (c"keys", keys),
     (c"shape", shape),
+    (c"ask", ask),
+    (c"answer", answer),
+    (c"setTimeoutOf", set_timeout_of),
+    (c"cancel", cancel),
+    (c"emit", emit),
+    (c"beat", beat),
 ];
 
 /// An object with the hot functions of an instance.
@@ -95,7 +108,7 @@ unsafe extern "C" fn set(env: sys::napi_env, info: sys::napi_callback_info) -> s
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [key, value]| {
-            let mut text = Text::<VALUE_BYTES_INLINE>::new();
+            let mut text = Value::new();
             let json = text
                 .read(env, value)?
                 .ok_or_else(|| WriteError::InvalidValue { detail: "it has no JSON text".into() })?;
@@ -202,6 +215,97 @@ unsafe extern "C" fn shape(env: sys::napi_env, info: sys::napi_callback_info) ->
             let mut value = ptr::null_mut();
             check(sys::napi_create_uint32(env, shape, &mut value))?;
             Ok(value)
+        })
+    }
+}
+
+unsafe extern "C" fn ask(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [kind, name, args, to, timeout]| {
+            let (offer, timeout_ms) = (offer(env, kind)?, milliseconds(env, timeout)?);
+            let (mut name_text, mut args_text) = (Name::new(), Value::new());
+            let name = string(env, &mut name_text, name)?;
+            let args = string(env, &mut args_text, args)?;
+            let asked = with_targets(env, to, |to| {
+                Ok(instance.ask(Ask { offer, name, args, to, timeout_ms })?)
+            })?;
+            let mut json = format!("[{}", asked.job.0);
+            for node in &asked.nodes {
+                // Writing into a String cannot fail.
+                let _ = write!(json, ",\"{node}\"");
+            }
+            json.push(']');
+            to_js(env, &json)
+        })
+    }
+}
+
+unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [run, is_ok, json]| {
+            let run = RunId(id(env, run)?);
+            let ok = boolean(env, is_ok)?;
+            let mut text = Value::new();
+            let result = match text.read(env, json)? {
+                Some(json) if ok => Ok(json),
+                Some(json) => Err(json),
+                None => Err(NO_JSON),
+            };
+            instance.answer(run, result);
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn set_timeout_of(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [job, ms]| {
+            let job = JobId(id(env, job)?);
+            instance.set_timeout(job, milliseconds(env, ms)?);
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [job, reason]| {
+            let job = JobId(id(env, job)?);
+            let mut text = Value::new();
+            instance.cancel(job, text.read(env, reason)?.unwrap_or("null"));
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn emit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [name, args, to]| {
+            let (mut name_text, mut args_text) = (Name::new(), Value::new());
+            let name = string(env, &mut name_text, name)?;
+            let args = string(env, &mut args_text, args)?;
+            let count = with_targets(env, to, |to| Ok(instance.emit(to, name, args)?))?;
+            let mut value = ptr::null_mut();
+            check(sys::napi_create_uint32(env, count as u32, &mut value))?;
+            Ok(value)
+        })
+    }
+}
+
+unsafe extern "C" fn beat(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, []| {
+            instance.node().beat();
+            Ok(UNDEFINED)
         })
     }
 }

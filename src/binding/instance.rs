@@ -12,12 +12,16 @@ use super::doorbell::Doorbell;
 use super::error::{check, Failure};
 use super::events;
 use super::versions::Slots;
-use crate::engine::{Container, Engine, Now, Shown, Write};
+use crate::engine::{
+    Ask, AskError, Asked, Container, Engine, Item, JobId, Now, RunId, Shown, To, Write,
+};
 use crate::net::{self, NodeEvent};
 
 /// Events taken by one drain, so that a burst doesn't hold up the event loop. For the others
 /// `take_events` rings again.
 const EVENTS_PER_DRAIN_MAX: usize = 1024;
+/// The same for items of jobs.
+const ITEMS_PER_DRAIN_MAX: usize = 1024;
 
 /// Shared by the `Node` object and its hot functions; the last of them to be collected drops it.
 /// That is after the node has closed: until then the doorbell holds the JavaScript side.
@@ -28,6 +32,8 @@ pub struct Instance {
     slots: RefCell<Slots>,
     /// Room for touched slots, kept from call to call.
     touched: Cell<Vec<u32>>,
+    /// Room for items, likewise.
+    items: Cell<Vec<Item>>,
     /// The environment will call [`env_ends`] with a pointer to this.
     hooked: Cell<bool>,
 }
@@ -49,6 +55,7 @@ impl Instance {
             doorbell,
             slots: RefCell::new(slots),
             touched: Cell::default(),
+            items: Cell::default(),
             hooked: Cell::new(false),
         });
         // Hooks run last in, first out: this one comes after the threadsafe function's, so it runs
@@ -99,20 +106,50 @@ impl Instance {
         Ok(())
     }
 
-    /// Publishes what remote writes have touched, and returns the events that wait as JSON.
+    pub fn ask(&self, ask: Ask<'_>) -> Result<Asked, AskError> {
+        self.node.with_engine(|engine, now| engine.ask(now, ask))
+    }
+
+    pub fn answer(&self, run: RunId, result: Result<&str, &str>) {
+        self.node.with_engine(|engine, _| engine.answer(run, result));
+    }
+
+    pub fn set_timeout(&self, job: JobId, timeout_ms: u64) {
+        self.node.with_engine(|engine, now| engine.set_timeout(now, job, timeout_ms));
+    }
+
+    pub fn cancel(&self, job: JobId, reason: &str) {
+        self.node.with_engine(|engine, _| engine.cancel(job, reason));
+    }
+
+    pub fn emit(&self, to: To<'_>, name: &str, args: &str) -> Result<usize, AskError> {
+        self.node.with_engine(|engine, _| engine.emit(to, name, args))
+    }
+
+    /// Publishes what remote writes have touched, and returns the events and items that wait as
+    /// JSON.
     pub fn drain(&self) -> Result<Option<String>, Failure> {
         // Events first: taking them answers the ring that brought us here. Whatever is touched
         // after that rings anew, and is at worst found by this drain already.
         let events = self.node.take_events(EVENTS_PER_DRAIN_MAX);
-        self.publish(|engine, _, touched| engine.take_touched(touched));
-        if events.is_empty() {
+        let (mut items, mut touched) = (self.items.take(), self.touched.take());
+        self.node.take_items(ITEMS_PER_DRAIN_MAX, &mut items, &mut touched);
+        self.bump(touched);
+        let drained = self.tell(&events, &items);
+        items.clear();
+        self.items.set(items);
+        drained
+    }
+
+    fn tell(&self, events: &[NodeEvent], items: &[Item]) -> Result<Option<String>, Failure> {
+        if events.is_empty() && items.is_empty() {
             return Ok(None);
         }
         if events.iter().any(|event| matches!(event, NodeEvent::Closed)) {
             // Nothing follows; without the doorbell the JavaScript side can be collected.
             self.doorbell.silence();
         }
-        match events::events_json(&events) {
+        match events::drain_json(events, items) {
             Ok(json) => Ok(Some(json)),
             Err(error) => Err(Failure::internal(format!("Events lost: {error}"))),
         }
@@ -125,12 +162,16 @@ impl Instance {
     fn publish<R>(&self, f: impl FnOnce(&mut Engine, Now, &mut Vec<u32>) -> R) -> R {
         let mut touched = self.touched.take();
         let result = self.node.with_engine(|engine, now| f(engine, now, &mut touched));
+        self.bump(touched);
+        result
+    }
+
+    fn bump(&self, mut touched: Vec<u32>) {
         if !touched.is_empty() {
             self.slots.borrow_mut().bump(&touched);
             touched.clear();
         }
         self.touched.set(touched);
-        result
     }
 
     /// Ends everything that could reach the environment.

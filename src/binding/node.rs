@@ -9,11 +9,15 @@ use napi_derive::napi;
 
 use super::doorbell::Doorbell;
 use super::error::Failure;
-use super::hot;
 use super::instance::Instance;
 use super::options;
-use super::text::{with_path, Root};
+use super::text::{with_path, Root, Text};
 use super::versions::Slots;
+use super::{arguments, hot};
+use crate::engine::{Address, Engine, Offer};
+
+/// Room for the text of a name or address.
+type Name = Text<256>;
 
 /// A node of the cluster, open until `close` or `destroy`.
 #[napi]
@@ -52,7 +56,74 @@ impl Node {
         self.instance.node().with_engine(|engine, _| engine.id()).to_string()
     }
 
-    /// The hot functions: get, set, increment, delete, watch, unwatch, drain, keys.
+    /// 24 upper-case hexadecimal digits.
+    #[napi(catch_unwind)]
+    pub fn node(&self) -> String {
+        self.instance.node().with_engine(|engine, _| engine.node()).to_string()
+    }
+
+    /// Starts to listen, of a node opened with `listen: false`.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, env: &Env, host: Unknown, port: Unknown) -> Result<()> {
+        coded(env, || {
+            let mut text = Name::new();
+            // SAFETY: the values are those of the running call.
+            let (host, port) = unsafe {
+                let host = arguments::string(env.raw(), &mut text, host.raw())?;
+                (host.to_owned(), arguments::port(env.raw(), port.raw())?)
+            };
+            match self.instance.node().listen(host, port) {
+                true => Ok(()),
+                false => Err(Failure::invalid_state("The node listens already")),
+            }
+        })
+    }
+
+    /// Keeps a connection to `host:port`, for ever.
+    #[napi(catch_unwind)]
+    pub fn connect(&self, env: &Env, address: Unknown) -> Result<()> {
+        coded(env, || {
+            let mut text = Name::new();
+            // SAFETY: the value is one of the running call.
+            let address = unsafe { arguments::string(env.raw(), &mut text, address.raw())? };
+            self.instance.node().connect(Address::new(address));
+            Ok(())
+        })
+    }
+
+    /// Closes the connection to a peer, and neither side dials the other again.
+    #[napi(catch_unwind)]
+    pub fn dismiss(&self, env: &Env, peer: Unknown) -> Result<()> {
+        coded(env, || {
+            // SAFETY: the value is one of the running call.
+            let peer = unsafe { arguments::peer(env.raw(), peer.raw())? };
+            self.instance.node().dismiss(peer);
+            Ok(())
+        })
+    }
+
+    /// For how many milliseconds a peer's event loop has not turned.
+    #[napi(catch_unwind)]
+    pub fn busy_for(&self, env: &Env, peer: Unknown) -> Result<f64> {
+        coded(env, || {
+            // SAFETY: the value is one of the running call.
+            let peer = unsafe { arguments::peer(env.raw(), peer.raw())? };
+            Ok(self.instance.node().with_engine(|engine, now| engine.busy_ms(now, peer)) as f64)
+        })
+    }
+
+    /// Has functions run here, or listens to events. `kind`: 0 worker, 1 function, 2 event.
+    #[napi(catch_unwind)]
+    pub fn offer(&self, env: &Env, kind: Unknown, name: Unknown) -> Result<()> {
+        self.change_offer(env, kind, name, Engine::offer)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn withdraw(&self, env: &Env, kind: Unknown, name: Unknown) -> Result<()> {
+        self.change_offer(env, kind, name, Engine::withdraw)
+    }
+
+    /// The hot functions, see `hot`.
     #[napi(catch_unwind)]
     pub fn functions<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         // SAFETY: an `&Env` is that of the running call, and this object was made in it.
@@ -116,4 +187,30 @@ impl Node {
             Err(failure) => Err(failure.thrown(env)),
         }
     }
+}
+
+impl Node {
+    fn change_offer(
+        &self,
+        env: &Env,
+        kind: Unknown,
+        name: Unknown,
+        change: fn(&mut Engine, Offer, &str),
+    ) -> Result<()> {
+        coded(env, || {
+            let mut text = Name::new();
+            // SAFETY: the values are those of the running call.
+            let (offer, name) = unsafe {
+                let offer = arguments::offer(env.raw(), kind.raw())?;
+                (offer, arguments::string(env.raw(), &mut text, name.raw())?)
+            };
+            self.instance.node().with_engine(|engine, _| change(engine, offer, name));
+            Ok(())
+        })
+    }
+}
+
+/// Throws what `work` fails with.
+fn coded<R>(env: &Env, work: impl FnOnce() -> std::result::Result<R, Failure>) -> Result<R> {
+    work().map_err(|failure| failure.thrown(env))
 }

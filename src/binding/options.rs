@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::error::Failure;
-use crate::engine::{Address, Config, Limits};
+use crate::engine::{Address, Config, Limits, NodeId};
 use crate::net;
 
 #[derive(Deserialize)]
@@ -14,6 +14,9 @@ struct Options<'a> {
     host: Option<String>,
     port: u16,
     listen: bool,
+    learn: bool,
+    /// 24 hex digits.
+    id: Option<String>,
     advertised: Option<String>,
     connect: Vec<String>,
     cluster: Option<String>,
@@ -44,6 +47,8 @@ impl Default for Options<'_> {
             host: None,
             port: 0,
             listen: true,
+            learn: false,
+            id: None,
             advertised: None,
             connect: Vec::new(),
             cluster: None,
@@ -61,13 +66,21 @@ impl Default for Options<'_> {
 pub fn parse(json: &str) -> Result<net::Options, Failure> {
     let options: Options = serde_json::from_str(json)
         .map_err(|error| Failure::invalid_argument(format!("Invalid options: {error}")))?;
-    let seed = parse_seed(&options.seed).ok_or_else(|| {
+    let seed = parse_hex(&options.seed).ok_or_else(|| {
         Failure::invalid_argument("Invalid options: `seed` must be 64 hexadecimal digits")
     })?;
+    let node = match &options.id {
+        Some(id) => Some(NodeId(parse_hex(id).ok_or_else(|| {
+            Failure::invalid_argument("Invalid options: `id` must be 24 hexadecimal digits")
+        })?)),
+        None => None,
+    };
     let default = Config::default();
     let limits = options.limits;
     let config = Config {
         cluster: options.cluster.unwrap_or(default.cluster),
+        node,
+        learn_addresses: options.learn,
         advertised: options.advertised.map(Address::new),
         ready_timeout_ms: options.ready_timeout.unwrap_or(default.ready_timeout_ms),
         forget_after_ms: options.forget_after.unwrap_or(default.forget_after_ms),
@@ -90,16 +103,16 @@ pub fn parse(json: &str) -> Result<net::Options, Failure> {
     })
 }
 
-fn parse_seed(hex: &str) -> Option<[u8; 32]> {
+fn parse_hex<const N: usize>(hex: &str) -> Option<[u8; N]> {
     let digits = hex.as_bytes();
-    let mut seed = [0; 32];
-    if digits.len() != 2 * seed.len() {
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N {
         return None;
     }
-    for (byte, pair) in seed.iter_mut().zip(digits.chunks_exact(2)) {
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         let high = (pair[0] as char).to_digit(16)?;
         let low = (pair[1] as char).to_digit(16)?;
         *byte = (high << 4 | low) as u8;
     }
-    Some(seed)
+    Some(bytes)
 }

@@ -22,7 +22,8 @@ use tokio::time::{sleep_until, Instant};
 use super::connection::{Arrival, Connection, Outbox};
 use super::dialer::{dial, Dialled, DIALS_MAX};
 use super::events::{NodeEvent, Ring};
-use super::listener::{Listen, ListenFailure, Listener};
+use super::listener::{advertised, Listen, ListenFailure, Listener};
+use super::options::split_address;
 use super::shared::{Shared, Stage};
 use super::{runtime, system, ERR_INTERNAL};
 use crate::engine::{
@@ -31,7 +32,9 @@ use crate::engine::{
 
 /// Outputs taken per hold of the engine's lock: JavaScript may be waiting for it.
 const OUTPUTS_PER_HOLD: usize = 64;
-/// Messages read and not handled. Enough to keep the engine busy while the readers take their
+/// Bytes of messages given to the engine in one hold, unless one alone is larger.
+const BYTES_PER_HOLD: usize = 16 << 10;
+/// Batches of messages read and not handled. Enough to keep the engine busy while the readers take their
 /// turns; each may be as large as a message can be.
 const ARRIVALS_MAX: usize = 32;
 /// Connections from others before their handshake. A stranger who opens more only replaces his own.
@@ -58,6 +61,10 @@ pub(super) struct Driver {
     opening: Option<Opening>,
     connect: Vec<Address>,
     listener: Option<Listener>,
+    /// Until a node that was opened without listening listens, and on which host.
+    late_opening: Option<(String, Opening)>,
+    /// The advertised address, as the application gave it.
+    advertised: Option<Address>,
 
     next_link: u64,
     links: BTreeMap<LinkId, Link>,
@@ -102,6 +109,7 @@ impl Driver {
     pub fn new(
         shared: Arc<Shared>,
         config: &Config,
+        advertised: Option<Address>,
         listen: Option<Listen>,
         connect: Vec<Address>,
     ) -> Self {
@@ -121,6 +129,8 @@ impl Driver {
             opening: Some(Box::pin(opening)),
             connect,
             listener: None,
+            late_opening: None,
+            advertised,
             next_link: 1,
             links: BTreeMap::new(),
             strangers: BTreeMap::new(),
@@ -165,6 +175,7 @@ impl Driver {
                 () = self.progress.notified() => self.report_drained(),
                 () = &mut sleep, if deadline != Deadline::None => self.turn(None),
                 opened = opened(&mut self.opening) => self.handle_opened(opened),
+                opened = opened_late(&mut self.late_opening) => self.handle_opened_late(opened),
                 accepted = accepted(&mut self.listener) => self.handle_accepted(accepted),
                 Some(dialled) = self.dials.join_next() => self.handle_dialled(dialled),
                 Some(ended) = self.connections.join_next_with_id() => self.handle_task_end(ended),
@@ -177,15 +188,21 @@ impl Driver {
         self.connections.shutdown().await;
     }
 
-    /// One hold of the engine: at most one input, and a bounded number of outputs.
     fn turn(&mut self, input: Option<Input>) {
+        self.turn_with(input);
+    }
+
+    /// One hold of the engine: these inputs, few, and a bounded number of outputs.
+    fn turn_with(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let mut outputs = mem::take(&mut self.outputs);
         let driving = self.opening.is_none() && !self.leaving;
+        let busy_ms = |now| self.shared.busy_ms(now);
         self.wake_at = self.shared.hold(|core, now| {
-            if let Some(input) = input {
+            for input in inputs {
                 core.engine.handle_input(now, input);
             }
             let due = |at| at <= now.monotonic_ms;
+            core.engine.set_busy_ms(busy_ms(now));
             if driving && core.engine.poll_timeout().is_some_and(due) {
                 core.engine.handle_timeout(now);
             }
@@ -230,7 +247,8 @@ impl Driver {
     fn tell(&mut self, event: Event) {
         let event = match event {
             Event::Touched => return self.shared.events.touch(),
-            Event::Items { .. } | Event::ConnectFailed { .. } => return,
+            Event::Items { urgent } => return self.shared.events.items(urgent, Instant::now()),
+            Event::ConnectFailed { address, code } => connect_failed(&address, code),
             Event::Ready => NodeEvent::Ready,
             Event::Warning { code, peer, detail } => {
                 NodeEvent::Warning { code: code.code(), message: detail, peer }
@@ -254,6 +272,11 @@ impl Driver {
             Stage::Open => {}
             Stage::Closing => self.begin_close(),
             Stage::Destroying | Stage::Ended => return None,
+        }
+        if let Some(listen) = self.shared.take_listen().filter(|_| !self.leaving) {
+            let host = listen.host().to_owned();
+            let opening = async move { listen.open().await.map(Some) };
+            self.late_opening = Some((host, Box::pin(opening)));
         }
         let now = Instant::now();
         while let Some((&link, _)) =
@@ -321,6 +344,7 @@ impl Driver {
             return;
         }
         self.opening = None;
+        self.late_opening = None;
         self.listener = None;
         self.dials.abort_all();
         self.shared.hold(|core, now| core.leave(now));
@@ -331,10 +355,11 @@ impl Driver {
         self.opening = None;
         match opened {
             Ok(listener) => {
-                if let Some(listener) = &listener {
+                // A node opened without one may have got one meanwhile.
+                if let Some(listener) = listener {
                     self.shared.events.push(listener.listening());
+                    self.listener = Some(listener);
                 }
-                self.listener = listener;
                 for address in mem::take(&mut self.connect) {
                     self.turn(Some(Input::Command(Command::Connect { address, announce: false })));
                 }
@@ -344,6 +369,23 @@ impl Driver {
             Err(failure) => {
                 self.shared.events.push(failure.into());
                 self.leave();
+            }
+        }
+    }
+
+    fn handle_opened_late(&mut self, opened: Result<(String, Listener), ListenFailure>) {
+        self.late_opening = None;
+        match opened {
+            Ok((host, listener)) => {
+                let advertised = advertised(&host, listener.port(), self.advertised.as_ref());
+                self.shared.hold(|core, _| core.engine.set_advertised(advertised));
+                self.shared.events.push(listener.listening());
+                self.listener = Some(listener);
+                self.turn(None);
+            }
+            Err(failure) => {
+                self.shared.listen_failed();
+                self.shared.events.push(failure.into());
             }
         }
     }
@@ -422,11 +464,22 @@ impl Driver {
 
     fn handle_arrival(&mut self, arrival: Arrival) {
         match arrival {
-            Arrival::Message(link, message) => {
+            Arrival::Messages(link, messages) => {
                 if self.leaving || !self.links.contains_key(&link) {
                     return;
                 }
-                self.turn(Some(Input::Received { link, message }));
+                let mut messages = messages.into_iter().peekable();
+                while messages.peek().is_some() && self.links.contains_key(&link) {
+                    // JavaScript may be waiting for the engine: what is large goes by itself.
+                    let mut bytes = 0;
+                    let some = std::iter::from_fn(|| {
+                        let next = messages
+                            .next_if(|next| bytes == 0 || bytes + next.len() <= BYTES_PER_HOLD)?;
+                        bytes += next.len();
+                        Some(Input::Received { link, message: next })
+                    });
+                    self.turn_with(some);
+                }
                 // The first message is the hello. The engine closes a link whose hello it refuses.
                 if let Some(stranger) = self.strangers.remove(&link) {
                     // Fails when the connection has just ended.
@@ -506,6 +559,27 @@ async fn opened(opening: &mut Option<Opening>) -> Result<Option<Listener>, Liste
         Some(opening) => opening.await,
         None => pending().await,
     }
+}
+
+async fn opened_late(
+    opening: &mut Option<(String, Opening)>,
+) -> Result<(String, Listener), ListenFailure> {
+    let Some((host, opening)) = opening else { return pending().await };
+    match opening.await? {
+        Some(listener) => Ok((mem::take(host), listener)),
+        None => pending().await,
+    }
+}
+
+/// In Node.js's words.
+fn connect_failed(address: &Address, code: String) -> NodeEvent {
+    let (host, port) = split_address(&address.0).unwrap_or((&address.0, 0));
+    let (syscall, message) = if code == "ENOTFOUND" {
+        ("getaddrinfo", format!("getaddrinfo {code} {host}"))
+    } else {
+        ("connect", format!("connect {code} {address}"))
+    };
+    NodeEvent::ConnectFailed { code, message, syscall, address: host.to_owned(), port }
 }
 
 async fn accepted(listener: &mut Option<Listener>) -> io::Result<TcpStream> {

@@ -29,7 +29,7 @@ pub enum NodeEvent {
         /// `IPv4` or `IPv6`, as in Node.js.
         family: &'static str,
     },
-    /// The node is good for nothing but `close` now.
+    /// Of a node opened to listen: it is good for nothing but `close` now. Others may try again.
     ListenFailed {
         code: String,
         message: String,
@@ -48,6 +48,14 @@ pub enum NodeEvent {
         peer: ReplicaId,
         address: Option<Address>,
         code: &'static str,
+    },
+    /// The first dial of an address given by the application; others follow in silence.
+    ConnectFailed {
+        code: String,
+        message: String,
+        syscall: &'static str,
+        address: String,
+        port: u16,
     },
     Ready,
     Warning {
@@ -79,6 +87,8 @@ struct State {
     events: VecDeque<NodeEvent>,
     /// The engine has touched slots that no ring has spoken of.
     touched: bool,
+    /// Items wait in the engine, to be rung for at this time.
+    items_due: Option<Instant>,
     ringing: bool,
     rung_at: Option<Instant>,
     warnings: BTreeMap<&'static str, Window>,
@@ -110,31 +120,48 @@ impl EventQueue {
         self.state.lock().touched = true;
     }
 
+    /// Notes that items wait in the engine. Urgent ones ring as soon as the last ring is answered,
+    /// however soon after it; the others wait for company.
+    pub fn items(&self, urgent: bool, now: Instant) {
+        let due = if urgent { now } else { now + RING_INTERVAL };
+        let mut state = self.state.lock();
+        state.items_due = Some(state.items_due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    /// The application has taken all items. To be called with the engine locked, so that no ring
+    /// for later ones is lost.
+    pub fn items_taken(&self) {
+        self.state.lock().items_due = None;
+    }
+
     /// Asked by the driver before it waits. `Now` counts as rung.
     pub fn poll_ring(&self, now: Instant) -> Ring {
         let mut state = self.state.lock();
-        if state.ringing || (state.events.is_empty() && !state.touched) {
+        if state.ringing {
             return Ring::No;
         }
-        if let Some(rung_at) = state.rung_at {
-            if now < rung_at + RING_INTERVAL {
-                return Ring::At(rung_at + RING_INTERVAL);
-            }
+        let news = !state.events.is_empty() || state.touched;
+        let news_due = news.then(|| state.rung_at.map_or(now, |rung_at| rung_at + RING_INTERVAL));
+        let Some(due) = news_due.into_iter().chain(state.items_due).min() else { return Ring::No };
+        if now < due {
+            return Ring::At(due);
         }
         state.ringing = true;
         state.touched = false;
+        state.items_due = None;
         state.rung_at = Some(now);
         Ring::Now
     }
 
-    /// Answers the ring. Also tells whether another is due: events are left, or slots were touched
-    /// since the ring (which the caller may have fetched before or will fetch after this).
+    /// Answers the ring. Also tells whether another may be due: events are left, or slots were
+    /// touched or items came since the ring (which the caller may be about to fetch).
     pub fn take(&self, max: usize) -> (Vec<NodeEvent>, bool) {
         let mut state = self.state.lock();
         state.ringing = false;
         let count = state.events.len().min(max);
         let events = state.events.drain(..count).collect();
-        (events, state.touched || !state.events.is_empty())
+        let more = state.touched || state.items_due.is_some() || !state.events.is_empty();
+        (events, more)
     }
 
     pub fn dropped(&self) -> u64 {
@@ -210,6 +237,30 @@ mod tests {
         queue.touch();
         assert!(queue.take(10).1);
         assert_eq!(queue.poll_ring(start + RING_INTERVAL * 2), Ring::Now);
+    }
+
+    #[test]
+    fn urgent_items_ring_at_once_and_the_others_wait_for_company() {
+        let queue = EventQueue::default();
+        let start = Instant::now();
+        queue.push(NodeEvent::Ready);
+        assert_eq!(queue.poll_ring(start), Ring::Now);
+        queue.items(true, start);
+        assert_eq!(queue.poll_ring(start), Ring::No, "the last ring is not answered");
+        assert!(queue.take(10).1);
+        assert_eq!(queue.poll_ring(start), Ring::Now);
+        assert!(!queue.take(10).1);
+
+        let later = start + RING_INTERVAL * 5;
+        queue.items(false, later);
+        assert_eq!(queue.poll_ring(later), Ring::At(later + RING_INTERVAL));
+        queue.items(true, later);
+        assert_eq!(queue.poll_ring(later), Ring::Now);
+
+        queue.items(true, later);
+        assert!(queue.take(10).1);
+        queue.items_taken();
+        assert_eq!(queue.poll_ring(later), Ring::No);
     }
 
     #[test]

@@ -59,22 +59,21 @@ impl Listen {
         }
     }
 
-    /// Completes the address told to peers. Where the whole machine listens, or the port is not
-    /// known yet, there is nothing that could be told.
-    pub fn advertise(&self, advertised: &mut Option<Address>) {
-        let (host, port) = match self {
-            Listen::Bound { host, port, .. } => (host, *port),
-            Listen::Name { host, port, .. } => (host, *port),
-            Listen::Failed(_) => return,
-        };
-        let given = advertised.as_ref().and_then(|address| split_address(&address.0));
-        let host = match given {
-            Some((_, given_port)) if given_port != 0 => return,
-            Some((given_host, _)) => given_host,
-            None => host,
-        };
-        let anywhere = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
-        *advertised = (port != 0 && !anywhere).then(|| join_address(host, port));
+    /// The address told to peers, if the one given needs completing and the port is known yet.
+    pub fn advertised(&self, given: Option<&Address>) -> Option<Address> {
+        match self {
+            Listen::Bound { host, port, .. } => advertised(host, *port, given),
+            Listen::Name { host, port, .. } => advertised(host, *port, given),
+            Listen::Failed(_) => given.cloned(),
+        }
+    }
+
+    /// The host, as given.
+    pub fn host(&self) -> &str {
+        match self {
+            Listen::Bound { host, .. } | Listen::Name { host, .. } => host,
+            Listen::Failed(failure) => &failure.address,
+        }
     }
 
     /// Runs on the network thread.
@@ -96,7 +95,23 @@ impl Listen {
     }
 }
 
+/// The address told to peers by a node that listens at this host and port. Where the whole machine
+/// listens there is nothing that could be told, unless the application knows better.
+pub(super) fn advertised(host: &str, port: u16, given: Option<&Address>) -> Option<Address> {
+    let host = match given.and_then(|address| split_address(&address.0)) {
+        Some((_, given_port)) if given_port != 0 => return given.cloned(),
+        Some((given_host, _)) => given_host,
+        None => host,
+    };
+    let anywhere = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+    (port != 0 && !anywhere).then(|| join_address(host, port))
+}
+
 impl Listener {
+    pub fn port(&self) -> u16 {
+        self.socket.local_addr().map_or(0, |address| address.port())
+    }
+
     pub fn listening(&self) -> NodeEvent {
         // A bound socket has an address; should the system deny it, the port is what is missing.
         let unknown = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
@@ -256,9 +271,8 @@ mod tests {
             (&name(7), None, Some("a.example:7".into())),
             (&name(0), None, None),
         ] {
-            let mut advertised = given.map(Address::new);
-            listen.advertise(&mut advertised);
-            assert_eq!(advertised, told.map(Address::new));
+            let given = given.map(Address::new);
+            assert_eq!(listen.advertised(given.as_ref()), told.map(Address::new));
         }
     }
 }

@@ -41,7 +41,7 @@ pub use options::Options;
 use shared::Shared;
 pub use stats::NodeStats;
 
-use crate::engine::{Engine, Now};
+use crate::engine::{Address, Command, Engine, Input, Item, Now, ReplicaId};
 
 /// Our own defect: a panic was caught and ended the node or connection it happened in.
 const ERR_INTERNAL: &str = "ERR_INTERNAL";
@@ -72,12 +72,11 @@ impl Node {
     pub fn open(options: Options, sink: Arc<dyn Sink>) -> Node {
         let Options { mut config, listen, connect, seed, insecure } = options;
         let listen = listen.map(|(host, port)| Listen::new(host, port, insecure));
-        if let Some(listen) = &listen {
-            listen.advertise(&mut config.advertised);
-        }
+        let given = config.advertised.take();
+        config.advertised = listen.as_ref().and_then(|listen| listen.advertised(given.as_ref()));
         let engine = Engine::new(config.clone(), seed, runtime::now());
-        let shared = Arc::new(Shared::new(engine, sink));
-        let driver = Driver::new(Arc::clone(&shared), &config, listen, connect);
+        let shared = Arc::new(Shared::new(engine, sink, listen.is_some(), insecure));
+        let driver = Driver::new(Arc::clone(&shared), &config, given, listen, connect);
         runtime::handle().spawn(driver.run());
         Node(shared)
     }
@@ -88,6 +87,37 @@ impl Node {
     /// A panic in `f` ends the node and goes on to the caller.
     pub fn with_engine<R>(&self, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
         self.0.with_engine(f)
+    }
+
+    /// Starts to listen, of a node opened without. `Listening` or `ListenFailed` follows; after the
+    /// latter it may be called again. `false`: it listens, or is about to.
+    #[must_use]
+    pub fn listen(&self, host: String, port: u16) -> bool {
+        self.0.listen(host, port)
+    }
+
+    /// Keeps a connection to this address, for ever. `ConnectFailed` tells if the first dial fails.
+    pub fn connect(&self, address: Address) {
+        let command = Command::Connect { address, announce: true };
+        self.with_engine(|engine, now| engine.handle_input(now, Input::Command(command)));
+    }
+
+    /// Closes the connection to a peer; neither side dials the other again.
+    pub fn dismiss(&self, peer: ReplicaId) {
+        let command = Command::Dismiss { peer };
+        self.with_engine(|engine, now| engine.handle_input(now, Input::Command(command)));
+    }
+
+    /// Says that the application's thread is not busy. Once it has said so, it must once a second:
+    /// otherwise peers are told that it is.
+    pub fn beat(&self) {
+        self.0.beat();
+    }
+
+    /// Moves at most so many items of jobs to `into`, and the touched slots to `touched`, in one
+    /// hold of the engine. Rings again if more wait.
+    pub fn take_items(&self, max: usize, into: &mut Vec<Item>, touched: &mut Vec<u32>) {
+        self.0.take_items(max, into, touched);
     }
 
     /// The oldest events that wait, and leave to ring again. Take these before the engine's touched

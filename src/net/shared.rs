@@ -1,8 +1,8 @@
 //! What the driver and the application's thread share.
 
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
@@ -11,9 +11,13 @@ use tokio::sync::{oneshot, Notify};
 use tokio::time::{sleep_until, Instant};
 
 use super::events::{EventQueue, NodeEvent, Ring};
+use super::listener::Listen;
 use super::stats::{Counters, NodeStats};
 use super::{runtime, Sink, ERR_INTERNAL};
-use crate::engine::{Command, Engine, Input, Now, Output};
+use crate::engine::{Command, Engine, Input, Item, Now, Output};
+
+/// The application beats once a second; one that has not for so long is busy.
+const BUSY_AFTER_MS: u64 = 2500;
 
 pub(super) struct Shared {
     core: Mutex<Core>,
@@ -24,6 +28,10 @@ pub(super) struct Shared {
     poked: AtomicBool,
     pub events: EventQueue,
     sink: Arc<dyn Sink>,
+    /// Listen beyond loopback although nothing proves who connects.
+    insecure: bool,
+    /// When the application has beaten last, on the monotonic clock; 0: never.
+    beat_ms: AtomicU64,
     pub counters: Arc<Counters>,
 }
 
@@ -42,10 +50,21 @@ pub(super) struct Core {
 #[derive(Default)]
 pub(super) struct Control {
     pub stage: Stage,
+    listening: Listening,
     /// One for each call of `close` that waits.
     closers: Vec<oneshot::Sender<()>>,
     /// One for each thread that is blocked in `flush`.
     flushers: Vec<mpsc::SyncSender<()>>,
+}
+
+/// How far listening has got.
+#[derive(Default)]
+enum Listening {
+    #[default]
+    No,
+    /// The driver is to see to it.
+    Wanted(Listen),
+    Yes,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,10 +102,13 @@ impl Core {
 
 // What the application's thread calls.
 impl Shared {
-    pub fn new(engine: Engine, sink: Arc<dyn Sink>) -> Self {
+    pub fn new(engine: Engine, sink: Arc<dyn Sink>, listens: bool, insecure: bool) -> Self {
+        let listening = if listens { Listening::Yes } else { Listening::No };
         Shared {
             core: Mutex::new(Core { engine, peeked: None, armed: 0, left: false }),
-            control: Mutex::default(),
+            control: Mutex::new(Control { listening, ..Control::default() }),
+            insecure,
+            beat_ms: AtomicU64::new(0),
             wake: Notify::new(),
             poked: AtomicBool::new(false),
             events: EventQueue::default(),
@@ -117,6 +139,36 @@ impl Shared {
                 self.destroy();
                 resume_unwind(panic)
             }
+        }
+    }
+
+    pub fn listen(self: &Arc<Self>, host: String, port: u16) -> bool {
+        let mut control = self.control.lock();
+        if !matches!(control.listening, Listening::No) {
+            return false;
+        }
+        control.listening = Listening::Wanted(Listen::new(host, port, self.insecure));
+        drop(control);
+        self.poke();
+        true
+    }
+
+    pub fn beat(&self) {
+        self.beat_ms.store(runtime::now().monotonic_ms.max(1), Relaxed);
+    }
+
+    pub fn take_items(self: &Arc<Self>, max: usize, into: &mut Vec<Item>, touched: &mut Vec<u32>) {
+        let more = self.with_engine(|engine, now| {
+            engine.take_touched(touched);
+            let more = engine.take_items(now, max, into);
+            if !more {
+                self.events.items_taken();
+            }
+            more
+        });
+        if more {
+            self.events.items(true, Instant::now());
+            self.poke();
         }
     }
 
@@ -215,6 +267,36 @@ impl Shared {
         let result = f(&mut core, runtime::now());
         MutexGuard::unlock_fair(core);
         result
+    }
+
+    /// For how long the application has been busy, if it is.
+    pub fn busy_ms(&self, now: Now) -> u64 {
+        let since_ms = match self.beat_ms.load(Relaxed) {
+            0 => 0,
+            beat_ms => now.monotonic_ms.saturating_sub(beat_ms),
+        };
+        if since_ms < BUSY_AFTER_MS {
+            0
+        } else {
+            since_ms
+        }
+    }
+
+    /// What is to be listened on, once.
+    pub fn take_listen(&self) -> Option<Listen> {
+        let mut control = self.control.lock();
+        match std::mem::replace(&mut control.listening, Listening::Yes) {
+            Listening::Wanted(listen) => Some(listen),
+            other => {
+                control.listening = other;
+                None
+            }
+        }
+    }
+
+    /// It does not listen after all, and may be asked again.
+    pub fn listen_failed(&self) {
+        self.control.lock().listening = Listening::No;
     }
 
     pub fn stage(&self) -> Stage {

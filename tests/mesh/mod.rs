@@ -10,8 +10,9 @@ use bytes::Bytes;
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
-    Ask, AskError, Asked, CloseReason, Command, Config, Context, Engine, Event, Explanation, Input,
-    Item, JobId, LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To, Write, WriteError,
+    Ask, AskError, Asked, CloseReason, Command, Config, Context, Dot, Engine, Event, Explanation,
+    Input, Item, JobId, LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To, Write, WriteError,
+    Written,
 };
 
 /// Some day in 2025.
@@ -266,10 +267,23 @@ impl Mesh {
     }
 
     pub fn write(&mut self, node: usize, write: Write<'_>) -> Result<(), WriteError> {
+        self.write_told(node, write).map(|_| ())
+    }
+
+    pub fn write_told(
+        &mut self,
+        node: usize,
+        write: Write<'_>,
+    ) -> Result<Option<Written>, WriteError> {
         let now = self.now_of(node);
-        self.nodes[node].engine.write(now, write)?;
+        let written = self.nodes[node].engine.write(now, write)?;
         self.drain(node);
-        Ok(())
+        Ok(written)
+    }
+
+    /// Whether the node holds the write's effect, by whatever name.
+    pub fn knows(&self, node: usize, dot: Dot) -> bool {
+        self.nodes[node].engine.knows(dot)
     }
 
     /// JSON text, with keys sorted; `""` is the whole document.
@@ -463,9 +477,13 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return };
         let to = usize::from(link.ends[0] == node);
         link.decoders[to].buffer().extend_from_slice(frames);
+        // The first of several messages carries the weight of all.
+        let mut bytes = frames.len();
         loop {
             match link.decoders[to].next_message() {
-                Ok(Some(message)) => link.under_way[to].push((message, frames.len())),
+                Ok(Some(message)) => {
+                    link.under_way[to].push((message, std::mem::take(&mut bytes)));
+                }
                 Ok(None) => return,
                 Err(too_large) => panic!("node {node} sends a message that is {too_large:?}"),
             }

@@ -28,6 +28,8 @@ const OVERHEAD: u64 = 128;
 const ACK_PARCELS: u64 = 64;
 /// It is told also when this part of the window was taken.
 const ACK_WINDOW_PART: u64 = 8;
+/// Frames that are worth joining with others.
+const SMALL_BYTES_MAX: usize = 4 << 10;
 /// Numbers and costs that no node reaches: beyond them a peer is not believed.
 const COUNT_MAX: u64 = 1 << 60;
 
@@ -54,6 +56,8 @@ pub struct Line {
     /// The number of the first parcel in `queue`, and the cost of all before it.
     first: u64,
     cost_before: u64,
+    /// The number of the last parcel that was ever sent.
+    last_sent: u64,
     /// Not acknowledged; the first `sent` went over the present link.
     queue: VecDeque<Parcel>,
     queue_cost: u64,
@@ -133,6 +137,7 @@ impl Line {
             losses: 0,
             first: 1,
             cost_before: 0,
+            last_sent: 0,
             queue: VecDeque::new(),
             queue_cost: 0,
             sent: 0,
@@ -202,10 +207,12 @@ impl Line {
         self.drop_assembly();
     }
 
-    /// What has not been sent will not be: the peer no longer knows what it is about.
+    /// What was never sent will not be: the peer no longer knows what it is about. The rest keeps
+    /// its numbers, which the peer may have counted.
     pub fn forget_unsent(&mut self) {
+        let kept = (self.last_sent + 1).saturating_sub(self.first) as usize;
         let mut begun = self.large.front().is_some_and(|large| large.at > 0);
-        for parcel in self.queue.drain(self.sent..) {
+        for parcel in self.queue.drain(kept.min(self.queue.len())..) {
             self.bytes -= parcel.frames.len();
             self.queue_cost -= parcel.cost;
             begun |= parcel.is_piece;
@@ -292,15 +299,20 @@ impl Line {
                 if !self.may_send(parcel.cost) {
                     return None;
                 }
-                self.sent += 1;
-                self.cost_sent += parcel.cost;
-                return Some(parcel.frames.clone());
+                return self.send_next();
             }
         }
         if outstanding < pieces_max && self.sent == self.queue.len() {
             return self.cut_piece();
         }
         None
+    }
+
+    /// The next parcel, if it is small and may go.
+    pub fn poll_small(&mut self) -> Option<Bytes> {
+        let parcel = self.queue.get(self.sent).filter(|_| self.up && !self.resume_due)?;
+        let may = parcel.frames.len() <= SMALL_BYTES_MAX && self.may_send(parcel.cost);
+        may.then(|| self.send_next()).flatten()
     }
 
     /// The next piece of the first large message.
@@ -322,9 +334,14 @@ impl Line {
             self.large.pop_front();
         }
         self.enqueue(message::finish(&piece), piece.len(), true);
-        let parcel = &self.queue[self.sent];
+        self.send_next()
+    }
+
+    fn send_next(&mut self) -> Option<Bytes> {
+        let parcel = self.queue.get(self.sent)?;
         self.sent += 1;
         self.cost_sent += parcel.cost;
+        self.last_sent = self.last_sent.max(self.first + self.sent as u64 - 1);
         Some(parcel.frames.clone())
     }
 
@@ -444,5 +461,181 @@ impl Line {
         self.assembly = Vec::new();
         let cost = std::mem::take(&mut self.assembly_cost);
         self.take(cost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { piece_bytes: 100, message_bytes_max: 1000, window: 3000 };
+
+    /// Two lines, and what is under way from the first to the second.
+    struct Pair {
+        from: Line,
+        to: Line,
+        /// As the receiver counts.
+        number: u64,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let mut pair = Pair { from: Line::new(BOUNDS), to: Line::new(BOUNDS), number: 0 };
+            pair.switch();
+            pair
+        }
+
+        fn switch(&mut self) {
+            self.from.switch();
+            self.to.switch();
+            // The receiver's window must be known before anything is sent.
+            let window = BOUNDS.window;
+            let resume = Resume { losses: self.to.losses, next: 1, cost_before: 0, window };
+            self.from.receive_resume(resume).unwrap();
+        }
+
+        fn push(&mut self, class: Class, bytes: usize) {
+            let mut message = vec![Kind::Emit as u8; bytes];
+            message[bytes - 1] = self.from.queue.len() as u8;
+            let frames = message::finish(&message);
+            self.from.push(class, &frames, &message.into());
+        }
+
+        /// Everything that goes now, as messages.
+        fn sent(&mut self) -> Vec<Bytes> {
+            let mut sent = Vec::new();
+            while let Some(frames) = self.from.poll_send(0, 1, 1) {
+                sent.push(frames.slice(4..));
+            }
+            sent
+        }
+
+        /// Sizes of the messages that come out.
+        fn arrive(&mut self, sent: Vec<Bytes>) -> Vec<usize> {
+            let mut sizes = Vec::new();
+            for message in sent {
+                match Kind::of(&message) {
+                    Some(Kind::Resume) => {
+                        let resume: Resume = message::decode(&message).unwrap();
+                        self.number = resume.next;
+                        self.to.receive_resume(resume).unwrap();
+                    }
+                    Some(Kind::Ack) => {}
+                    _ => {
+                        let number = self.number;
+                        self.number += 1;
+                        match self.to.receive(number, message).unwrap() {
+                            Arrived::Nothing => {}
+                            Arrived::Message { message, cost } => {
+                                sizes.push(message.len());
+                                self.to.take(cost);
+                            }
+                        }
+                    }
+                }
+            }
+            sizes
+        }
+
+        fn ack(&mut self) {
+            let ack = Ack { received: self.to.received, cost_taken: self.to.taken_cost };
+            self.from.receive_ack(ack).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_goes_again_and_arrives_once() {
+        let mut pair = Pair::new();
+        for bytes in [1, 2, 3, 4] {
+            pair.push(Class::Other, bytes);
+        }
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent[..4].to_vec()), [1, 2]);
+        pair.switch();
+        pair.push(Class::Other, 5);
+        let again = pair.sent();
+        assert_eq!(pair.arrive(again), [3, 4, 5]);
+        pair.ack();
+        assert_eq!(pair.from.bytes(), 0);
+    }
+
+    #[test]
+    fn numbers_that_were_sent_are_never_used_again() {
+        let mut pair = Pair::new();
+        pair.push(Class::Other, 1);
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [1]);
+        pair.switch();
+        pair.push(Class::Other, 2);
+        pair.from.forget_unsent();
+        pair.push(Class::Other, 3);
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [3]);
+    }
+
+    #[test]
+    fn a_loss_drops_what_was_queued_and_the_rest_goes_on() {
+        let mut pair = Pair::new();
+        pair.push(Class::Other, 1);
+        pair.push(Class::Other, 350);
+        let sent = pair.sent();
+        // Two of its pieces get there.
+        assert_eq!(pair.arrive(sent[..5].to_vec()), [1]);
+        pair.from.lose();
+        pair.switch();
+        pair.push(Class::Other, 3);
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [3]);
+        pair.ack();
+        assert_eq!((pair.from.bytes(), pair.from.peer_taken), (0, pair.from.cost_before));
+    }
+
+    #[test]
+    fn pieces_of_a_message_that_is_taken_back_are_forgotten() {
+        let mut pair = Pair::new();
+        pair.push(Class::Call(JobId(7)), 950);
+        let mut sent = Vec::new();
+        for _ in 0..5 {
+            sent.extend(pair.from.poll_send(0, 1, 1).map(|frames| frames.slice(4..)));
+        }
+        assert!(pair.from.take_back(JobId(7)));
+        assert!(!pair.from.take_back(JobId(7)));
+        pair.push(Class::Other, 250);
+        sent.extend(pair.sent());
+        assert_eq!(pair.arrive(sent), [250]);
+    }
+
+    #[test]
+    fn the_window_stops_and_taking_goes_on() {
+        let mut pair = Pair::new();
+        let mut count = 0;
+        while pair.from.has_room(90) {
+            pair.push(Class::Other, 90);
+            count += 1;
+        }
+        let mut arrived = 0;
+        for _ in 0..count {
+            let sent = pair.sent();
+            let costs: u64 = sent.iter().map(|m| m.len() as u64 + OVERHEAD).sum();
+            assert!(costs <= BOUNDS.window + 200);
+            arrived += pair.arrive(sent).len();
+            pair.ack();
+        }
+        assert_eq!(arrived, count);
+    }
+
+    #[test]
+    fn what_no_peer_would_say_is_malformed() {
+        let mut line = Line::new(BOUNDS);
+        let sound = Resume { losses: 0, next: 1, cost_before: 0, window: 10 };
+        assert!(line.receive_resume(Resume { next: 0, ..sound }).is_err());
+        assert!(line.receive_resume(Resume { next: u64::MAX, ..sound }).is_err());
+        assert!(line.receive_resume(Resume { next: 9, cost_before: u64::MAX, ..sound }).is_err());
+        assert!(line.receive_ack(Ack { received: 1, cost_taken: 0 }).is_err());
+        assert!(line.receive_ack(Ack { received: 0, cost_taken: 1 }).is_err());
+        assert!(line.receive(2, Bytes::from_static(&[Kind::Emit as u8])).is_err());
+        // More than was granted.
+        let large = Bytes::from(vec![Kind::Emit as u8; 2000]);
+        assert!((1..5).any(|number| line.receive(number, large.clone()).is_err()));
     }
 }

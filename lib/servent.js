@@ -1,0 +1,287 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+
+const { checkEvent, isEvent } = require('./event-names.js');
+const { codedError } = require('./errors.js');
+const { EVENT, kInside } = require('./inside.js');
+const { closedError } = require('./keys.js');
+const { LocalNode, attempt, eventError } = require('./local-node.js');
+const {
+  connectArguments, insecureBind, isLoopback, listenArguments, serventOptions,
+} = require('./options.js');
+const { Peers } = require('./peers.js');
+const { broadcastInvoke } = require('./rpc.js');
+const { Tasks } = require('./tasks.js');
+const { uid } = require('./uid.js');
+const { Worker } = require('./worker.js');
+
+/**
+ * A node that asks all others: it listens, connects, and does its part of what any of them
+ * distributes. Every node gets to know every other through the one it connects to.
+ *
+ * Its own events are the reserved ones of `event-names.js`; listeners of all others get what peers
+ * send, as `(peer, ...args)`.
+ */
+class Servent extends EventEmitter {
+  #options;
+  #node;
+  #peers;
+  #tasks;
+  /** Where it listens, and whether it does or is about to. */
+  #address = null;
+  #isListening = false;
+  #isConnecting = false;
+  #isClosed = false;
+  /** `{address, callback}` for whom there is no peer yet. */
+  #wishes = new Set();
+
+  /** @param {import('..').Servent.Options} [options] */
+  constructor(options) {
+    super();
+    this.#options = serventOptions(options);
+    this.id = uid();
+    this.#node = new LocalNode({ ...this.#options, id: this.id }, {
+      event: (event) => this.#handle(event),
+      item: (item) => this.#tasks.handle(item),
+      finish: () => this.#tasks.finish(),
+    });
+    this.#peers = new Peers(this, this.#node);
+    this.#tasks = new Tasks(this, this.#node, this.#peers);
+    /** Those that are there, by id. */
+    this.peers = this.#peers.live;
+    Object.defineProperty(this, kInside, { value: this.#tasks });
+  }
+
+  /** Whether it listens. */
+  get listening() {
+    return this.#address !== null;
+  }
+
+  /** Where it listens, as `{address, family, port}`, or null. */
+  address() {
+    return this.#address && { ...this.#address };
+  }
+
+  /**
+   * Listens, in all the forms of `net.Server`: `(port, host, backlog, callback)`, of which all may
+   * be left out, or `({port, host}, callback)`. No host is 127.0.0.1, no port any that is free.
+   *
+   * What the network has against it comes as `error`; then it may be tried again.
+   */
+  listen(...args) {
+    const { host, port, callback } = listenArguments(args);
+    if (this.#node.isClosing) throw closedError();
+    if (this.#isListening) throw codedError('ERR_INVALID_STATE', 'This servent listens already');
+    if (this.#options.insecure || isLoopback(host)) this.#node.listen(host, port);
+    else setImmediate(() => this.#listenFailed(insecureBind(host, port)));
+    if (callback !== undefined) this.once('listening', callback);
+    this.#isListening = true;
+    this.#stay();
+    return this;
+  }
+
+  /**
+   * Connects to a node and through it to all others, and keeps the connection: `(port, host,
+   * callback)`, `('host:port', callback)` or `({port, host}, callback)`.
+   *
+   * If that fails at first, there is one `error`; it goes on trying.
+   */
+  connect(...args) {
+    const { address, callback } = connectArguments(args);
+    if (this.#node.isClosing) throw closedError();
+    this.#node.connect(address);
+    this.#isConnecting = true;
+    this.#stay();
+    if (callback !== undefined) {
+      const peer = this.#peers.at(address);
+      if (peer === undefined) this.#wishes.add({ address, callback });
+      else process.nextTick(callback, peer);
+    }
+    return this;
+  }
+
+  /**
+   * Makes a worker: what `func` does is done here for each job of this name, by whichever node.
+   *
+   * @param {string} name
+   * @param {Function} [func] called with the parameters of the job and a `callback(error, data)`;
+   *   it may also return a promise
+   */
+  createWorker(name, func) {
+    return new Worker(this, name, func);
+  }
+
+  /** Exposes a function, or an object of functions, to all peers. */
+  expose(name, exposed) {
+    const { functions } = this.#tasks;
+    functions.expose(functions.common, name, exposed);
+  }
+
+  /**
+   * Calls a function that peers expose on each of them. Gives how many that are.
+   *
+   * @param {string} method
+   * @param {unknown[]} [params]
+   * @param {(error, result, id, origin) => void} [callback] once for each peer
+   * @param {{timeout?: number, signal?: AbortSignal}} [options]
+   */
+  broadcastInvoke(method, ...rest) {
+    return broadcastInvoke(this.#tasks, method, rest);
+  }
+
+  /** Fires an event on the servents of all peers. Gives how many that are. */
+  broadcast(event, ...args) {
+    checkEvent(event);
+    return this.#tasks.emit(event, args, '-');
+  }
+
+  /** Ends the connection to a peer. Whether there was one of this id. */
+  removePeer(id) {
+    const peer = Object.hasOwn(this.peers, id) ? this.peers[id] : undefined;
+    return peer !== undefined && peer.destroy();
+  }
+
+  /** Counters of this node. */
+  stats() {
+    return this.#node.stats();
+  }
+
+  /** Lets this servent keep the process while it listens or is connected, as it does at first. */
+  ref() {
+    this.#node.ref();
+    return this;
+  }
+
+  /** Lets the process end although this servent listens; own jobs and calls are waited for. */
+  unref() {
+    this.#node.unref();
+    return this;
+  }
+
+  /**
+   * Takes no new work, waits up to 5 s for what is under way, says goodbye and frees everything.
+   * Repeatable.
+   *
+   * @param {() => void} [callback]
+   */
+  close(callback) {
+    if (typeof callback === 'function') {
+      if (this.#isClosed) process.nextTick(callback);
+      else this.once('close', callback);
+    }
+    return this.#node.close();
+  }
+
+  /** Frees everything at once; own jobs are aborted. Repeatable. */
+  destroy() {
+    return this.#node.destroy();
+  }
+
+  on(event, listener) {
+    super.on(event, listener);
+    return this.#heed(event);
+  }
+
+  addListener(event, listener) {
+    return this.on(event, listener);
+  }
+
+  prependListener(event, listener) {
+    super.prependListener(event, listener);
+    return this.#heed(event);
+  }
+
+  removeListener(event, listener) {
+    super.removeListener(event, listener);
+    return this.#heed(event);
+  }
+
+  off(event, listener) {
+    return this.removeListener(event, listener);
+  }
+
+  removeAllListeners(...event) {
+    super.removeAllListeners(...event);
+    for (const name of this.#tasks.offered(EVENT)) this.#heed(name);
+    return this;
+  }
+
+  /** What nobody listens to is not even taken from the network. */
+  #heed(event) {
+    if (isEvent(event)) this.#tasks.offer(EVENT, event, this.listenerCount(event) > 0);
+    return this;
+  }
+
+  #handle(event) {
+    switch (event.type) {
+      case 'listening':
+        return this.#listens(event.address);
+      case 'error':
+        return this.#listenFailed(eventError(event));
+      case 'connectFailed':
+        return this.emit('error', eventError(event));
+      case 'connect':
+        return this.#connected(event);
+      case 'disconnect':
+        return this.#disconnected(event);
+      case 'warning':
+        return this.emit('warning', this.#warning(event));
+      case 'closed':
+        return this.#closed();
+    }
+  }
+
+  #listens(address) {
+    this.#address = address;
+    this.emit('listening');
+  }
+
+  #listenFailed(error) {
+    if (this.#node.isClosing) return;
+    this.#isListening = false;
+    this.#stay();
+    this.emit('error', error);
+  }
+
+  #connected(event) {
+    const peer = this.#peers.join(event);
+    if (peer === undefined) return;
+    attempt(this.emit, this, 'peer', peer);
+    for (const wish of [...this.#wishes]) {
+      if (!this.#peers.isAt(peer, wish.address)) continue;
+      this.#wishes.delete(wish);
+      attempt(wish.callback, this, peer);
+    }
+  }
+
+  #disconnected(event) {
+    const peer = this.#peers.leave(event.peer);
+    if (peer !== undefined) this.#left(peer, event.code);
+  }
+
+  #left(peer, code) {
+    attempt(EventEmitter.prototype.emit, peer, 'end');
+    attempt(this.emit, this, 'peerLeave', peer, code);
+  }
+
+  #warning(event) {
+    return eventError(event.peer === undefined ? event : { ...event, ...this.#peers.origin(event.peer) });
+  }
+
+  #closed() {
+    this.#isClosed = true;
+    this.#address = null;
+    this.#wishes.clear();
+    this.#tasks.abandon();
+    for (const peer of this.#peers.leaveAll()) this.#left(peer, 'ERR_CLOSED');
+    this.emit('close');
+  }
+
+  /** Only who listens or is to be connected keeps the process. */
+  #stay() {
+    this.#node.stay(this.#isListening || this.#isConnecting);
+  }
+}
+
+module.exports = { Servent };

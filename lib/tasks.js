@@ -1,0 +1,194 @@
+'use strict';
+
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const { codedError } = require('./errors.js');
+const { WORKER, kEnded, kOutcome, kPending } = require('./inside.js');
+const { encodeArguments } = require('./json.js');
+const { closedError } = require('./keys.js');
+const { attempt } = require('./local-node.js');
+const { ABORTED, END_ABORTED, STOP_CLOSED, encodeReason } = require('./outcomes.js');
+const { Functions } = require('./rpc.js');
+const { Run } = require('./run.js');
+
+/** Kinds of items, by their first element. */
+const ITEM_RUN = 0;
+const ITEM_STOP = 1;
+const ITEM_OUTCOME = 2;
+const ITEM_ENDED = 3;
+const ITEM_EMITTED = 4;
+
+/** How long a closing node waits for what is under way, and how often it looks. */
+const FINISH_MS = 5000;
+const FINISH_LOOK_MS = 10;
+/** So many bytes that wait for peers go out with the goodbye. */
+const FINISH_BYTES = 128 << 10;
+
+/** What a servent asks of nodes, and what it does for them. */
+class Tasks {
+  #servent;
+  /** Own jobs and calls by number. */
+  #asked = new Map();
+  /** What runs here, by number. */
+  #runs = new Map();
+  /** Names, by kind. */
+  #offered = [new Set(), new Set(), new Set()];
+  #isClosing = false;
+
+  /** Workers by name. */
+  workers = new Map();
+
+  /**
+   * @param {Servent} servent
+   * @param {LocalNode} node
+   * @param {Peers} peers
+   */
+  constructor(servent, node, peers) {
+    this.#servent = servent;
+    this.node = node;
+    this.peers = peers;
+    this.functions = new Functions(this);
+  }
+
+  /** Has this node offer a name to everybody, or no longer. Repeatable. */
+  offer(kind, name, isOffered) {
+    const names = this.#offered[kind];
+    if (this.#isClosing || this.node.isClosed || isOffered === names.has(name)) return;
+    if (isOffered) {
+      this.node.offer(kind, name);
+      names.add(name);
+    } else {
+      this.node.withdraw(kind, name);
+      names.delete(name);
+    }
+  }
+
+  /** The names of a kind that are offered. */
+  offered(kind) {
+    return [...this.#offered[kind]];
+  }
+
+  /**
+   * Asks nodes to run a function. What becomes of it is told to `task`, never within this call.
+   *
+   * @param {number} kind `WORKER` or `FUNCTION`
+   * @param {string} name
+   * @param {string} args JSON text of an array
+   * @param {string} to `'*'` for all nodes, `'-'` for all peers, or a replica
+   * @param {number} timeout ms
+   * @param {object} task a job or call
+   * @returns {number} its number
+   */
+  ask(kind, name, args, to, timeout, task) {
+    if (this.#isClosing) throw closedError();
+    const [number, ...nodes] = JSON.parse(this.node.ask(kind, name, args, to, Math.ceil(timeout)));
+    task[kPending] = nodes;
+    this.#asked.set(number, task);
+    this.node.hold(true);
+    return number;
+  }
+
+  setTimeout(number, ms) {
+    this.node.setTimeoutOf(number, Math.ceil(ms));
+  }
+
+  cancel(number, reason) {
+    this.node.cancel(number, encodeReason(reason));
+  }
+
+  /** Gives the answer of a run. */
+  answer(number, isOk, json) {
+    this.#runs.delete(number);
+    this.node.answer(number, isOk, json);
+  }
+
+  /** Sends an event, and gives the number of peers it goes to. */
+  emit(name, args, to) {
+    const json = encodeArguments(args);
+    return this.node.isClosed ? 0 : this.node.emit(name, json, to);
+  }
+
+  /** Tells of something that was handled. */
+  warn(code, message) {
+    attempt(this.#servent.emit, this.#servent, 'warning', codedError(code, message));
+  }
+
+  /** One item of a drain: see "The binding's contract" in docs/ARCHITECTURE.md. */
+  handle(item) {
+    switch (item[0]) {
+      case ITEM_RUN:
+        return this.#run(item[1], item[2], item[3], this.peers.origin(item[4]), item[5], item[6]);
+      case ITEM_STOP:
+        return this.#stop(item[1], item[2], item[3]);
+      case ITEM_OUTCOME:
+        return this.#outcome(item[1], item[2], item[3], item[4]);
+      case ITEM_ENDED:
+        return this.#ended(item[1], item[2]);
+      case ITEM_EMITTED:
+        return this.#emitted(this.peers.origin(item[1]), item[2], item[3]);
+    }
+  }
+
+  #run(number, kind, name, caller, remaining, args) {
+    const run = new Run(this, number, name, caller, remaining);
+    this.#runs.set(number, run);
+    if (kind === WORKER) this.workers.get(name).work(run, args);
+    else this.functions.work(run, name, args);
+  }
+
+  #stop(number, why, reason) {
+    const run = this.#runs.get(number);
+    this.#runs.delete(number);
+    run?.stop(why, reason);
+  }
+
+  #outcome(number, replica, outcome, value) {
+    const task = this.#asked.get(number);
+    const at = task === undefined ? -1 : task[kPending].indexOf(replica);
+    if (at === -1) return;
+    task[kPending].splice(at, 1);
+    task[kOutcome](this.peers.origin(replica), outcome, value);
+  }
+
+  #ended(number, end) {
+    const task = this.#asked.get(number);
+    if (task === undefined) return;
+    this.#asked.delete(number);
+    if (this.#asked.size === 0) this.node.hold(false);
+    task[kEnded](end);
+  }
+
+  #emitted({ peer }, name, args) {
+    if (peer !== undefined) this.#servent.emit(name, peer, ...args);
+  }
+
+  /** Takes no new work and waits for what is under way, but not for long. */
+  async finish() {
+    for (const [kind, names] of this.#offered.entries()) {
+      for (const name of names) this.node.withdraw(kind, name);
+    }
+    this.#isClosing = true;
+    const end = performance.now() + FINISH_MS;
+    while (this.#isBusy() && performance.now() < end) await sleep(FINISH_LOOK_MS);
+  }
+
+  #isBusy() {
+    if (this.node.isClosed) return false;
+    return this.#asked.size > 0 || this.#runs.size > 0
+      || this.node.stats().jobBytesQueued > FINISH_BYTES;
+  }
+
+  /** The node is closed: nobody answers any more, and nobody waits for an answer. */
+  abandon() {
+    this.#isClosing = true;
+    for (const number of [...this.#runs.keys()]) this.#stop(number, STOP_CLOSED);
+    for (const [number, task] of [...this.#asked]) {
+      for (const replica of [...task[kPending]]) {
+        attempt(this.#outcome, this, number, replica, ABORTED);
+      }
+      attempt(this.#ended, this, number, END_ABORTED);
+    }
+  }
+}
+
+module.exports = { Tasks };

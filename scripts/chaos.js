@@ -1,0 +1,320 @@
+#!/usr/bin/env node
+'use strict';
+
+/**
+ * npm run chaos [-- --seconds 60 --nodes 8 --seed N]: real processes whose links are cut, stalled
+ * and delayed, and which are killed, started again and frozen, all while they write. Then all is
+ * healed, and every node must show one state with exact counters. Beside that every node has all nodes
+ * do jobs, each of which must end in time with one outcome for each node. The seed chooses the faults; what
+ * they meet is up to the machine. Exit code 0 if all is well.
+ */
+
+const { isDeepStrictEqual, parseArgs } = require('node:util');
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const { Member } = require('../__test__/support/process');
+const { freePorts } = require('../__test__/support/ports');
+const { linkedMesh } = require('../__test__/support/wire');
+const { until } = require('../__test__/support/until');
+const { OPERATIONS } = require('..');
+
+const HEAL_MS = 30_000;
+const WRITE_GAP_MS = 20;
+const OPTIONS = { lossTimeout: 2000, heartbeatInterval: 400 };
+const JOB_TTL_MS = 3000;
+/** How late a process of a busy machine may notice that the time is over. */
+const JOB_SLACK_MS = 2000;
+
+/** Everything that was started, to be ended. Has the one method of a test context that is used. */
+class Ends {
+  #ends = [];
+
+  after(end) {
+    this.#ends.push(end);
+  }
+
+  async all() {
+    for (const end of this.#ends.reverse()) await end();
+  }
+}
+
+class Chaos {
+  #random;
+  #ends;
+  #members = [];
+  /** By incarnation: which node, how often it incremented, whether it was killed. */
+  #incarnations = [];
+  #current = [];
+  #frozen = new Set();
+  #freezes = 0;
+  #down = new Set();
+  #writing = true;
+  #wrongJobs = [];
+  counts = { writes: 0, faults: 0, jobs: 0, outcomes: 0 };
+
+  constructor(random, ends) {
+    this.#random = random;
+    this.#ends = ends;
+  }
+
+  async open(count) {
+    [this.ports, this.serventPorts] = [await freePorts(count), await freePorts(count)];
+    this.mesh = await linkedMesh(this.#ends, this.ports);
+    for (let index = 0; index < count; index++) this.#start(index);
+    await Promise.all(this.#members.map((_, index) => this.#ready(index)));
+    await this.#connected();
+  }
+
+  /** Writes on every node that can until `stop`. */
+  async write() {
+    await Promise.all(this.#members.map(async (_, index) => {
+      for (let round = 0; this.#writing; round++) {
+        if (!this.#down.has(index) && !this.#frozen.has(index)) await this.#writeOnce(index, round);
+        await sleep(WRITE_GAP_MS);
+      }
+    }));
+  }
+
+  /** Runs one job after the other on every node that can until `stop`. */
+  async ask() {
+    await Promise.all(this.#members.map(async (_, index) => {
+      while (this.#writing) {
+        if (!this.#down.has(index) && !this.#frozen.has(index)) await this.#askOnce(index);
+        await sleep(WRITE_GAP_MS);
+      }
+    }));
+  }
+
+  async #askOnce(index) {
+    const member = this.#members[index];
+    const froze = this.#freezes;
+    try {
+      const job = await member.job(JOB_TTL_MS);
+      this.counts.jobs++;
+      this.counts.outcomes += job.outcomes;
+      const sound = job.outcomes === job.asked && job.nodes === job.asked && job.wrong === 0;
+      // A frozen caller cannot keep a time.
+      const inTime = job.ms <= JOB_TTL_MS + JOB_SLACK_MS || froze !== this.#freezes;
+      if (!sound || !inTime) this.#wrongJobs.push(`node ${index}: a job ended with ${JSON.stringify(job)}`);
+    } catch (error) {
+      // It was killed.
+      if (member === this.#members[index] && !this.#down.has(index)) throw error;
+    }
+  }
+
+  async #writeOnce(index, round) {
+    const incarnation = this.#incarnations[this.#current[index]];
+    const member = this.#members[index];
+    try {
+      // The total first: a node killed in between has one more in it than in its own.
+      incarnation.tried++;
+      await member.increment('total');
+      await member.increment(`own.i${incarnation.id}`);
+      await member.set(`shared.k${this.#random(20)}`, { by: index, round });
+      if (this.#random(4) === 0) {
+        await member.set(`shared.k${this.#random(20)}`, null, OPERATIONS.DELETE);
+      }
+      incarnation.made++;
+      this.counts.writes += 3;
+    } catch (error) {
+      // It was killed.
+      if (member === this.#members[index] && !this.#down.has(index)) throw error;
+    }
+  }
+
+  /** One fault, and its end some time later. */
+  async fault() {
+    this.counts.faults++;
+    const count = this.#members.length;
+    const index = this.#random(count);
+    const other = (index + 1 + this.#random(count - 1)) % count;
+    const last = 200 + this.#random(3000);
+    const links = this.mesh.between(index, other);
+    switch (this.#random(7)) {
+      case 0:
+        say(`link ${index}-${other} cut for ${last} ms`);
+        return this.#during(links, 'cut', last);
+      case 1:
+        say(`link ${index}-${other} stalls for ${last} ms`);
+        return this.#during(links, 'stall', last);
+      case 2: {
+        const ms = 20 + this.#random(300);
+        say(`link ${index}-${other} delays by ${ms} ms for ${last} ms`);
+        return this.#during(links, 'lag', last, ms);
+      }
+      case 3: {
+        const side = this.#members.map(() => this.#random(2));
+        const names = (which) => side.flatMap((is, at) => (is === which ? at : [])).join(' ');
+        say(`partition for ${last} ms: ${names(0)} | ${names(1)}`);
+        const across = side.flatMap((is, i) => side.flatMap((its, j) =>
+          (i < j && is !== its ? this.mesh.between(i, j) : [])));
+        return this.#during(across, 'cut', last);
+      }
+      case 4:
+        say(`node ${index} is cut off for ${last} ms`);
+        return this.#during(side(count, index).flatMap((at) => this.mesh.between(index, at)), 'cut', last);
+      case 5:
+        return this.#kill(index, last);
+      default:
+        return this.#freeze(index, last);
+    }
+  }
+
+  /** All faults end, every node lives; then all must agree. */
+  async heal() {
+    this.#writing = false;
+    for (const link of this.mesh.links) link.heal();
+    await Promise.all([...this.#members.keys()].map((index) => this.#thaw(index)));
+    await until('every node lives', () => this.#down.size === 0, HEAL_MS);
+    await this.#connected();
+    const started = performance.now();
+    const data = await until('all show one state', () => this.#same(), HEAL_MS);
+    say(`one state after ${Math.round(performance.now() - started)} ms`);
+    await until('all are reached by a job', async () => {
+      const jobs = await Promise.all(this.#members.map((member) => member.job(JOB_TTL_MS)));
+      return jobs.every((job) => job.answered === this.#members.length);
+    }, HEAL_MS);
+    say('a job of any node reaches all');
+    return [...this.#check(data), ...this.#wrongJobs];
+  }
+
+  async #same() {
+    const [first, ...others] = await Promise.all(this.#members.map((member) => member.data()));
+    return others.every((other) => isDeepStrictEqual(other, first)) && first;
+  }
+
+  /** What is wrong with the state that all show. */
+  #check({ total = 0, own = {} }) {
+    const wrong = [];
+    let sum = 0;
+    for (const { id, tried, made, killed } of this.#incarnations) {
+      const shown = own[`i${id}`] ?? 0;
+      sum += shown;
+      const right = killed ? shown <= tried : shown === made;
+      if (!right) wrong.push(`incarnation ${id} made ${made} of ${tried}, its counter shows ${shown}`);
+    }
+    const killed = this.#incarnations.filter((each) => each.killed).length;
+    if (total < sum || total > sum + killed) {
+      wrong.push(`the total is ${total}, the counters add up to ${sum}; ${killed} were killed`);
+    }
+    return wrong;
+  }
+
+  #start(index) {
+    const local = { host: '127.0.0.1', port: this.ports[index] };
+    this.#members[index] = new Member(this.#ends, local, this.mesh.alls[index], OPTIONS);
+    const id = this.#incarnations.length;
+    this.#incarnations.push({ id, tried: 0, made: 0, killed: false });
+    this.#current[index] = id;
+  }
+
+  async #ready(index) {
+    const seeds = this.serventPorts.slice(0, 2).filter((_, seed) => seed !== index);
+    await this.#members[index].ready();
+    await this.#members[index].serve(this.serventPorts[index], seeds, OPTIONS);
+  }
+
+  async #kill(index, ms) {
+    if (this.#down.size > 2 || this.#down.has(index) || this.#frozen.has(index)) return;
+    say(`node ${index} is killed, and back after ${ms} ms`);
+    this.#down.add(index);
+    this.#incarnations[this.#current[index]].killed = true;
+    await this.#members[index].kill();
+    await sleep(ms);
+    this.#start(index);
+    await this.#ready(index);
+    this.#down.delete(index);
+  }
+
+  async #freeze(index, ms) {
+    if (process.platform === 'win32' || this.#down.has(index) || this.#frozen.has(index)) return;
+    say(`node ${index} is frozen for ${ms} ms`);
+    this.#frozen.add(index);
+    this.#freezes++;
+    this.#members[index].signal('SIGSTOP');
+    await sleep(ms);
+    this.#thaw(index);
+  }
+
+  #thaw(index) {
+    if (this.#frozen.delete(index)) this.#members[index].signal('SIGCONT');
+  }
+
+  async #during(links, fault, ms, ...args) {
+    for (const link of links) link[fault](...args);
+    await sleep(ms);
+    for (const link of links) link.heal();
+  }
+
+  #connected() {
+    return until('all are connected', async () => {
+      const counts = await Promise.all(this.#members.map((member) => member.active()));
+      return counts.every((count) => count === this.#members.length - 1);
+    }, HEAL_MS);
+  }
+}
+
+/** The others. */
+function side(count, index) {
+  return Array.from({ length: count }, (_, at) => at).filter((at) => at !== index);
+}
+
+/** A function that gives integers below its argument, the same for the same seed. */
+function chance(seed) {
+  let state = BigInt(seed);
+  return (below) => {
+    // SplitMix64.
+    state = BigInt.asUintN(64, state + 0x9e3779b97f4a7c15n);
+    let mixed = BigInt.asUintN(64, (state ^ (state >> 30n)) * 0xbf58476d1ce4e5b9n);
+    mixed = BigInt.asUintN(64, (mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn);
+    return Number((mixed ^ (mixed >> 31n)) % BigInt(below));
+  };
+}
+
+const started = performance.now();
+
+function say(text) {
+  console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '60' },
+      nodes: { type: 'string', default: '8' },
+      seed: { type: 'string', default: String(Date.now() % 1e9) },
+    },
+  });
+  const [seconds, nodes] = [Number(values.seconds), Number(values.nodes)];
+  const [random, ends] = [chance(values.seed), new Ends()];
+  const chaos = new Chaos(random, ends);
+  let wrong;
+  try {
+    say(`seed ${values.seed}: ${nodes} nodes for ${seconds} s`);
+    await chaos.open(nodes);
+    const working = [chaos.write(), chaos.ask()];
+    const faults = [];
+    const end = performance.now() + seconds * 1000;
+    while (performance.now() < end) {
+      faults.push(chaos.fault());
+      await sleep(100 + random(1500));
+    }
+    say('everything heals');
+    await Promise.all(faults);
+    wrong = chaos.heal();
+    await Promise.all(working);
+    wrong = await wrong;
+  } catch (error) {
+    wrong = [error.message];
+  } finally {
+    await ends.all();
+  }
+  for (const line of wrong) say(`WRONG: ${line}`);
+  const { writes, faults, jobs, outcomes } = chaos.counts;
+  const verdict = wrong.length === 0 ? 'PASS' : 'FAIL';
+  say(`${verdict}: seed ${values.seed}, ${writes} writes, ${jobs} jobs with ${outcomes} outcomes,`
+    + ` ${faults} faults`);
+  process.exitCode = wrong.length === 0 ? 0 : 1;
+}
+
+main();

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+'use strict';
+
+/**
+ * npm run fuzz [-- --seconds 60 --only peer,json]: gives every decoder, and operation sequences
+ * beside the reference model, to libFuzzer, so many seconds each, starting from `fuzz/corpus/`.
+ * Needs a nightly Rust and `cargo install cargo-fuzz`; without them it says so and ends well, so
+ * that it can stand in a script for every machine. Exit code 1 if something was found.
+ */
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+
+const ROOT = path.dirname(__dirname);
+const TARGETS = ['frames', 'stranger', 'peer', 'json', 'operations'];
+const MEMORY_MB = 2000;
+
+function main() {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '60' },
+      only: { type: 'string', default: TARGETS.join(',') },
+    },
+  });
+  if (spawnSync('cargo', ['+nightly', 'fuzz', '--version']).status !== 0) {
+    console.log('fuzz: skipped, needs `rustup toolchain install nightly` and `cargo install cargo-fuzz`');
+    return;
+  }
+  const failed = values.only.split(',').filter((target) => !fuzz(target, values.seconds));
+  for (const target of failed) console.log(`fuzz: ${target} found something, see above`);
+  process.exitCode = failed.length === 0 ? 0 : 1;
+}
+
+/** What is found on the way stays in a folder of its own; the corpus of the repository is read. */
+function fuzz(target, seconds) {
+  const found = fs.mkdtempSync(path.join(os.tmpdir(), `fuzz-${target}-`));
+  const corpora = [found, path.join(ROOT, 'fuzz', 'corpus', target)].filter(fs.existsSync);
+  const limits = [`-max_total_time=${seconds}`, `-rss_limit_mb=${MEMORY_MB}`, '-print_final_stats=1'];
+  const args = ['+nightly', 'fuzz', 'run', '-O', target, ...corpora, '--', ...limits];
+  const { status, stderr } = spawnSync('cargo', args, { cwd: ROOT, encoding: 'utf8' });
+  fs.rmSync(found, { recursive: true, force: true });
+  if (status !== 0) console.log(stderr);
+  const [, runs] = /number_of_executed_units: (\d+)/.exec(stderr) ?? [];
+  console.log(`${status === 0 ? 'ok  ' : 'FAIL'} fuzz: ${target}, ${runs ?? 'no'} runs`);
+  return status === 0;
+}
+
+main();
