@@ -41,8 +41,6 @@ pub struct Cluster {
     pub ended: BTreeSet<ReplicaId>,
     /// Engines started and replicas rejoined.
     pub incarnations: usize,
-    /// Kept while a run that failed is played again.
-    pub story: Option<Story>,
     network: Network,
     workload: Workload,
     chance: Chance,
@@ -50,6 +48,8 @@ pub struct Cluster {
     agenda: BTreeMap<(u64, u64), Happening>,
     next_happening: u64,
     writes_left: usize,
+    /// Kept while a run that failed is played again.
+    pub story: Option<Story>,
 }
 
 pub struct Node {
@@ -134,7 +134,6 @@ impl Cluster {
             journal: Vec::new(),
             ended: BTreeSet::new(),
             incarnations: 0,
-            story: None,
             network,
             workload,
             chance,
@@ -142,6 +141,7 @@ impl Cluster {
             agenda: BTreeMap::new(),
             next_happening: 0,
             writes_left: plan.writes,
+            story: None,
             plan,
         };
         for node in 0..cluster.plan.nodes {
