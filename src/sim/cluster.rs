@@ -12,6 +12,7 @@ use super::chance::Chance;
 use super::model::{comparable, Kind, Model, Op, Seen};
 use super::network::{Delivery, Network};
 use super::plan::{Fault, Plan};
+use super::story::Story;
 use super::workload::Workload;
 use super::Trouble;
 use crate::engine::{
@@ -47,6 +48,8 @@ pub struct Cluster {
     agenda: BTreeMap<(u64, u64), Happening>,
     next_happening: u64,
     writes_left: usize,
+    /// Kept while a run that failed is played again.
+    pub story: Option<Story>,
 }
 
 pub struct Node {
@@ -138,6 +141,7 @@ impl Cluster {
             agenda: BTreeMap::new(),
             next_happening: 0,
             writes_left: plan.writes,
+            story: None,
             plan,
         };
         for node in 0..cluster.plan.nodes {
@@ -370,6 +374,9 @@ impl Cluster {
         });
         self.incarnations += 1;
         self.network.start(node);
+        if let Some(story) = &mut self.story {
+            story.started(self.now, node);
+        }
         self.drain(node)?;
         for peer in self.plan.connects[node].clone() {
             let command = Command::Connect { address: address(peer), announce: false };
@@ -382,6 +389,9 @@ impl Cluster {
         if let Some(life) = self.nodes[node].life.take() {
             self.ended.insert(life.replica);
             self.network.stop(self.now, node, power_lost);
+            if let Some(story) = &mut self.story {
+                story.stopped(self.now, node);
+            }
         }
     }
 
@@ -437,6 +447,10 @@ impl Cluster {
         if life.leaving && !matches!(input, Input::Closed { .. } | Input::Drained { .. }) {
             return Ok(());
         }
+        if let Some(story) = &mut self.story {
+            let from = link.and_then(|&link| self.network.other_end(link));
+            story.expect(self.now, node, &input, from, &self.model);
+        }
         life.engine.handle_input(now, input);
         self.drain(node)
     }
@@ -446,6 +460,9 @@ impl Cluster {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         if life.deadline().is_none_or(|deadline| deadline > self.now) {
             return Ok(());
+        }
+        if let Some(story) = &mut self.story {
+            story.expect_timeout();
         }
         life.engine.handle_timeout(now);
         self.drain(node)?;
@@ -463,6 +480,9 @@ impl Cluster {
         for _ in 0..OUTPUTS_MAX {
             let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
             let Some(output) = life.engine.poll_output(now) else {
+                if let Some(story) = &mut self.story {
+                    story.note(self.now, node, &life.engine, &self.model);
+                }
                 life.deadline =
                     life.engine.poll_timeout().map(|at| at.saturating_sub(life.origin_ms));
                 return self.check_node(node);
@@ -668,37 +688,26 @@ impl Cluster {
         self.next_happening += 1;
     }
 
-    /// The writes on a path, above and below it, with what each had seen of the others and who
-    /// knows it: what a person needs to find a defect.
-    pub fn history(&mut self, path: &[String]) -> String {
-        let related = |op: &Op| op.path.starts_with(path) || path.starts_with(&op.path);
-        let ops = self.model.ops();
-        let mut lines = vec![format!("writes at, above and below {path:?}:")];
-        for (index, op) in ops.iter().enumerate().filter(|(_, op)| related(op)) {
-            let (time, writer) = self.journal[index];
-            let unseen: Vec<usize> = (0..index)
-                .filter(|&earlier| related(&ops[earlier]) && !op.seen.covers(ops[earlier].dot))
-                .collect();
-            lines.push(format!(
-                "  #{index} at {time} n{writer} {:?} hlc {:x} {:?} {:?}, not seen {unseen:?}, held by {:?}",
-                op.dot,
-                op.hlc,
-                op.path,
-                op.kind,
-                self.knowers(op.dot),
-            ));
-        }
-        for node in self.live() {
+    /// The first path written at that nodes explain differently.
+    pub fn diverging_path(&mut self) -> Option<Vec<String>> {
+        let mut paths: Vec<_> = self.model.ops().iter().map(|op| op.path.clone()).collect();
+        paths.sort_by_key(|path| (path.len(), path.clone()));
+        paths.dedup();
+        let live = self.live();
+        paths.into_iter().find(|path| {
             let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-            let life = self.nodes[node].life.as_mut().expect("it is live");
-            lines.push(format!(
-                "  n{node} ({:?}) shows {}; {:?}",
-                life.engine.id(),
-                life.engine.read(&segments).unwrap_or("nothing".into()),
-                life.engine.context(),
-            ));
-        }
-        lines.join("\n")
+            let mut told = live.iter().map(|&node| {
+                let explanation = self.engine(node).explain(&segments);
+                let things: Vec<_> = explanation
+                    .things
+                    .iter()
+                    .map(|thing| (thing.key.clone(), thing.write))
+                    .collect();
+                (explanation.json, things)
+            });
+            let first = told.next();
+            told.any(|other| Some(&other) != first.as_ref())
+        })
     }
 
     /// Everything that each live node holds.
