@@ -6,7 +6,8 @@ const path = require('node:path');
 const test = require('node:test');
 
 const { freePortsInARow } = require('./support/ports');
-const { ROOT, runFile } = require('./support/process');
+const { ROOT, runFile, startFile } = require('./support/process');
+const { until } = require('./support/until');
 
 /** What each example writes, with P for the first port and Q for the next. */
 const OUTPUT = {
@@ -14,11 +15,15 @@ const OUTPUT = {
   'counter.js': '[ 3000, 3000, 3000 ]\n',
   'events.js':
     'listening on 127.0.0.1:P\n127.0.0.1:Q is here, 1 in all\n127.0.0.1:Q is gone: ERR_PEER_LEFT\n',
+  'free-memory.js':
+    'this node has some\na peer has some\na peer has some\na peer has some\n' +
+    'complete: 4 answered, 0 failed, 0 missing\n',
+  'rpc.js': "3\nHELLO\n{ once: 'ha', twice: 'haha' }\nnothing to repeat 7\n1 null 7\n",
 };
 
 test('every example is run here or by cluster.spec.js', () => {
   const files = fs.readdirSync(path.join(ROOT, 'examples'));
-  assert.deepEqual(files.sort(), [...Object.keys(OUTPUT), 'cluster.js'].sort());
+  assert.deepEqual(files.sort(), [...Object.keys(OUTPUT), 'cluster.js', 'random.js'].sort());
 });
 
 for (const [file, expected] of Object.entries(OUTPUT)) {
@@ -31,3 +36,11 @@ for (const [file, expected] of Object.entries(OUTPUT)) {
     assert.equal(code, 0);
   });
 }
+
+test('random.js, three times', async (t) => {
+  const env = { PORT: String(await freePortsInARow(1)) };
+  const nodes = [1, 2, 3].map(() => startFile(t, 'examples/random.js', { env }));
+  const three = /^\[ \d+, \d+, \d+ \]$/m;
+  await until('each has three numbers', () => nodes.every(({ output }) => three.test(output.stdout)));
+  for (const { output } of nodes) assert.equal(output.stderr, '');
+});

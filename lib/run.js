@@ -80,13 +80,14 @@ class Run {
   }
 
   #isFirst() {
+    // Nobody waits for a function that was told to stop.
+    if (this.#stop !== undefined) return false;
     if (this.#answered) {
       this.#tasks.warn('ERR_ANSWERED_TWICE', `'${this.#name}' has answered more than once`);
       return false;
     }
     this.#answered = true;
-    // Told to stop, nobody waits.
-    return this.#stop === undefined;
+    return true;
   }
 }
 

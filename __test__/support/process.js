@@ -59,15 +59,15 @@ function kill(child) {
   }
 }
 
-/** A node in a process of its own, see `fixtures/member.js`. */
-class Member {
+/** A program of `fixtures/` that does over IPC what it is asked. */
+class Asked {
   #child;
   #asked = 0;
   #waiting = new Map();
 
-  constructor(t, local, all, options) {
-    const args = [JSON.stringify({ local, all, options })];
-    this.#child = fork(path.join(FIXTURES, 'member.js'), args, { cwd: ROOT });
+  constructor(t, fixture, argument) {
+    const args = [JSON.stringify(argument)];
+    this.#child = fork(path.join(FIXTURES, fixture), args, { cwd: ROOT });
     this.exited = once(this.#child, 'exit');
     this.#child.on('message', ({ id, value, error }) => {
       const { resolve, reject } = this.#waiting.get(id);
@@ -81,41 +81,12 @@ class Member {
     t.after(() => this.kill());
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   get isRunning() {
     return this.#child.exitCode === null && this.#child.signalCode === null;
-  }
-
-  ready() {
-    return this.#ask('ready');
-  }
-
-  set(key, value, operation) {
-    return this.#ask('set', key, value, operation);
-  }
-
-  /** SETs that many keys below a prefix, without waiting in between. */
-  setMany(prefix, count) {
-    return this.#ask('setMany', prefix, count);
-  }
-
-  increment(key, by = 1, times = 1) {
-    return this.#ask('increment', key, by, times);
-  }
-
-  get(key) {
-    return this.#ask('get', key);
-  }
-
-  data() {
-    return this.#ask('data');
-  }
-
-  active() {
-    return this.#ask('active');
-  }
-
-  stats() {
-    return this.#ask('stats');
   }
 
   signal(signal) {
@@ -128,7 +99,7 @@ class Member {
     await this.exited;
   }
 
-  #ask(method, ...args) {
+  ask(method, ...args) {
     const id = this.#asked++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -137,4 +108,96 @@ class Member {
   }
 }
 
-module.exports = { ROOT, Member, run, runFile, startFile };
+/** A Collective in a process of its own, see `fixtures/member.js`. */
+class Member extends Asked {
+  constructor(t, local, all, options) {
+    super(t, 'member.js', { local, all, options });
+  }
+
+  ready() {
+    return this.ask('ready');
+  }
+
+  set(key, value, operation) {
+    return this.ask('set', key, value, operation);
+  }
+
+  /** SETs that many keys below a prefix, without waiting in between. */
+  setMany(prefix, count) {
+    return this.ask('setMany', prefix, count);
+  }
+
+  increment(key, by = 1, times = 1) {
+    return this.ask('increment', key, by, times);
+  }
+
+  get(key) {
+    return this.ask('get', key);
+  }
+
+  data() {
+    return this.ask('data');
+  }
+
+  active() {
+    return this.ask('active');
+  }
+
+  stats() {
+    return this.ask('stats');
+  }
+}
+
+/** A Servent in a process of its own, see `fixtures/servent.js`. */
+class Companion extends Asked {
+  constructor(t, options = {}) {
+    super(t, 'servent.js', options);
+  }
+
+  id() {
+    return this.ask('id');
+  }
+
+  listen(port) {
+    return this.ask('listen', port);
+  }
+
+  connect(port) {
+    return this.ask('connect', port);
+  }
+
+  peers() {
+    return this.ask('peers');
+  }
+
+  busyFor(id) {
+    return this.ask('busyFor', id);
+  }
+
+  /** Why its functions that never answer were told to stop. */
+  stopped() {
+    return this.ask('stopped');
+  }
+
+  stats() {
+    return this.ask('stats');
+  }
+
+  start(name, ...params) {
+    return this.ask('start', name, ...params);
+  }
+
+  block(ms) {
+    return this.ask('block', ms);
+  }
+
+  invoke(id, method, params) {
+    return this.ask('invoke', id, method, params);
+  }
+
+  close() {
+    return this.ask('close');
+  }
+}
+
+module.exports = { ROOT, Companion, Member, run, runFile, startFile };

@@ -27,12 +27,14 @@ const READ_BYTES_MIN: usize = 4 << 10;
 const READ_BYTES: usize = 64 << 10;
 /// Room for a hello, which is short.
 const HELLO_BYTES: usize = 512;
+/// Messages handed to the driver in one go, if so many are there.
+pub(super) const MESSAGES_MAX: usize = 32;
 /// Pieces per system call. More would not make the call cheaper per piece.
 const SLICES_MAX: usize = 256;
 
 /// What a connection tells the driver, in order.
 pub(super) enum Arrival {
-    Message(LinkId, Bytes),
+    Messages(LinkId, Vec<Bytes>),
     /// The last one. Not sent once the driver has told the connection to finish.
     Ended(LinkId, CloseReason),
 }
@@ -193,10 +195,18 @@ impl Reader<'_> {
             match decoder.next_message() {
                 Err(TooLarge { limit }) => return CloseReason::TooLarge { limit },
                 Ok(Some(message)) => {
-                    self.counters.frames_in.fetch_add(1, Relaxed);
+                    let mut messages = vec![message];
+                    // Nobody knows yet how large a stranger's second message may be.
+                    if admitted.is_none() {
+                        while messages.len() < MESSAGES_MAX {
+                            let Ok(Some(next)) = decoder.next_message() else { break };
+                            messages.push(next);
+                        }
+                    }
+                    self.counters.frames_in.fetch_add(messages.len() as u64, Relaxed);
                     // Waits while the driver has enough to do: the socket's buffer fills, and the
                     // peer waits too.
-                    if self.arrivals.send(Arrival::Message(self.link, message)).await.is_err() {
+                    if self.arrivals.send(Arrival::Messages(self.link, messages)).await.is_err() {
                         return CloseReason::Closing;
                     }
                     if let Some(verdict) = admitted.take() {
@@ -350,6 +360,8 @@ mod tests {
         counters: Arc<Counters>,
         arrivals: mpsc::Receiver<Arrival>,
         admit: Option<oneshot::Sender<()>>,
+        /// Arrived and not asked for.
+        messages: VecDeque<Bytes>,
         peer: std::net::TcpStream,
     }
 
@@ -378,7 +390,8 @@ mod tests {
             };
             drop(guard);
             runtime::handle().spawn(connection.run());
-            Fixture { outbox, counters, arrivals, admit: Some(admit), peer }
+            let messages = VecDeque::new();
+            Fixture { outbox, counters, arrivals, admit: Some(admit), messages, peer }
         }
 
         fn next(&mut self) -> Arrival {
@@ -387,10 +400,13 @@ mod tests {
         }
 
         fn message(&mut self) -> Bytes {
-            match self.next() {
-                Arrival::Message(_, message) => message,
-                Arrival::Ended(_, reason) => panic!("ended: {reason}"),
+            if self.messages.is_empty() {
+                match self.next() {
+                    Arrival::Messages(_, messages) => self.messages.extend(messages),
+                    Arrival::Ended(_, reason) => panic!("ended: {reason}"),
+                }
             }
+            self.messages.pop_front().expect("no arrival is empty")
         }
 
         fn end(&mut self) -> CloseReason {

@@ -32,7 +32,9 @@ use crate::engine::{
 
 /// Outputs taken per hold of the engine's lock: JavaScript may be waiting for it.
 const OUTPUTS_PER_HOLD: usize = 64;
-/// Messages read and not handled. Enough to keep the engine busy while the readers take their
+/// Bytes of messages given to the engine in one hold, unless one alone is larger.
+const BYTES_PER_HOLD: usize = 16 << 10;
+/// Batches of messages read and not handled. Enough to keep the engine busy while the readers take their
 /// turns; each may be as large as a message can be.
 const ARRIVALS_MAX: usize = 32;
 /// Connections from others before their handshake. A stranger who opens more only replaces his own.
@@ -186,13 +188,17 @@ impl Driver {
         self.connections.shutdown().await;
     }
 
-    /// One hold of the engine: at most one input, and a bounded number of outputs.
     fn turn(&mut self, input: Option<Input>) {
+        self.turn_with(input);
+    }
+
+    /// One hold of the engine: these inputs, few, and a bounded number of outputs.
+    fn turn_with(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let mut outputs = mem::take(&mut self.outputs);
         let driving = self.opening.is_none() && !self.leaving;
         let busy_ms = |now| self.shared.busy_ms(now);
         self.wake_at = self.shared.hold(|core, now| {
-            if let Some(input) = input {
+            for input in inputs {
                 core.engine.handle_input(now, input);
             }
             let due = |at| at <= now.monotonic_ms;
@@ -457,11 +463,22 @@ impl Driver {
 
     fn handle_arrival(&mut self, arrival: Arrival) {
         match arrival {
-            Arrival::Message(link, message) => {
+            Arrival::Messages(link, messages) => {
                 if self.leaving || !self.links.contains_key(&link) {
                     return;
                 }
-                self.turn(Some(Input::Received { link, message }));
+                let mut messages = messages.into_iter().peekable();
+                while messages.peek().is_some() && self.links.contains_key(&link) {
+                    // JavaScript may be waiting for the engine: what is large goes by itself.
+                    let mut bytes = 0;
+                    let some = std::iter::from_fn(|| {
+                        let next = messages
+                            .next_if(|next| bytes == 0 || bytes + next.len() <= BYTES_PER_HOLD)?;
+                        bytes += next.len();
+                        Some(Input::Received { link, message: next })
+                    });
+                    self.turn_with(some);
+                }
                 // The first message is the hello. The engine closes a link whose hello it refuses.
                 if let Some(stranger) = self.strangers.remove(&link) {
                     // Fails when the connection has just ended.

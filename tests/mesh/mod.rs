@@ -472,9 +472,13 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return };
         let to = usize::from(link.ends[0] == node);
         link.decoders[to].buffer().extend_from_slice(frames);
+        // The first of several messages carries the weight of all.
+        let mut bytes = frames.len();
         loop {
             match link.decoders[to].next_message() {
-                Ok(Some(message)) => link.under_way[to].push((message, frames.len())),
+                Ok(Some(message)) => {
+                    link.under_way[to].push((message, std::mem::take(&mut bytes)));
+                }
                 Ok(None) => return,
                 Err(too_large) => panic!("node {node} sends a message that is {too_large:?}"),
             }

@@ -28,6 +28,8 @@ const OVERHEAD: u64 = 128;
 const ACK_PARCELS: u64 = 64;
 /// It is told also when this part of the window was taken.
 const ACK_WINDOW_PART: u64 = 8;
+/// Frames that are worth joining with others.
+const SMALL_BYTES_MAX: usize = 4 << 10;
 /// Numbers and costs that no node reaches: beyond them a peer is not believed.
 const COUNT_MAX: u64 = 1 << 60;
 
@@ -304,6 +306,13 @@ impl Line {
             return self.cut_piece();
         }
         None
+    }
+
+    /// The next parcel, if it is small and may go.
+    pub fn poll_small(&mut self) -> Option<Bytes> {
+        let parcel = self.queue.get(self.sent).filter(|_| self.up && !self.resume_due)?;
+        let may = parcel.frames.len() <= SMALL_BYTES_MAX && self.may_send(parcel.cost);
+        may.then(|| self.send_next()).flatten()
     }
 
     /// The next piece of the first large message.

@@ -19,7 +19,7 @@ mod run;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 
 use super::config::Config;
@@ -41,6 +41,8 @@ pub const NAME_BYTES_MAX: usize = 255;
 const MESSAGE_OVERHEAD: usize = 1024;
 /// Pieces under way to one peer, so that what is small never waits long behind them.
 const PIECES: usize = 4;
+/// Small frames for one peer are joined up to about so many bytes.
+const JOINED_BYTES_MAX: usize = 8 << 10;
 /// Peers that are gone and whose lines are kept: they may come back with parcels that were here.
 const LINES_GONE_MAX: usize = 1024;
 
@@ -369,11 +371,30 @@ impl Jobs {
             let send =
                 line.and_then(|line| line.poll_send(outstanding(peer), small_max, pieces_max));
             match send {
-                Some(frames) => return Some((peer, frames)),
+                Some(first) => return Some((peer, self.join_small(peer, first))),
                 None => self.ready.remove(&peer),
             };
         }
         None
+    }
+
+    /// Adds the frames that follow, as long as all are small: one output for many parcels.
+    fn join_small(&mut self, peer: ReplicaId, first: Bytes) -> Bytes {
+        let Some(line) = self.lines.get_mut(&peer) else { return first };
+        let mut next = match first.len() {
+            0..JOINED_BYTES_MAX => line.poll_small(),
+            _ => None,
+        };
+        if next.is_none() {
+            return first;
+        }
+        let mut joined = BytesMut::with_capacity(2 * JOINED_BYTES_MAX);
+        joined.extend_from_slice(&first);
+        while let Some(frames) = next {
+            joined.extend_from_slice(&frames);
+            next = if joined.len() < JOINED_BYTES_MAX { line.poll_small() } else { None };
+        }
+        joined.freeze()
     }
 
     /// A link has written something.
