@@ -229,13 +229,15 @@ impl Jobs {
             if let Some((peer, cost)) = entry.cost {
                 self.taken(now, peer, cost);
             }
-            if let Item::Run { run, .. } = entry.item {
-                if self.runs.hand_out(now.monotonic_ms, run).is_none() {
-                    self.expire(run);
+            let mut item = entry.item;
+            if let Item::Run { run, remaining_ms, .. } = &mut item {
+                let Some(running) = self.runs.hand_out(now.monotonic_ms, *run) else {
+                    self.expire(*run);
                     continue;
-                }
+                };
+                *remaining_ms = running.deadline_ms - now.monotonic_ms;
             }
-            into.push(entry.item);
+            into.push(item);
             left -= 1;
         }
         self.inbox.taken();

@@ -84,7 +84,6 @@ pub struct Ask {
     pub end: Option<End>,
 }
 
-#[derive(Debug)]
 struct Run {
     run: RunId,
     taken_ms: u64,
@@ -109,7 +108,7 @@ impl fmt::Debug for Ask {
         write!(
             f,
             "{:?} {:?} of {} bytes, {:?} of life {} ({:?}) at {}, deadline {}, cancelled: {}, \
-             outcomes {:?}, runs {:?}, end {:?}",
+             outcomes {:?}, runs by life {:?}, end {:?}",
             self.offer,
             self.name,
             self.args.len(),
@@ -119,10 +118,21 @@ impl fmt::Debug for Ask {
             self.asked_ms,
             self.deadline_ms,
             self.cancelled.is_some(),
-            self.outcomes,
+            self.outcomes
+                .iter()
+                .map(|(node, kind)| (node, kind.map(|kind| KINDS[kind])))
+                .collect::<Vec<_>>(),
             self.runs,
             self.end
         )
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let answer = self.answer.as_ref().map(|(answer, _)| KINDS[kind_of(answer)]);
+        write!(f, "{:?} at {}, answer {answer:?}", self.run, self.taken_ms)?;
+        f.write_str(if self.stopped { ", stopped" } else { "" })
     }
 }
 
@@ -635,6 +645,9 @@ fn is_given(outcome: &Outcome, given: &Outcome) -> bool {
         _ => outcome == given,
     }
 }
+
+/// In the order of `kind_of`.
+const KINDS: [&str; 7] = ["ok", "error", "no worker", "lost", "timeout", "aborted", "busy"];
 
 fn kind_of(outcome: &Outcome) -> usize {
     match outcome {

@@ -385,7 +385,7 @@ impl Jobs {
         engine: &mut Engine,
     ) -> Result<(), String> {
         let number = self.ledger.next_ask();
-        let args: Arc<str> = format!("[{number}]").into();
+        let args: Arc<str> = format!("[{number},\"\"]").into();
         self.ask(at, now, node, engine, Offer::Worker, LAST, args, To::All, LAST_TIMEOUT_MS)?;
         self.emit(at, node, engine, LAST, 0, To::All)
     }
