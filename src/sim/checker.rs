@@ -103,7 +103,19 @@ pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
 }
 
 /// How long jobs may go on by themselves at the end, before those are ended that take their time.
-const GRACE_MS: u64 = 2_000;
+const GRACE_MS: u64 = 1_000;
+/// From the end of a job to that of its functions.
+const STOPPING_MS: u64 = 4_000;
+
+/// Every node asks all, right after the last fault: some do not know yet that they lost others.
+pub fn ask_all(cluster: &mut Cluster) -> Result<(), Trouble> {
+    for node in cluster.live() {
+        if cluster.jobs.is_on() {
+            cluster.ask_all(node, false)?;
+        }
+    }
+    Ok(())
+}
 
 /// Every job ends, and nothing of it stays.
 pub fn check_jobs(cluster: &mut Cluster) -> Result<(), Trouble> {
@@ -112,7 +124,8 @@ pub fn check_jobs(cluster: &mut Cluster) -> Result<(), Trouble> {
     }
     let live = cluster.live();
     for &node in &live {
-        cluster.ask_last(node)?;
+        cluster.ask_all(node, false)?;
+        cluster.ask_all(node, true)?;
     }
     let hurry_at = cluster.now + GRACE_MS;
     let mut hurried = false;
@@ -123,6 +136,7 @@ pub fn check_jobs(cluster: &mut Cluster) -> Result<(), Trouble> {
             cluster.jobs.restless(node, &life.engine)
         });
         let Some(what) = restless else { break };
+        cluster.jobs.ledger.check_stopped(cluster.now.saturating_sub(STOPPING_MS))?;
         if cluster.now >= hurry_at && !std::mem::replace(&mut hurried, true) {
             cluster.jobs.hurry(cluster.now);
         }

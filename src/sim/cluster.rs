@@ -266,11 +266,14 @@ impl Cluster {
         self.drain(node)
     }
 
-    /// Lets a node ask all for what all have.
-    pub fn ask_last(&mut self, node: usize) -> Result<(), Trouble> {
+    /// Lets a node ask all for what all have; `endless`: that they never answer.
+    pub fn ask_all(&mut self, node: usize, endless: bool) -> Result<(), Trouble> {
         let now = self.clocks(node);
         let engine = &mut self.nodes[node].life.as_mut().expect("it is live").engine;
-        let asked = self.jobs.ask_last(self.now, now, node, engine);
+        let asked = match endless {
+            true => self.jobs.ask_endless(self.now, now, node, engine),
+            false => self.jobs.ask_all(self.now, now, node, engine),
+        };
         asked.map_err(|what| format!("n{node}: {what}"))?;
         self.drain(node)
     }

@@ -101,6 +101,7 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
 fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.run_until(cluster.plan.duration_ms)?;
     cluster.heal()?;
+    checker::ask_all(cluster)?;
     checker::settle(cluster)?;
     checker::check(cluster)?;
     checker::check_jobs(cluster)?;

@@ -244,18 +244,25 @@ fn jobs(chance: &mut Chance, faults: &[Fault], config: &mut Config) -> Jobs {
     if chance.percent(20) {
         config.runs_per_peer_max = *chance.pick(&[1, 2, 8]);
     }
-    let pieces = *chance.pick(&[1, 3, 40]);
-    let large_bytes = (pieces * config.part_bytes_max).min(200 << 10);
+    // What goes in pieces costs simulation time by the byte.
+    let large_percent = *chance.pick(&[0, 0, 5, 20]);
+    if large_percent > 0 && chance.percent(70) {
+        config.part_bytes_max = config.part_bytes_max.min(1 << 10);
+    }
+    let large_bytes = match config.part_bytes_max {
+        part if part > 8 << 10 => part * 2,
+        part => (part * *chance.pick(&[1, 3, 30])).min(16 << 10),
+    };
     // Nothing but the application's own doing then keeps an answer away.
     let generous = faults.is_empty() && chance.percent(70);
     let rarely = |chance: &mut Chance, percents: &[u64]| match generous {
         true => 0,
         false => *chance.pick(percents),
     };
-    let timeouts_ms: &[u64] = match chance.below(3) {
+    let timeouts_ms: &[u64] = match chance.below(5) {
         _ if generous => &[60_000],
         0 => &[0, 1, 5, 20, 50, 200],
-        1 => &[20, 200, 1_000, 3_000, 10_000],
+        1 | 2 => &[20, 200, 1_000, 3_000, 10_000],
         _ => &[3_000, 10_000],
     };
     Jobs {
@@ -265,7 +272,7 @@ fn jobs(chance: &mut Chance, faults: &[Fault], config: &mut Config) -> Jobs {
         eager_percent: *chance.pick(&[0, 50, 100]),
         offer_percent: *chance.pick(&[50, 90, 100]),
         changes: *chance.pick(&[0, 0, 3, 20]),
-        large_percent: *chance.pick(&[0, 5, 30]),
+        large_percent: if large_bytes > 64 << 10 { large_percent.min(2) } else { large_percent },
         large_bytes_max: large_bytes as u64,
         timeouts_ms: timeouts_ms.to_vec(),
         run_ms_max: *chance.pick(&[0, 5, 300]),

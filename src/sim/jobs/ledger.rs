@@ -12,6 +12,11 @@ use crate::engine::{Asked, Config, End, JobId, Offer, Outcome, ReplicaId, RunId,
 /// Bytes of a message beside the arguments or the result, at most.
 const MESSAGE_OVERHEAD: usize = 1024;
 
+/// An application that is kept busy takes its items after that time.
+const TAKING_MS: u64 = 5_000;
+/// Two nodes that are linked again have told each other what they lost, or lose one another.
+const TELLING_MS: u64 = 7_000;
+
 #[derive(Debug, Default)]
 pub struct Ledger {
     lives: Vec<Life>,
@@ -28,6 +33,8 @@ pub struct Ledger {
     /// By life and peer: when it last came and went.
     ups: BTreeMap<(usize, ReplicaId), u64>,
     downs: BTreeMap<(usize, ReplicaId), u64>,
+    /// How long it takes at most until a peer hears of something, where that is known.
+    hears_in_ms: Option<u64>,
     pub counts: Counts,
 }
 
@@ -72,9 +79,9 @@ pub struct Ask {
     args: Arc<str>,
     pub asked_ms: u64,
     job: JobId,
-    /// The one in force, and the earliest that ever was.
     pub deadline_ms: u64,
-    earliest_ms: u64,
+    /// Earlier deadlines, and when each was moved.
+    moved: Vec<(u64, u64)>,
     timeout_ms_max: u64,
     /// Nothing but the answers may end it.
     sure: bool,
@@ -82,6 +89,7 @@ pub struct Ask {
     outcomes: BTreeMap<ReplicaId, Option<usize>>,
     runs: BTreeMap<usize, Run>,
     pub end: Option<End>,
+    ended_ms: u64,
 }
 
 struct Run {
@@ -174,6 +182,10 @@ pub struct Handed<'a> {
 }
 
 impl Ledger {
+    pub fn new(hears_in_ms: Option<u64>) -> Self {
+        Ledger { hears_in_ms, ..Ledger::default() }
+    }
+
     // ---- lives and links
 
     pub fn begin(&mut self, node: usize, replica: ReplicaId) -> usize {
@@ -211,14 +223,29 @@ impl Ledger {
         self.by_replica.keys().copied()
     }
 
-    /// Whether what went from one node to a peer since then may have been lost: either told its
-    /// application that the other is gone.
+    /// Whether what went from one node to a peer since then may have been lost: one of the two
+    /// told its application that the other is gone.
     fn may_be_lost(&self, life: usize, own: ReplicaId, peer: ReplicaId, since: u64) -> bool {
-        let at = |of: &BTreeMap<_, u64>, life, peer| of.get(&(life, peer)).copied();
-        let up = at(&self.ups, life, peer).unwrap_or(0);
-        let there = self.by_replica.get(&peer);
-        at(&self.downs, life, peer).is_some_and(|down| down >= since)
-            || there.and_then(|&life| at(&self.downs, life, own)).is_some_and(|down| down >= up)
+        let up = self.ups.get(&(life, peer)).copied().unwrap_or(0);
+        let down = self.downs.get(&(life, peer));
+        down.is_some_and(|&down| down >= since)
+            || self.went_there(own, peer).is_some_and(|(down, up_again)| {
+                let told = up_again.map(|up_again| up_again + TELLING_MS);
+                down >= up && told.is_none_or(|told| since < told)
+            })
+    }
+
+    /// When a peer saw this node go last, and when it saw it come again, if it did.
+    fn went_there(&self, own: ReplicaId, peer: ReplicaId) -> Option<(u64, Option<u64>)> {
+        let there = *self.by_replica.get(&peer)?;
+        let down = *self.downs.get(&(there, own))?;
+        let up_again = self.ups.get(&(there, own)).copied().filter(|&up| up >= down);
+        Some((down, up_again))
+    }
+
+    /// Whether a node saw a peer go, at that time or later.
+    pub fn saw_go(&self, life: usize, peer: ReplicaId, since: u64) -> bool {
+        self.downs.get(&(life, peer)).is_some_and(|&down| down >= since)
     }
 
     // ---- offers
@@ -280,13 +307,14 @@ impl Ledger {
             asked_ms: at,
             job: asked.job,
             deadline_ms,
-            earliest_ms: deadline_ms,
+            moved: Vec::new(),
             timeout_ms_max: timeout_ms,
             sure,
             cancelled: None,
             outcomes,
             runs: BTreeMap::new(),
             end: None,
+            ended_ms: 0,
         };
         if self.by_job.insert((life, asked.job), number).is_some() {
             return Err(format!("{:?} was used before", asked.job));
@@ -318,7 +346,7 @@ impl Ledger {
         let ask = &mut self.asks[number];
         ask.sure = false;
         ask.timeout_ms_max = ask.timeout_ms_max.max(timeout_ms);
-        ask.earliest_ms = ask.earliest_ms.min(at + timeout_ms);
+        ask.moved.push((ask.deadline_ms, at));
         self.move_deadline(number, at + timeout_ms);
     }
 
@@ -378,8 +406,18 @@ impl Ledger {
                 }
             }
             Outcome::Timeout if ask.sure => return wrong("it had time enough"),
-            Outcome::Timeout if at < ask.earliest_ms => return wrong("its time is not over"),
-            Outcome::Timeout => {}
+            Outcome::Timeout if !self.is_over(at, ask, node) => {
+                return wrong("its time is not over");
+            }
+            Outcome::Timeout => {
+                let went = self.went_there(ask.replica, node);
+                let told = went.filter(|&(down, _)| down > ask.asked_ms);
+                let told_ms = told.and_then(|(_, up_again)| Some(up_again? + TELLING_MS));
+                let stayed = !self.saw_go(life, node, ask.asked_ms);
+                if stayed && told_ms.is_some_and(|told_ms| told_ms < ask.deadline_ms) {
+                    return wrong("it is lost, and came again to tell");
+                }
+            }
             Outcome::Aborted if ask.cancelled.is_none() && !self.lives[life].left => {
                 return wrong("nobody did");
             }
@@ -393,7 +431,23 @@ impl Ledger {
         Ok(())
     }
 
-    pub fn ended(&mut self, life: usize, job: JobId, end: End) -> Result<(), String> {
+    /// Whether all asked must have heard and taken it that the job has ended.
+    fn is_late(&self, at: u64, ask: &Ask) -> bool {
+        let late = |hears_in_ms| ask.ended_ms + hears_in_ms + TAKING_MS < at;
+        ask.end.is_some() && self.hears_in_ms.is_some_and(late)
+    }
+
+    /// Whether the deadline has passed as the node knows it, which may not have heard of another.
+    fn is_over(&self, at: u64, ask: &Ask, node: ReplicaId) -> bool {
+        let hears_in_ms = if node == ask.replica { Some(0) } else { self.hears_in_ms };
+        let in_force = |&&(deadline, moved): &&(u64, u64)| {
+            hears_in_ms.is_none_or(|hears_in_ms| deadline <= moved + hears_in_ms)
+        };
+        let earlier = ask.moved.iter().filter(in_force).map(|&(deadline, _)| deadline);
+        earlier.chain([ask.deadline_ms]).any(|deadline| deadline <= at)
+    }
+
+    pub fn ended(&mut self, at: u64, life: usize, job: JobId, end: End) -> Result<(), String> {
         let number = self.number_of(life, job)?;
         let ask = &mut self.asks[number];
         let has = |kind: &Outcome| ask.outcomes.values().any(|&of| of == Some(kind_of(kind)));
@@ -407,6 +461,7 @@ impl Ledger {
             return Err(format!("ends as {end:?}: {ask:?}"));
         }
         ask.end = Some(end);
+        ask.ended_ms = at;
         self.open.remove(&(life, ask.deadline_ms, number));
         Ok(())
     }
@@ -451,6 +506,9 @@ impl Ledger {
         }
         if !self.offered_since(life, offer, name, ask.asked_ms) {
             return wrong("this node has no such name");
+        }
+        if self.is_late(at, ask) {
+            return wrong("the job has ended long ago");
         }
         if remaining_ms == 0 || remaining_ms > ask.timeout_ms_max {
             return wrong("no such time was given");
@@ -500,7 +558,7 @@ impl Ledger {
             return wrong("it has answered");
         }
         let right = match why {
-            Stop::Timeout => at >= ask.earliest_ms,
+            Stop::Timeout => self.is_over(at, ask, self.lives[life].replica),
             Stop::Cancelled(reason) => ask.cancelled.as_deref() == Some(reason),
             Stop::CallerLost => {
                 let own = self.lives[life].replica;
@@ -509,6 +567,9 @@ impl Ledger {
         };
         if !right {
             return wrong("that is not so");
+        }
+        if self.is_late(at, ask) {
+            return wrong("the job has ended long ago");
         }
         let record = self.asks[number].runs.get_mut(&life).expect("just read");
         record.stopped = true;
@@ -583,6 +644,23 @@ impl Ledger {
         self.asks.iter().map(|ask| ask.deadline_ms).max().unwrap_or(0)
     }
 
+    /// A function that still runs although its caller's job ended before that time.
+    pub fn check_stopped(&self, before: u64) -> Result<(), String> {
+        for ask in &self.asks {
+            if ask.end.is_none() || ask.ended_ms >= before {
+                continue;
+            }
+            for (&life, run) in &ask.runs {
+                let Life { replica, ended_ms, .. } = self.lives[life];
+                let runs_on = ended_ms.is_none() && run.answer.is_none() && !run.stopped;
+                if runs_on && !self.may_be_lost(life, replica, ask.replica, ask.asked_ms) {
+                    return Err(format!("a function runs on for nobody: {ask:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A life is over, or everything has come to rest: all that was asked has ended, all that ran
     /// has answered or was stopped.
     pub fn check_life(&self, life: usize) -> Result<(), String> {
@@ -639,6 +717,8 @@ fn number_in(args: &str) -> Option<usize> {
 /// The engine makes its own description of an error for an answer over the limits.
 fn is_given(outcome: &Outcome, given: &Outcome) -> bool {
     match (outcome, given) {
+        // It made room by dropping the answer.
+        (Outcome::Error(told), _) if told.contains("\"ERR_BUSY\"") => true,
         (Outcome::Error(told), Outcome::Error(code)) if code.starts_with("ERR_") => {
             told.contains(&**code)
         }

@@ -20,6 +20,8 @@ use ledger::{Handed, Ledger, Question};
 const NAMES: &[&str] = &["a", "b", "__proto__"];
 /// Everybody offers this from the start and answers it at once.
 const LAST: &str = "last";
+/// And this, and never answers it.
+const ENDLESS: &str = "endless";
 const LAST_TIMEOUT_MS: u64 = 60_000;
 const OFFERS: [Offer; 3] = [Offer::Worker, Offer::Function, Offer::Event];
 /// How long an answer or reason may lie over the limits.
@@ -27,7 +29,7 @@ const TOO_MUCH_PERCENT: u64 = 2;
 
 pub struct Jobs {
     pub ledger: Ledger,
-    plan: Option<plan::Jobs>,
+    plan: Option<Arc<plan::Jobs>>,
     config: Config,
     duration_ms: u64,
     /// No faults happen: nodes that ask in time get their answers.
@@ -82,6 +84,7 @@ struct App {
 
 struct Running {
     caller: ReplicaId,
+    taken_ms: u64,
     stopped: bool,
     /// It answers even after it was stopped.
     stubborn: bool,
@@ -94,12 +97,15 @@ struct Running {
 impl Jobs {
     pub fn new(chance: Chance, plan: &Plan) -> Self {
         let of = |part: fn(&plan::Jobs) -> usize| plan.jobs.as_ref().map_or(0, part);
+        let calm = plan.faults.is_empty();
+        let has_room = plan.config.window_bytes == Config::default().window_bytes;
+        let prompt = calm && has_room && plan.bytes_per_ms >= 1_000;
         let mut jobs = Jobs {
-            ledger: Ledger::default(),
-            plan: plan.jobs.clone(),
+            ledger: Ledger::new(prompt.then_some(2_000)),
+            plan: plan.jobs.clone().map(Arc::new),
             config: plan.config.clone(),
             duration_ms: plan.duration_ms,
-            calm: plan.faults.is_empty(),
+            calm,
             chance,
             apps: (0..plan.nodes).map(|_| None).collect(),
             deeds: BTreeMap::new(),
@@ -140,8 +146,8 @@ impl Jobs {
         self.apps[node] = Some(app);
         let Some(plan) = &self.plan else { return };
         for offer in OFFERS {
-            for &name in NAMES.iter().chain(&[LAST]) {
-                if name == LAST || self.chance.percent(plan.offer_percent) {
+            for &name in NAMES.iter().chain(&[LAST, ENDLESS]) {
+                if !NAMES.contains(&name) || self.chance.percent(plan.offer_percent) {
                     engine.offer(offer, name);
                     self.ledger.offer(at, life, offer, name);
                 }
@@ -376,21 +382,46 @@ impl Jobs {
         self.quiet = true;
     }
 
-    /// Every node asks all for what all have, and tells them all.
-    pub fn ask_last(
+    /// A node asks all for what all have, and tells them all.
+    pub fn ask_all(
         &mut self,
         at: u64,
         now: Now,
         node: usize,
         engine: &mut Engine,
     ) -> Result<(), String> {
-        let number = self.ledger.next_ask();
-        let args: Arc<str> = format!("[{number},\"\"]").into();
+        let args = self.args(0);
         self.ask(at, now, node, engine, Offer::Worker, LAST, args, To::All, LAST_TIMEOUT_MS)?;
         self.emit(at, node, engine, LAST, 0, To::All)
     }
 
-    /// Ends what would otherwise last long.
+    /// A node asks all for what ends only with the job: one that lasts, and one that is cancelled
+    /// while it may still be on its way.
+    pub fn ask_endless(
+        &mut self,
+        at: u64,
+        now: Now,
+        node: usize,
+        engine: &mut Engine,
+    ) -> Result<(), String> {
+        let most = self.plan.as_ref().map_or(0, |plan| plan.large_bytes_max as usize);
+        let large = most.min(self.config.limits.value_bytes_max - 100);
+        for padding in [0, large] {
+            let number = self.ledger.next_ask();
+            let args = self.args(padding);
+            let offer = Offer::Function;
+            let asked =
+                self.ask(at, now, node, engine, offer, ENDLESS, args, To::All, LAST_TIMEOUT_MS)?;
+            if asked && padding > 0 {
+                let life = self.apps[node].as_ref().expect("it just asked").life;
+                let in_ms = self.chance.below(3);
+                self.at(at + in_ms, Some(Whose { node, life }), Deed::Cancel(number));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what would otherwise last long, and what never would end.
     pub fn hurry(&mut self, at: u64) {
         for (node, app) in self.apps.iter().enumerate() {
             let Some(app) = app else { continue };
@@ -447,7 +478,7 @@ impl Jobs {
             let offer = *self.chance.pick(&[Offer::Worker, Offer::Function]);
             let name = *self.chance.pick(NAMES);
             let padding = self.bytes(&plan);
-            let args: Arc<str> = format!("[{number},\"{}\"]", "x".repeat(padding)).into();
+            let args = self.args(padding);
             let timeout_ms = *self.chance.pick(&plan.timeouts_ms);
             let some = self.some_nodes(node, engine.id());
             let to = match self.chance.below(4) {
@@ -500,7 +531,7 @@ impl Jobs {
         if engine.stats().jobs > self.config.jobs_max {
             return Err("too many jobs".into());
         }
-        let in_time = timeout_ms >= LAST_TIMEOUT_MS && (self.calm || self.quiet);
+        let in_time = (self.calm || self.quiet) && timeout_ms >= LAST_TIMEOUT_MS && name != ENDLESS;
         let replica = engine.id();
         let question = Question { life, replica, offer, name, args, timeout_ms, sure: in_time };
         self.ledger.asked(at, question, &expected, asked)?;
@@ -538,6 +569,11 @@ impl Jobs {
             nodes.push(*self.chance.pick(&all));
         }
         nodes
+    }
+
+    /// Those of the next ask.
+    fn args(&self, padding: usize) -> Arc<str> {
+        format!("[{},\"{}\"]", self.ledger.next_ask(), "x".repeat(padding)).into()
     }
 
     /// The size of arguments or of an answer.
@@ -633,7 +669,7 @@ impl Jobs {
             if let Some((from, bytes)) = weight(&item) {
                 *bytes_of.entry(from).or_default() += bytes;
             }
-            self.take_item(at, node, item)?;
+            self.take_item(at, node, engine.id(), item)?;
         }
         bytes_of.remove(&engine.id());
         if let Some((peer, bytes)) =
@@ -647,6 +683,10 @@ impl Jobs {
             self.at(at + 1, Some(Whose { node, life }), Deed::Take);
         } else {
             app.takes += 1;
+            let lost = |run: &&Running| self.ledger.saw_go(life, run.caller, run.taken_ms + 1);
+            if let Some(run) = app.runs.values().filter(|run| !run.stopped).find(lost) {
+                return Err(format!("a function runs on for {:?}, which is gone", run.caller));
+            }
             self.ledger.check_overdue(at, life)?;
         }
         if self.chance.percent(busy_percent) {
@@ -656,13 +696,22 @@ impl Jobs {
         Ok(more)
     }
 
-    fn take_item(&mut self, at: u64, node: usize, item: Item) -> Result<(), String> {
+    fn take_item(
+        &mut self,
+        at: u64,
+        node: usize,
+        own: ReplicaId,
+        item: Item,
+    ) -> Result<(), String> {
         let app = self.apps[node].as_mut().expect("the caller has it");
         let life = app.life;
         match item {
             Item::Run { run, offer, name, args, caller, remaining_ms } => {
                 let handed = Handed { run, offer, name: &name, args: &args, caller, remaining_ms };
                 self.ledger.ran(at, life, handed)?;
+                if caller != own && !app.peers.contains(&caller) {
+                    return Err(format!("{run:?} is for {caller:?}, which is gone"));
+                }
                 let under_way = app.runs.values();
                 let active = under_way.filter(|of| of.caller == caller && !of.stopped).count();
                 if active >= self.config.runs_per_peer_max {
@@ -684,7 +733,7 @@ impl Jobs {
                 self.ledger.outcome(at, life, job, node, &outcome)
             }
             Item::Ended { job, end } => {
-                self.ledger.ended(life, job, end)?;
+                self.ledger.ended(at, life, job, end)?;
                 if self.asks_left > 0 && self.chance.percent(5) {
                     self.at(at, Some(Whose { node, life }), Deed::Ask);
                 }
@@ -705,9 +754,10 @@ impl Jobs {
         remaining_ms: u64,
     ) {
         let Some(plan) = self.plan.clone() else { return };
-        let (never, late) = match name == LAST {
-            true => (0, 0),
-            false => (plan.never_percent, plan.late_percent),
+        let (never, late) = match name {
+            LAST => (0, 0),
+            ENDLESS => (100, 0),
+            _ => (plan.never_percent, plan.late_percent),
         };
         let in_ms = match self.chance.below(100) {
             drawn if drawn < never => None,
@@ -730,7 +780,7 @@ impl Jobs {
             (text.clone(), if ok { Outcome::Ok(text) } else { Outcome::Error(text) })
         };
         let stubborn = self.chance.percent(20);
-        let running = Running { caller, stopped: false, stubborn, ok, text, answer };
+        let running = Running { caller, taken_ms: at, stopped: false, stubborn, ok, text, answer };
         self.apps[node].as_mut().expect("as above").runs.insert(run, running);
         if let Some(in_ms) = in_ms {
             self.at(at + in_ms, Some(Whose { node, life }), Deed::Answer(run));
