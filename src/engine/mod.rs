@@ -436,7 +436,7 @@ impl Engine {
         if !self.membership.knows_link(link) {
             return;
         }
-        self.membership.heard(now.monotonic_ms, link);
+        self.membership.heard(now.monotonic_ms, link, &mut self.rng);
         let is_digest = Kind::of(&message) == Some(Kind::Digest);
         let result = match (self.membership.peer_on(link), Kind::of(&message)) {
             (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),

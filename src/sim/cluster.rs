@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::Value;
 
 use super::chance::Chance;
+use super::jobs::{Deed, Jobs};
 use super::model::{comparable, Kind, Model, Op, Seen};
 use super::network::{Delivery, Network};
 use super::plan::{Fault, Plan};
@@ -41,6 +42,7 @@ pub struct Cluster {
     pub ended: BTreeSet<ReplicaId>,
     /// Engines started and replicas rejoined.
     pub incarnations: usize,
+    pub jobs: Jobs,
     network: Network,
     workload: Workload,
     chance: Chance,
@@ -107,7 +109,7 @@ enum Happening {
 
 impl Cluster {
     pub fn new(seed: u64) -> Self {
-        let plan = Plan::draw(&mut Chance::new(seed, 0));
+        let plan = Plan::draw(&mut Chance::new(seed, 0), &mut Chance::new(seed, 5));
         let mut chance = Chance::new(seed, 1);
         let mut network = Network::new(
             Chance::new(seed, 2),
@@ -134,6 +136,7 @@ impl Cluster {
             journal: Vec::new(),
             ended: BTreeSet::new(),
             incarnations: 0,
+            jobs: Jobs::new(Chance::new(seed, 6), &plan),
             network,
             workload,
             chance,
@@ -168,6 +171,10 @@ impl Cluster {
             for node in 0..self.nodes.len() {
                 self.keep_deadline(node)?;
             }
+            // Only now, as an application may expect that what is due has been done.
+            while let Some((node, deed)) = self.jobs.next_due(self.now) {
+                self.act(node, deed)?;
+            }
         }
         self.now = end;
         Ok(())
@@ -175,6 +182,7 @@ impl Cluster {
 
     /// No more writes and faults; all is mended, and every node lives that must.
     pub fn heal(&mut self) -> Result<(), Trouble> {
+        self.jobs.quiet();
         let agenda = std::mem::take(&mut self.agenda);
         for (_, happening) in agenda {
             if let Happening::Start(_) | Happening::Resume(_) | Happening::Gone(_) = happening {
@@ -262,6 +270,18 @@ impl Cluster {
         self.drain(node)
     }
 
+    /// Lets a node ask all for what all have; `endless`: that they never answer.
+    pub fn ask_all(&mut self, node: usize, endless: bool) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let engine = &mut self.nodes[node].life.as_mut().expect("it is live").engine;
+        let asked = match endless {
+            true => self.jobs.ask_endless(self.now, now, node, engine),
+            false => self.jobs.ask_all(self.now, now, node, engine),
+        };
+        asked.map_err(|what| format!("n{node}: {what}"))?;
+        self.drain(node)
+    }
+
     /// The writes that a node holds, those of replicas folded since included.
     fn seen(&self, node: usize) -> Seen {
         let engine =
@@ -309,7 +329,8 @@ impl Cluster {
     fn next_at(&self) -> Option<u64> {
         let deadlines = self.nodes.iter().filter_map(|node| node.life.as_ref()?.deadline());
         let agenda = self.agenda.keys().next().map(|&(at, _)| at);
-        deadlines.chain(agenda).chain(self.network.poll_timeout()).min()
+        let others = agenda.into_iter().chain(self.network.poll_timeout());
+        deadlines.chain(others).chain(self.jobs.poll_timeout()).min()
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), Trouble> {
@@ -323,7 +344,10 @@ impl Cluster {
             }
             Happening::Resume(node) => self.resume(node),
             Happening::Gone(node) => {
-                if self.nodes[node].life.as_ref().is_some_and(|life| life.leaving) {
+                let now = self.clocks(node);
+                if let Some(life) = self.nodes[node].life.as_mut().filter(|life| life.leaving) {
+                    let gone = self.jobs.gone(self.now, now, node, &mut life.engine);
+                    gone.map_err(|what| format!("n{node}: {what}"))?;
                     self.stop(node, false);
                 }
                 Ok(())
@@ -354,6 +378,7 @@ impl Cluster {
                 Watch { path, slot, shown: None }
             })
             .collect();
+        self.jobs.started(self.now, node, &mut engine);
         self.nodes[node].life = Some(Life {
             replica: engine.id(),
             engine,
@@ -388,6 +413,7 @@ impl Cluster {
     fn stop(&mut self, node: usize, power_lost: bool) {
         if let Some(life) = self.nodes[node].life.take() {
             self.ended.insert(life.replica);
+            self.jobs.stopped(self.now, node);
             self.network.stop(self.now, node, power_lost);
             if let Some(story) = &mut self.story {
                 story.stopped(self.now, node);
@@ -398,6 +424,7 @@ impl Cluster {
     fn resume(&mut self, node: usize) -> Result<(), Trouble> {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         life.paused = false;
+        self.jobs.resumed(self.now, node);
         for input in std::mem::take(&mut life.backlog) {
             self.handle(node, input)?;
         }
@@ -475,6 +502,14 @@ impl Cluster {
         Ok(())
     }
 
+    fn act(&mut self, node: usize, deed: Deed) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        let acted = self.jobs.act(self.now, now, node, &mut life.engine, deed);
+        acted.map_err(|what| format!("n{node}: {what}"))?;
+        self.drain(node)
+    }
+
     fn drain(&mut self, node: usize) -> Result<(), Trouble> {
         let now = self.clocks(node);
         for _ in 0..OUTPUTS_MAX {
@@ -512,6 +547,7 @@ impl Cluster {
 
     fn check_event(&mut self, node: usize, event: Event) -> Result<(), String> {
         let life = self.nodes[node].life.as_mut().expect("its engine just spoke");
+        self.jobs.told(self.now, node, life.engine.id(), &event)?;
         let faulty = |reason: &CloseReason| {
             matches!(
                 reason,
@@ -640,6 +676,7 @@ impl Cluster {
                     self.handle(node, Input::Command(Command::Leave))?;
                     if let Some(life) = &mut self.nodes[node].life {
                         life.leaving = true;
+                        self.jobs.left(node);
                     }
                     self.at(self.now + LEAVING_MS, Happening::Gone(node));
                     self.perhaps_restart(node, end.max(self.now + LEAVING_MS + 1));
@@ -648,6 +685,7 @@ impl Cluster {
             Fault::Pause => {
                 if let Some(life) = &mut self.nodes[node].life {
                     life.paused = true;
+                    self.jobs.paused(node);
                     self.at(end, Happening::Resume(node));
                 }
             }

@@ -2,7 +2,8 @@
 //!
 //! [`run`] plays one seed: [`plan`] draws what will happen, [`cluster`] lets it happen on a
 //! [`network`] while the [`workload`] writes and the [`model`] keeps the record, then [`checker`]
-//! compares what all nodes show with what the record means. The same seed gives the same run, on
+//! compares what all nodes show with what the record means. The applications of [`jobs`] ask one
+//! another meanwhile, and its ledger knows what may come of it. The same seed gives the same run, on
 //! every machine.
 
 use std::backtrace::Backtrace;
@@ -13,6 +14,7 @@ use std::sync::Once;
 
 pub mod checker;
 pub mod cluster;
+pub mod jobs;
 pub mod model;
 pub mod network;
 pub mod plan;
@@ -35,6 +37,7 @@ pub struct Report {
     pub snapshots: u64,
     pub overflows: u64,
     pub folds: u64,
+    pub jobs: jobs::ledger::Counts,
 }
 
 impl Report {
@@ -48,6 +51,7 @@ impl Report {
         self.snapshots += other.snapshots;
         self.overflows += other.overflows;
         self.folds += other.folds;
+        self.jobs.add(&other.jobs);
     }
 }
 
@@ -106,9 +110,11 @@ fn tell(seed: u64, path: Vec<String>) -> String {
 fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.run_until(cluster.plan.duration_ms)?;
     cluster.heal()?;
+    checker::ask_all(cluster)?;
     checker::settle(cluster)?;
     checker::check_links(cluster)?;
     checker::check(cluster)?;
+    checker::check_jobs(cluster)?;
     if cluster.plan.forgets {
         checker::check_forgotten(cluster)?;
     }
@@ -124,6 +130,7 @@ fn report(cluster: &mut Cluster) -> Report {
         incarnations: cluster.incarnations,
         writes: cluster.model.ops().len(),
         simulated_ms: cluster.now,
+        jobs: cluster.jobs.ledger.counts.clone(),
         ..Report::default()
     };
     for node in cluster.live() {
