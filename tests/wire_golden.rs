@@ -138,7 +138,7 @@ fn presence() {
 #[test]
 fn what_carries_parcels() {
     let buffer = &mut Bytes::new();
-    same_bytes(Kind::Resume, &resume(), "07000000 0c 01 05 ac02 8010", buffer);
+    same_bytes(Kind::Resume, &resume(), "09000000 0c 01 01 02 05 ac02 8010", buffer);
     let ack = Ack { received: 4, cost_taken: 300 };
     same_bytes(Kind::Ack, &ack, "04000000 0d 04 ac02", &mut Bytes::new());
 }
@@ -410,7 +410,7 @@ fn told_presence() -> Presence<'static> {
 }
 
 fn resume() -> Resume {
-    Resume { losses: 1, next: 5, cost_before: 300, window: 2048 }
+    Resume { losses: 1, when_lost: Some(2), next: 5, cost_before: 300, window: 2048 }
 }
 
 fn call() -> Call<'static> {

@@ -3,7 +3,7 @@
 //! It knows no socket, clock, thread or random source. Time comes in as [`Now`], chance as a seed,
 //! and what should happen comes out as [`Output`]s. Methods are of four kinds:
 //!
-//! * **getters** change nothing that anybody sees (`read` may finish work that waits);
+//! * **getters** change nothing that anybody sees (`read` and its like may finish work that waits);
 //! * **mutators** (`write`, `watch`, ...) act at once, for the application;
 //! * **`handle_*`** take what happened;
 //! * **`poll_*`** give what is to be done.
@@ -38,7 +38,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use causality::VersionVector as Context;
 pub use config::{Config, Limits};
-pub use document::{Container, Shown};
+pub use document::{Container, Explanation, Shown};
 pub use error::{AskError, CloseReason, WarningCode, WriteError};
 pub use event::{
     Address, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output, Stop, To,
@@ -168,6 +168,11 @@ impl Engine {
     /// What a path that shows an object or array contains.
     pub fn container(&mut self, path: &[&str]) -> Option<Container> {
         self.replication.container(path)
+    }
+
+    /// What the path shows and why: what stands there and above it, shown or hidden, and by what.
+    pub fn explain(&mut self, path: &[&str]) -> Explanation {
+        self.replication.explain(path)
     }
 
     pub fn stats(&self) -> Stats {
@@ -436,7 +441,7 @@ impl Engine {
         if !self.membership.knows_link(link) {
             return;
         }
-        self.membership.heard(now.monotonic_ms, link);
+        self.membership.heard(now.monotonic_ms, link, &mut self.rng);
         let is_digest = Kind::of(&message) == Some(Kind::Digest);
         let result = match (self.membership.peer_on(link), Kind::of(&message)) {
             (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),

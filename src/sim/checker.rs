@@ -135,6 +135,51 @@ pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
     check_bounds(cluster)
 }
 
+/// How long jobs may go on by themselves at the end, before those are ended that take their time.
+const GRACE_MS: u64 = 1_000;
+/// From the end of a job to that of its functions.
+const STOPPING_MS: u64 = 4_000;
+
+/// Every node asks all, right after the last fault: some do not know yet that they lost others.
+pub fn ask_all(cluster: &mut Cluster) -> Result<(), Trouble> {
+    for node in cluster.live() {
+        if cluster.jobs.is_on() {
+            cluster.ask_all(node, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every job ends, and nothing of it stays.
+pub fn check_jobs(cluster: &mut Cluster) -> Result<(), Trouble> {
+    if !cluster.jobs.is_on() {
+        return Ok(());
+    }
+    let live = cluster.live();
+    for &node in &live {
+        cluster.ask_all(node, false)?;
+        cluster.ask_all(node, true)?;
+    }
+    let hurry_at = cluster.now + GRACE_MS;
+    let mut hurried = false;
+    loop {
+        cluster.run_until(cluster.now + LOOK_MS)?;
+        let restless = live.iter().find_map(|&node| {
+            let life = cluster.nodes[node].life.as_ref()?;
+            cluster.jobs.restless(node, &life.engine)
+        });
+        let Some(what) = restless else { break };
+        cluster.jobs.ledger.check_stopped(cluster.now.saturating_sub(STOPPING_MS))?;
+        if cluster.now >= hurry_at && !std::mem::replace(&mut hurried, true) {
+            cluster.jobs.hurry(cluster.now);
+        }
+        if cluster.now >= hurry_at.max(cluster.jobs.ledger.last_deadline_ms()) + SETTLING_MS {
+            return Err(format!("never at rest: {what}").into());
+        }
+    }
+    Ok(cluster.jobs.check_at_rest()?)
+}
+
 /// Fails with the first path at which the two differ.
 pub fn same(left: &str, shown: &Value, right: &str, expected: &Value) -> Result<(), Trouble> {
     let Some((path, a, b)) = first_difference(Some(shown), Some(expected)) else { return Ok(()) };

@@ -11,8 +11,8 @@ use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
     Address, Ask, AskError, Asked, CloseReason, Command, Config, Context, Dot, Engine, Event,
-    Input, Item, JobId, LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To, Write, WriteError,
-    Written,
+    Explanation, Input, Item, JobId, LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To,
+    Write, WriteError, Written,
 };
 
 /// Some day in 2025.
@@ -352,6 +352,10 @@ impl Mesh {
         let text = self.nodes[node].engine.read(&split(path))?;
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         Some(value.to_string())
+    }
+
+    pub fn explain(&mut self, node: usize, path: &str) -> Explanation {
+        self.nodes[node].engine.explain(&split(path))
     }
 
     pub fn offer(&mut self, node: usize, offer: Offer, name: &str) {

@@ -114,6 +114,8 @@ struct Link {
     opened_ms: u64,
     heard_ms: u64,
     peer: Option<ReplicaId>,
+    /// Something came after its hello: it has had ours.
+    confirmed: bool,
     /// What the other side says of itself on this link.
     theirs: Theirs,
     /// What it was told of us on this link.
@@ -245,6 +247,7 @@ impl Membership {
             opened_ms: now_ms,
             heard_ms: now_ms,
             peer: None,
+            confirmed: false,
             theirs: Theirs::default(),
             ours: Ours { advertised: self.advertised.clone(), busy: false },
         };
@@ -264,9 +267,13 @@ impl Membership {
         }
     }
 
-    pub fn heard(&mut self, now_ms: u64, link: LinkId) {
-        if let Some(link) = self.links.get_mut(&link) {
-            link.heard_ms = now_ms;
+    pub fn heard(&mut self, now_ms: u64, link: LinkId, rng: &mut ChaCha8Rng) {
+        let Some(link) = self.links.get_mut(&link) else { return };
+        link.heard_ms = now_ms;
+        if let Some(peer) = link.peer {
+            if !std::mem::replace(&mut link.confirmed, true) {
+                self.close_duplicates(now_ms, peer, rng);
+            }
         }
     }
 
@@ -315,22 +322,18 @@ impl Membership {
         };
         // A second connection to the same peer. Of two dialled by different sides that of the
         // smaller id is kept, of two dialled by one side the older; the dialler in the first case
-        // of the kept one, in the second of both, closes the other. Meanwhile either works.
+        // of the kept one, in the second of both, closes the other as soon as the peer has both, lest it
+        // lose its only one. Meanwhile either works.
         let current = peer.link;
         let (ours, other_ours) = (dialled.is_some(), self.dialled_by_us(current));
-        let (kept, other) = if ours == other_ours || other_ours == (self.own < who.replica) {
-            (current, link)
-        } else {
-            (link, current)
-        };
+        let keep = ours == other_ours || other_ours == (self.own < who.replica);
+        let kept = if keep { current } else { link };
         if kept != current {
             self.peers.insert(who.replica, Peer { link: kept });
             self.steps.push_back(Step::Use { peer: who.replica });
         }
         self.tell_changes();
-        if self.dialled_by_us(kept) {
-            self.close(now_ms, other, CloseReason::Duplicate, rng);
-        }
+        self.close_duplicates(now_ms, who.replica, rng);
     }
 
     /// A message of membership's arrived from a peer.
@@ -593,6 +596,20 @@ impl Membership {
         match link.peer {
             Some(_) => link.heard_ms + self.loss_timeout_ms,
             None => link.opened_ms + self.handshake_timeout_ms,
+        }
+    }
+
+    fn close_duplicates(&mut self, now_ms: u64, peer: ReplicaId, rng: &mut ChaCha8Rng) {
+        let Some(kept) = self.link_of(peer) else { return };
+        let is_sure = |link: &Link| link.dialled.is_some() && link.confirmed;
+        if !self.links.get(&kept).is_some_and(is_sure) {
+            return;
+        }
+        let is_other = |(&link, of): &(&LinkId, &Link)| link != kept && of.peer == Some(peer);
+        let others: Vec<LinkId> =
+            self.links.iter().filter(is_other).map(|(&link, _)| link).collect();
+        for link in others {
+            self.close(now_ms, link, CloseReason::Duplicate, rng);
         }
     }
 
