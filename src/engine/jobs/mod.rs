@@ -289,8 +289,9 @@ impl Jobs {
     }
 
     pub fn peer_down(&mut self, peer: ReplicaId) {
-        self.early.remove(&peer);
+        let early = self.early.remove(&peer).unwrap_or_default();
         let Some(line) = self.lines.get_mut(&peer) else { return };
+        early.iter().for_each(|early| line.take(early.cost));
         line.lose();
         self.ready.remove(&peer);
         self.gone.push_back(peer);
@@ -328,7 +329,7 @@ impl Jobs {
                 if lost {
                     line.forget_unsent();
                     if let Some(early) = self.early.get_mut(&peer) {
-                        early.clear();
+                        early.drain(..).for_each(|early| line.take(early.cost));
                     }
                     self.part(peer);
                 }
