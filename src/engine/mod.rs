@@ -321,6 +321,12 @@ impl Engine {
         self.jobs.take_items(now, max, into)
     }
 
+    /// Whether items wait that the application was not told of: with this it is, and no
+    /// [`Event::Items`] comes for them.
+    pub fn take_news(&mut self) -> bool {
+        self.jobs.poll_news().is_some()
+    }
+
     /// For how many milliseconds this node's application has not answered; told to peers.
     pub fn set_busy_ms(&mut self, busy_ms: u64) {
         self.busy_ms = busy_ms;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use parking_lot::Mutex;
 use socket2::SockRef;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, Notify};
 use tokio::time::{sleep_until, timeout_at, Instant};
@@ -141,8 +143,8 @@ impl Connection {
     pub async fn run(self) {
         let Connection { link, stream, outbox, arrivals, admitted, message_bytes_max, counters } =
             self;
-        let reader =
-            Reader { link, stream: &stream, arrivals: &arrivals, counters: &counters, seen: 0 };
+        let (stream, writing) = stream.into_split();
+        let reader = Reader { link, stream, arrivals: &arrivals, counters: &counters, seen: 0 };
         let read = async {
             let reason = reader.read_messages(admitted, message_bytes_max).await;
             if outbox.finish_by().is_some() {
@@ -160,7 +162,7 @@ impl Connection {
         };
         let lost = tokio::select! {
             lost = read => lost,
-            lost = write_queue(&stream, &outbox) => lost,
+            lost = write_queue(writing.as_ref(), &outbox) => lost,
             lost = overdue => lost,
         };
         match (lost, outbox.finish_by()) {
@@ -168,7 +170,7 @@ impl Connection {
                 // Fails only when the driver is gone.
                 let _ = arrivals.send(Arrival::Ended(link, reason)).await;
             }
-            (None, Some(by)) => part(&stream, by).await,
+            (None, Some(by)) => part(writing.as_ref(), by).await,
             _ => {}
         }
     }
@@ -176,7 +178,7 @@ impl Connection {
 
 struct Reader<'a> {
     link: LinkId,
-    stream: &'a TcpStream,
+    stream: OwnedReadHalf,
     arrivals: &'a mpsc::Sender<Arrival>,
     counters: &'a Counters,
     /// Bytes read.
@@ -226,37 +228,33 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what is there, at least a byte.
+    /// Reads what is there, at least a byte. Unlike `try_read` this knows from a buffer not filled
+    /// that the socket is empty, and spares the system call that would say so.
     async fn read(
         &mut self,
         decoder: &mut FrameDecoder,
         stranger: bool,
     ) -> Result<(), CloseReason> {
         let buffer = decoder.buffer();
-        loop {
-            self.stream.readable().await.map_err(lost)?;
-            let limit = if stranger {
-                let left = HANDSHAKE_BYTES_MAX - self.seen;
-                if left == 0 {
-                    return Err(CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
-                }
-                buffer.reserve(HELLO_BYTES.min(left));
-                left
-            } else {
-                if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
-                    buffer.reserve(READ_BYTES);
-                }
-                usize::MAX
-            };
-            match self.stream.try_read_buf(&mut buffer.limit(limit)) {
-                Ok(0) => return Err(CloseReason::Lost("the peer closed it".into())),
-                Ok(bytes) => {
-                    self.seen = self.seen.saturating_add(bytes);
-                    self.counters.bytes_in.fetch_add(bytes as u64, Relaxed);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(lost(error)),
+        let limit = if stranger {
+            let left = HANDSHAKE_BYTES_MAX - self.seen;
+            if left == 0 {
+                return Err(CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
+            }
+            buffer.reserve(HELLO_BYTES.min(left));
+            left
+        } else {
+            if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
+                buffer.reserve(READ_BYTES);
+            }
+            usize::MAX
+        };
+        match self.stream.read_buf(&mut buffer.limit(limit)).await.map_err(lost)? {
+            0 => Err(CloseReason::Lost("the peer closed it".into())),
+            bytes => {
+                self.seen = self.seen.saturating_add(bytes);
+                self.counters.bytes_in.fetch_add(bytes as u64, Relaxed);
+                Ok(())
             }
         }
     }

@@ -51,8 +51,9 @@ pub const CODES: &[&str] = &[listener::ERR_INSECURE_BIND, ERR_INTERNAL];
 
 /// Wakes the application.
 pub trait Sink: Send + Sync + 'static {
-    /// Called on the network thread when events or touched slots wait and no ring is unanswered.
-    /// Must not block. [`Node::take_events`] answers it.
+    /// Called when events, items or touched slots wait and no ring is unanswered: on the network
+    /// thread, or in a call of [`Node::with_engine`] that has caused items itself. Must not block,
+    /// nor take what waits before that call has ended. [`Node::take_events`] answers it.
     fn ring(&self);
 }
 

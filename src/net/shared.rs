@@ -122,15 +122,20 @@ impl Shared {
         let now = runtime::now();
         let result = catch_unwind(AssertUnwindSafe(|| {
             let result = f(&mut core.engine, now);
+            let news = core.engine.take_news();
             // A driver that was poked and has not come yet will see this too.
             let wake = !self.poked.load(Acquire) && core.wants_driver(now);
-            (result, wake)
+            (result, news, wake)
         }));
         drop(core);
         match result {
-            Ok((result, wake)) => {
+            Ok((result, news, wake)) => {
                 if wake {
                     self.poke();
+                }
+                // The driver would ring as well, but it would have to be woken for that.
+                if news && self.events.ring_at_once(Instant::now()) {
+                    self.ring();
                 }
                 result
             }
@@ -158,18 +163,13 @@ impl Shared {
     }
 
     pub fn take_items(self: &Arc<Self>, max: usize, into: &mut Vec<Item>, touched: &mut Vec<u32>) {
-        let more = self.with_engine(|engine, now| {
+        // Items that are left are news again.
+        self.with_engine(|engine, now| {
             engine.take_touched(touched);
-            let more = engine.take_items(now, max, into);
-            if !more {
+            if !engine.take_items(now, max, into) {
                 self.events.items_taken();
             }
-            more
         });
-        if more {
-            self.events.items(true, Instant::now());
-            self.poke();
-        }
     }
 
     pub fn take_events(self: &Arc<Self>, max: usize) -> Vec<NodeEvent> {
