@@ -232,6 +232,11 @@ impl Engine {
         self.membership.peers().collect()
     }
 
+    /// Whether at most one job is under way, and no function runs here for a peer.
+    pub fn is_quiet(&self) -> bool {
+        self.jobs.is_quiet()
+    }
+
     /// Whether `poll_output` would give something that a local write has caused.
     pub fn has_outputs(&self) -> bool {
         !self.outputs.is_empty() || self.replication.has_sends() || self.jobs.has_outputs()

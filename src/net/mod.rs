@@ -90,6 +90,13 @@ impl Node {
         self.0.with_engine(f)
     }
 
+    /// The same for a call that somebody may be waiting for, and that may be the only one for long:
+    /// what it sends to one peer, while nothing else is under way, is written before this returns.
+    /// That spares the peer two wake-ups of our threads, and costs the caller a system call.
+    pub fn with_engine_at_once<R>(&self, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
+        self.0.with_engine_at_once(f)
+    }
+
     /// Starts to listen, of a node opened without. `Listening` or `ListenFailed` follows; after the
     /// latter it may be called again. `false`: it listens, or is about to.
     #[must_use]
