@@ -104,6 +104,13 @@ class LocalNode {
     return json === undefined ? [] : JSON.parse(json).keys;
   }
 
+  /** What a key shows and why; `null` is the whole document. */
+  explain(key) {
+    this.#checkOpen();
+    if (key !== null) checkKey(key);
+    return JSON.parse(this.#handle.explain(key));
+  }
+
   listen(host, port) {
     this.#checkOpen();
     this.#handle.listen(host, port);

@@ -54,6 +54,13 @@ fn main() -> ExitCode {
         all.overflows,
         all.folds
     );
+    let jobs = &all.jobs;
+    let [ok, error, no_worker, lost, timeout, aborted, busy] = jobs.outcomes;
+    println!(
+        "{} jobs, {} functions run; {ok} ok, {error} errors, {no_worker} no worker, {lost} lost, \
+         {timeout} timeouts, {aborted} aborted, {busy} busy; {} events sent, {} heard",
+        jobs.asked, jobs.runs, jobs.emitted, jobs.heard
+    );
     let rate = options.seeds as f64 / start.elapsed().as_secs_f64().max(1e-9);
     println!("{} seeds, {failed} failed ({rate:.0} seeds/s)", options.seeds);
     ExitCode::from(u8::from(failed > 0))

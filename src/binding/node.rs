@@ -11,7 +11,7 @@ use super::doorbell::Doorbell;
 use super::error::Failure;
 use super::instance::Instance;
 use super::options;
-use super::text::Text;
+use super::text::{with_path, Root, Text};
 use super::versions::Slots;
 use super::{arguments, hot};
 use crate::engine::{Address, Engine, Offer};
@@ -151,6 +151,21 @@ impl Node {
     #[napi(catch_unwind)]
     pub fn flush_sync(&self, ms: u32) -> bool {
         self.instance.node().flush(Duration::from_millis(ms.into()))
+    }
+
+    /// JSON text of what a key shows and why; `null` is the whole document.
+    #[napi(catch_unwind)]
+    pub fn explain(&self, env: &Env, key: Unknown) -> Result<String> {
+        // SAFETY: the values are those of the running call.
+        let explained = unsafe {
+            with_path(env.raw(), key.raw(), Root::Allowed, |path| {
+                let explanation =
+                    self.instance.node().with_engine(|engine, _| engine.explain(path));
+                serde_json::to_string(&explanation)
+                    .map_err(|error| Failure::internal(error.to_string()))
+            })
+        };
+        explained.map_err(|failure| failure.thrown(env))
     }
 
     /// JSON text.

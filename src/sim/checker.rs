@@ -29,6 +29,39 @@ pub fn settle(cluster: &mut Cluster) -> Result<(), Trouble> {
     }
 }
 
+/// Where nodes learn addresses and can reach each other, all are linked that can be.
+pub fn check_links(cluster: &mut Cluster) -> Result<(), Trouble> {
+    if !cluster.plan.config.learn_addresses || !cluster.plan.open {
+        return Ok(());
+    }
+    let end = cluster.now + SETTLING_MS;
+    while let Some((a, b)) = unlinked(cluster) {
+        if cluster.now >= end {
+            let seconds = SETTLING_MS / 1000;
+            return Err(format!("n{a} and n{b} have no link after {seconds} s").into());
+        }
+        cluster.run_until(cluster.now + LOOK_MS)?;
+    }
+    Ok(())
+}
+
+/// Two live nodes of which one advertises an address, and that do not see each other.
+fn unlinked(cluster: &mut Cluster) -> Option<(usize, usize)> {
+    let live = cluster.live();
+    for &b in &live {
+        for &a in live.iter().take_while(|&&a| a < b) {
+            let ids = [a, b].map(|node| cluster.engine(node).id());
+            let [of_a, of_b] = [a, b].map(|node| cluster.engine(node).peers());
+            let linked = of_a.contains(&ids[1]) && of_b.contains(&ids[0]);
+            let neither = cluster.plan.silent[a] && cluster.plan.silent[b];
+            if !linked && !neither {
+                return Some((a, b));
+            }
+        }
+    }
+    None
+}
+
 /// All nodes show what the model makes of the writes that survived.
 pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
     let live = cluster.live();
@@ -100,6 +133,51 @@ pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
         same(&format!("n{node}"), &shown, "all before the dead were forgotten", &before)?;
     }
     check_bounds(cluster)
+}
+
+/// How long jobs may go on by themselves at the end, before those are ended that take their time.
+const GRACE_MS: u64 = 1_000;
+/// From the end of a job to that of its functions.
+const STOPPING_MS: u64 = 4_000;
+
+/// Every node asks all, right after the last fault: some do not know yet that they lost others.
+pub fn ask_all(cluster: &mut Cluster) -> Result<(), Trouble> {
+    for node in cluster.live() {
+        if cluster.jobs.is_on() {
+            cluster.ask_all(node, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every job ends, and nothing of it stays.
+pub fn check_jobs(cluster: &mut Cluster) -> Result<(), Trouble> {
+    if !cluster.jobs.is_on() {
+        return Ok(());
+    }
+    let live = cluster.live();
+    for &node in &live {
+        cluster.ask_all(node, false)?;
+        cluster.ask_all(node, true)?;
+    }
+    let hurry_at = cluster.now + GRACE_MS;
+    let mut hurried = false;
+    loop {
+        cluster.run_until(cluster.now + LOOK_MS)?;
+        let restless = live.iter().find_map(|&node| {
+            let life = cluster.nodes[node].life.as_ref()?;
+            cluster.jobs.restless(node, &life.engine)
+        });
+        let Some(what) = restless else { break };
+        cluster.jobs.ledger.check_stopped(cluster.now.saturating_sub(STOPPING_MS))?;
+        if cluster.now >= hurry_at && !std::mem::replace(&mut hurried, true) {
+            cluster.jobs.hurry(cluster.now);
+        }
+        if cluster.now >= hurry_at.max(cluster.jobs.ledger.last_deadline_ms()) + SETTLING_MS {
+            return Err(format!("never at rest: {what}").into());
+        }
+    }
+    Ok(cluster.jobs.check_at_rest()?)
 }
 
 /// Fails with the first path at which the two differ.

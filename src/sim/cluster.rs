@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::Value;
 
 use super::chance::Chance;
+use super::jobs::{Deed, Jobs};
 use super::model::{comparable, Kind, Model, Op, Seen};
 use super::network::{Delivery, Network};
 use super::plan::{Fault, Plan};
+use super::story::Story;
 use super::workload::Workload;
 use super::Trouble;
 use crate::engine::{
@@ -40,6 +42,7 @@ pub struct Cluster {
     pub ended: BTreeSet<ReplicaId>,
     /// Engines started and replicas rejoined.
     pub incarnations: usize,
+    pub jobs: Jobs,
     network: Network,
     workload: Workload,
     chance: Chance,
@@ -47,6 +50,8 @@ pub struct Cluster {
     agenda: BTreeMap<(u64, u64), Happening>,
     next_happening: u64,
     writes_left: usize,
+    /// Kept while a run that failed is played again.
+    pub story: Option<Story>,
 }
 
 pub struct Node {
@@ -104,7 +109,7 @@ enum Happening {
 
 impl Cluster {
     pub fn new(seed: u64) -> Self {
-        let plan = Plan::draw(&mut Chance::new(seed, 0));
+        let plan = Plan::draw(&mut Chance::new(seed, 0), &mut Chance::new(seed, 5));
         let mut chance = Chance::new(seed, 1);
         let mut network = Network::new(
             Chance::new(seed, 2),
@@ -131,6 +136,7 @@ impl Cluster {
             journal: Vec::new(),
             ended: BTreeSet::new(),
             incarnations: 0,
+            jobs: Jobs::new(Chance::new(seed, 6), &plan),
             network,
             workload,
             chance,
@@ -138,6 +144,7 @@ impl Cluster {
             agenda: BTreeMap::new(),
             next_happening: 0,
             writes_left: plan.writes,
+            story: None,
             plan,
         };
         for node in 0..cluster.plan.nodes {
@@ -164,6 +171,10 @@ impl Cluster {
             for node in 0..self.nodes.len() {
                 self.keep_deadline(node)?;
             }
+            // Only now, as an application may expect that what is due has been done.
+            while let Some((node, deed)) = self.jobs.next_due(self.now) {
+                self.act(node, deed)?;
+            }
         }
         self.now = end;
         Ok(())
@@ -171,6 +182,7 @@ impl Cluster {
 
     /// No more writes and faults; all is mended, and every node lives that must.
     pub fn heal(&mut self) -> Result<(), Trouble> {
+        self.jobs.quiet();
         let agenda = std::mem::take(&mut self.agenda);
         for (_, happening) in agenda {
             if let Happening::Start(_) | Happening::Resume(_) | Happening::Gone(_) = happening {
@@ -258,6 +270,18 @@ impl Cluster {
         self.drain(node)
     }
 
+    /// Lets a node ask all for what all have; `endless`: that they never answer.
+    pub fn ask_all(&mut self, node: usize, endless: bool) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let engine = &mut self.nodes[node].life.as_mut().expect("it is live").engine;
+        let asked = match endless {
+            true => self.jobs.ask_endless(self.now, now, node, engine),
+            false => self.jobs.ask_all(self.now, now, node, engine),
+        };
+        asked.map_err(|what| format!("n{node}: {what}"))?;
+        self.drain(node)
+    }
+
     /// The writes that a node holds, those of replicas folded since included.
     fn seen(&self, node: usize) -> Seen {
         let engine =
@@ -305,7 +329,8 @@ impl Cluster {
     fn next_at(&self) -> Option<u64> {
         let deadlines = self.nodes.iter().filter_map(|node| node.life.as_ref()?.deadline());
         let agenda = self.agenda.keys().next().map(|&(at, _)| at);
-        deadlines.chain(agenda).chain(self.network.poll_timeout()).min()
+        let others = agenda.into_iter().chain(self.network.poll_timeout());
+        deadlines.chain(others).chain(self.jobs.poll_timeout()).min()
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), Trouble> {
@@ -319,7 +344,10 @@ impl Cluster {
             }
             Happening::Resume(node) => self.resume(node),
             Happening::Gone(node) => {
-                if self.nodes[node].life.as_ref().is_some_and(|life| life.leaving) {
+                let now = self.clocks(node);
+                if let Some(life) = self.nodes[node].life.as_mut().filter(|life| life.leaving) {
+                    let gone = self.jobs.gone(self.now, now, node, &mut life.engine);
+                    gone.map_err(|what| format!("n{node}: {what}"))?;
                     self.stop(node, false);
                 }
                 Ok(())
@@ -336,7 +364,7 @@ impl Cluster {
         let seed = self.chance.seed();
         let origin_ms = *self.chance.pick(&[0, 1_000_000]);
         let mut config = self.plan.config.clone();
-        config.advertised = Some(address(node));
+        config.advertised = (!self.plan.silent[node]).then(|| address(node));
         let now = Now {
             monotonic_ms: self.now + origin_ms,
             wall_ms: self.nodes[node].clock.wall_ms(self.now),
@@ -350,6 +378,7 @@ impl Cluster {
                 Watch { path, slot, shown: None }
             })
             .collect();
+        self.jobs.started(self.now, node, &mut engine);
         self.nodes[node].life = Some(Life {
             replica: engine.id(),
             engine,
@@ -370,6 +399,9 @@ impl Cluster {
         });
         self.incarnations += 1;
         self.network.start(node);
+        if let Some(story) = &mut self.story {
+            story.started(self.now, node);
+        }
         self.drain(node)?;
         for peer in self.plan.connects[node].clone() {
             let command = Command::Connect { address: address(peer), announce: false };
@@ -381,13 +413,18 @@ impl Cluster {
     fn stop(&mut self, node: usize, power_lost: bool) {
         if let Some(life) = self.nodes[node].life.take() {
             self.ended.insert(life.replica);
+            self.jobs.stopped(self.now, node);
             self.network.stop(self.now, node, power_lost);
+            if let Some(story) = &mut self.story {
+                story.stopped(self.now, node);
+            }
         }
     }
 
     fn resume(&mut self, node: usize) -> Result<(), Trouble> {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         life.paused = false;
+        self.jobs.resumed(self.now, node);
         for input in std::mem::take(&mut life.backlog) {
             self.handle(node, input)?;
         }
@@ -437,6 +474,10 @@ impl Cluster {
         if life.leaving && !matches!(input, Input::Closed { .. } | Input::Drained { .. }) {
             return Ok(());
         }
+        if let Some(story) = &mut self.story {
+            let from = link.and_then(|&link| self.network.other_end(link));
+            story.expect(self.now, node, &input, from, &self.model);
+        }
         life.engine.handle_input(now, input);
         self.drain(node)
     }
@@ -446,6 +487,9 @@ impl Cluster {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         if life.deadline().is_none_or(|deadline| deadline > self.now) {
             return Ok(());
+        }
+        if let Some(story) = &mut self.story {
+            story.expect_timeout();
         }
         life.engine.handle_timeout(now);
         self.drain(node)?;
@@ -458,11 +502,22 @@ impl Cluster {
         Ok(())
     }
 
+    fn act(&mut self, node: usize, deed: Deed) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        let acted = self.jobs.act(self.now, now, node, &mut life.engine, deed);
+        acted.map_err(|what| format!("n{node}: {what}"))?;
+        self.drain(node)
+    }
+
     fn drain(&mut self, node: usize) -> Result<(), Trouble> {
         let now = self.clocks(node);
         for _ in 0..OUTPUTS_MAX {
             let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
             let Some(output) = life.engine.poll_output(now) else {
+                if let Some(story) = &mut self.story {
+                    story.note(self.now, node, &life.engine, &self.model);
+                }
                 life.deadline =
                     life.engine.poll_timeout().map(|at| at.saturating_sub(life.origin_ms));
                 return self.check_node(node);
@@ -479,8 +534,7 @@ impl Cluster {
                     self.network.close(self.now, link);
                 }
                 Output::Dial { address } => {
-                    let to = address.0.strip_prefix('n').and_then(|name| name.parse().ok());
-                    let to = to.filter(|&to| to < self.plan.nodes);
+                    let to = (0..self.plan.nodes).find(|&to| self::address(to) == address);
                     self.network.dial(self.now, node, address, to);
                 }
                 Output::Event(event) => {
@@ -493,6 +547,7 @@ impl Cluster {
 
     fn check_event(&mut self, node: usize, event: Event) -> Result<(), String> {
         let life = self.nodes[node].life.as_mut().expect("its engine just spoke");
+        self.jobs.told(self.now, node, life.engine.id(), &event)?;
         let faulty = |reason: &CloseReason| {
             matches!(
                 reason,
@@ -621,6 +676,7 @@ impl Cluster {
                     self.handle(node, Input::Command(Command::Leave))?;
                     if let Some(life) = &mut self.nodes[node].life {
                         life.leaving = true;
+                        self.jobs.left(node);
                     }
                     self.at(self.now + LEAVING_MS, Happening::Gone(node));
                     self.perhaps_restart(node, end.max(self.now + LEAVING_MS + 1));
@@ -629,6 +685,7 @@ impl Cluster {
             Fault::Pause => {
                 if let Some(life) = &mut self.nodes[node].life {
                     life.paused = true;
+                    self.jobs.paused(node);
                     self.at(end, Happening::Resume(node));
                 }
             }
@@ -669,37 +726,26 @@ impl Cluster {
         self.next_happening += 1;
     }
 
-    /// The writes on a path, above and below it, with what each had seen of the others and who
-    /// knows it: what a person needs to find a defect.
-    pub fn history(&mut self, path: &[String]) -> String {
-        let related = |op: &Op| op.path.starts_with(path) || path.starts_with(&op.path);
-        let ops = self.model.ops();
-        let mut lines = vec![format!("writes at, above and below {path:?}:")];
-        for (index, op) in ops.iter().enumerate().filter(|(_, op)| related(op)) {
-            let (time, writer) = self.journal[index];
-            let unseen: Vec<usize> = (0..index)
-                .filter(|&earlier| related(&ops[earlier]) && !op.seen.covers(ops[earlier].dot))
-                .collect();
-            lines.push(format!(
-                "  #{index} at {time} n{writer} {:?} hlc {:x} {:?} {:?}, not seen {unseen:?}, held by {:?}",
-                op.dot,
-                op.hlc,
-                op.path,
-                op.kind,
-                self.knowers(op.dot),
-            ));
-        }
-        for node in self.live() {
+    /// The first path written at that nodes explain differently.
+    pub fn diverging_path(&mut self) -> Option<Vec<String>> {
+        let mut paths: Vec<_> = self.model.ops().iter().map(|op| op.path.clone()).collect();
+        paths.sort_by_key(|path| (path.len(), path.clone()));
+        paths.dedup();
+        let live = self.live();
+        paths.into_iter().find(|path| {
             let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-            let life = self.nodes[node].life.as_mut().expect("it is live");
-            lines.push(format!(
-                "  n{node} ({:?}) shows {}; {:?}",
-                life.engine.id(),
-                life.engine.read(&segments).unwrap_or("nothing".into()),
-                life.engine.context(),
-            ));
-        }
-        lines.join("\n")
+            let mut told = live.iter().map(|&node| {
+                let explanation = self.engine(node).explain(&segments);
+                let things: Vec<_> = explanation
+                    .things
+                    .iter()
+                    .map(|thing| (thing.key.clone(), thing.write))
+                    .collect();
+                (explanation.json, things)
+            });
+            let first = told.next();
+            told.any(|other| Some(&other) != first.as_ref())
+        })
     }
 
     /// Everything that each live node holds.
@@ -788,7 +834,7 @@ impl Clock {
 }
 
 fn address(node: usize) -> Address {
-    Address::new(format!("n{node}"))
+    Address::new(format!("n{node}:1"))
 }
 
 fn pairs(nodes: usize) -> Vec<(usize, usize)> {

@@ -2,7 +2,8 @@
 //!
 //! [`run`] plays one seed: [`plan`] draws what will happen, [`cluster`] lets it happen on a
 //! [`network`] while the [`workload`] writes and the [`model`] keeps the record, then [`checker`]
-//! compares what all nodes show with what the record means. The same seed gives the same run, on
+//! compares what all nodes show with what the record means. The applications of [`jobs`] ask one
+//! another meanwhile, and its ledger knows what may come of it. The same seed gives the same run, on
 //! every machine.
 
 use std::backtrace::Backtrace;
@@ -13,14 +14,17 @@ use std::sync::Once;
 
 pub mod checker;
 pub mod cluster;
+pub mod jobs;
 pub mod model;
 pub mod network;
 pub mod plan;
+pub mod story;
 pub mod workload;
 
 mod chance;
 
 use cluster::Cluster;
+use story::Story;
 
 /// What a run that passed was like.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +37,7 @@ pub struct Report {
     pub snapshots: u64,
     pub overflows: u64,
     pub folds: u64,
+    pub jobs: jobs::ledger::Counts,
 }
 
 impl Report {
@@ -46,6 +51,7 @@ impl Report {
         self.snapshots += other.snapshots;
         self.overflows += other.overflows;
         self.folds += other.folds;
+        self.jobs.add(&other.jobs);
     }
 }
 
@@ -84,21 +90,31 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
     match play(&mut cluster) {
         Ok(()) => Ok(report(&mut cluster)),
         Err(Trouble { message, path }) => {
-            let story = match path {
-                Some(path) => cluster.history(&path),
-                None => cluster.describe(),
-            };
-            let detail = format!("{:#?}\nat {} ms\n{story}", cluster.plan, cluster.now);
-            Err(Failure { seed, message, detail })
+            let held = if path.is_none() { cluster.describe() } else { String::new() };
+            let path = path.or_else(|| cluster.diverging_path());
+            let story = path.map_or(String::new(), |path| tell(seed, path));
+            let plan = format!("{:#?}\nat {} ms", cluster.plan, cluster.now);
+            Err(Failure { seed, message, detail: format!("{plan}\n{held}\n{story}") })
         }
     }
+}
+
+/// Plays a seed that has failed again, for the story of a path.
+fn tell(seed: u64, path: Vec<String>) -> String {
+    let mut cluster = Cluster::new(seed);
+    cluster.story = Some(Story::of(path, cluster.plan.nodes));
+    let end = play(&mut cluster).err().map_or("it passed".into(), |trouble| trouble.message);
+    format!("{}\nthe second run ended like this: {end}", story::tell(&mut cluster))
 }
 
 fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.run_until(cluster.plan.duration_ms)?;
     cluster.heal()?;
+    checker::ask_all(cluster)?;
     checker::settle(cluster)?;
+    checker::check_links(cluster)?;
     checker::check(cluster)?;
+    checker::check_jobs(cluster)?;
     if cluster.plan.forgets {
         checker::check_forgotten(cluster)?;
     }
@@ -114,6 +130,7 @@ fn report(cluster: &mut Cluster) -> Report {
         incarnations: cluster.incarnations,
         writes: cluster.model.ops().len(),
         simulated_ms: cluster.now,
+        jobs: cluster.jobs.ledger.counts.clone(),
         ..Report::default()
     };
     for node in cluster.live() {

@@ -13,6 +13,8 @@ pub struct Plan {
     pub connects: Vec<Vec<usize>>,
     /// Whether nodes that are no neighbours can reach one another, should they learn addresses.
     pub open: bool,
+    /// Who advertises no address.
+    pub silent: Vec<bool>,
     /// Some nodes come late.
     pub starts_ms: Vec<u64>,
     /// Of a whole node's life; the same on all nodes, `advertised` apart.
@@ -35,6 +37,8 @@ pub struct Plan {
     pub emptied: bool,
     /// Dead replicas are forgotten within the run, which goes on until they are.
     pub forgets: bool,
+    /// Jobs, remote calls and events, in some runs.
+    pub jobs: Option<Jobs>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,11 +83,53 @@ pub struct Workload {
     pub purge_length: u64,
 }
 
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    pub asks: usize,
+    pub emits: usize,
+    /// Asks or emits of a node in a row.
+    pub burst: u64,
+    /// How often a node asks or emits as soon as it has a new peer.
+    pub eager_percent: u64,
+    /// How often a node offers a name, and how many times one is withdrawn or offered anew.
+    pub offer_percent: u64,
+    pub changes: usize,
+    /// Arguments and answers: mostly small.
+    pub large_percent: u64,
+    pub large_bytes_max: u64,
+    pub timeouts_ms: Vec<u64>,
+    /// How long functions run.
+    pub run_ms_max: u64,
+    /// How often a function ends after its deadline, and how often never.
+    pub late_percent: u64,
+    pub never_percent: u64,
+    pub cancel_percent: u64,
+    pub postpone_percent: u64,
+    /// From the bell to the taking of items, and how many are taken at once.
+    pub take_delay_ms: u64,
+    pub take_max: usize,
+    /// How often the event loop is kept busy for seconds after taking items.
+    pub busy_percent: u64,
+}
+
 /// `__proto__`, the empty name and indexes are names like others, and have all been trouble once.
 const NAMES: &[&str] = &["a", "b", "0", "1", "2", "3", "", "__proto__", "01", "c"];
 
 impl Plan {
-    pub fn draw(chance: &mut Chance) -> Self {
+    /// Jobs are drawn from a stream of their own, and change nothing else but `config` and, in
+    /// runs where nothing goes wrong, `faults`.
+    pub fn draw(chance: &mut Chance, of_jobs: &mut Chance) -> Self {
+        let mut plan = Plan::draw_state(chance);
+        if of_jobs.percent(60) {
+            if of_jobs.percent(15) {
+                plan.faults.clear();
+            }
+            plan.jobs = Some(jobs(of_jobs, &plan.faults, &mut plan.config));
+        }
+        plan
+    }
+
+    fn draw_state(chance: &mut Chance) -> Self {
         let nodes = chance.between(3, 7) as usize;
         let sparse = chance.percent(40);
         let mut starts_ms = vec![0; nodes];
@@ -98,10 +144,11 @@ impl Plan {
             false => FAULTS.iter().copied().filter(|_| chance.percent(40)).collect(),
         };
         let forgets = chance.percent(10);
-        Plan {
+        let mut plan = Plan {
             nodes,
             connects: connects(chance, nodes, sparse),
             open: !sparse || chance.percent(50),
+            silent: vec![false; nodes],
             starts_ms,
             config: config(chance, forgets),
             latency_ms: *chance.pick(&[(0, 1), (1, 5), (5, 50), (1, 200)]),
@@ -118,7 +165,13 @@ impl Plan {
             workload: workload(chance),
             emptied: chance.percent(30),
             forgets,
+            jobs: None,
+        };
+        if chance.percent(40) {
+            plan.config.learn_addresses = true;
+            plan.silent = (0..nodes).map(|_| chance.percent(20)).collect();
         }
+        plan
     }
 }
 
@@ -184,5 +237,59 @@ fn workload(chance: &mut Chance) -> Workload {
         delete_weight: *chance.pick(&[0, 1, 5]),
         purge_percent: *chance.pick(&[0, 0, 2, 5]),
         purge_length: chance.between(3, 15),
+    }
+}
+
+fn jobs(chance: &mut Chance, faults: &[Fault], config: &mut Config) -> Jobs {
+    if chance.percent(40) {
+        // The window is never smaller than two of the largest messages.
+        config.limits.value_bytes_max = *chance.pick(&[4 << 10, 12 << 10]);
+        config.window_bytes = *chance.pick(&[0, 32 << 10]);
+    }
+    if chance.percent(20) {
+        config.jobs_max = *chance.pick(&[1, 4, 16]);
+    }
+    if chance.percent(20) {
+        config.runs_per_peer_max = *chance.pick(&[1, 2, 8]);
+    }
+    // What goes in pieces costs simulation time by the byte.
+    let large_percent = *chance.pick(&[0, 0, 5, 20]);
+    if large_percent > 0 && chance.percent(70) {
+        config.part_bytes_max = config.part_bytes_max.min(1 << 10);
+    }
+    let large_bytes = match config.part_bytes_max {
+        part if part > 8 << 10 => part * 2,
+        part => (part * *chance.pick(&[1, 3, 30])).min(16 << 10),
+    };
+    // Nothing but the application's own doing then keeps an answer away.
+    let generous = faults.is_empty() && chance.percent(70);
+    let rarely = |chance: &mut Chance, percents: &[u64]| match generous {
+        true => 0,
+        false => *chance.pick(percents),
+    };
+    let timeouts_ms: &[u64] = match chance.below(5) {
+        _ if generous => &[60_000],
+        0 => &[0, 1, 5, 20, 50, 200],
+        1 | 2 => &[20, 200, 1_000, 3_000, 10_000],
+        _ => &[3_000, 10_000],
+    };
+    Jobs {
+        asks: *chance.pick(&[10, 40, 100, 200]),
+        emits: *chance.pick(&[0, 20, 60, 150]),
+        burst: *chance.pick(&[1, 1, 4, 40]),
+        eager_percent: *chance.pick(&[0, 50, 100]),
+        offer_percent: *chance.pick(&[50, 90, 100]),
+        changes: *chance.pick(&[0, 0, 3, 20]),
+        large_percent: if large_bytes > 64 << 10 { large_percent.min(2) } else { large_percent },
+        large_bytes_max: large_bytes as u64,
+        timeouts_ms: timeouts_ms.to_vec(),
+        run_ms_max: *chance.pick(&[0, 5, 300]),
+        late_percent: rarely(chance, &[0, 5, 20]),
+        never_percent: rarely(chance, &[0, 2, 20]),
+        cancel_percent: *chance.pick(&[0, 0, 5, 20]),
+        postpone_percent: *chance.pick(&[0, 0, 5, 20]),
+        take_delay_ms: *chance.pick(&[0, 2, 20]),
+        take_max: *chance.pick(&[1_024, 1_024, 1_024, 3]),
+        busy_percent: *chance.pick(&[0, 0, 2, 10]),
     }
 }

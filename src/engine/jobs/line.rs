@@ -7,8 +7,9 @@
 //! link, and both sides count from there. A parcel that arrives twice is taken once, so they arrive
 //! at most once and in order.
 //!
-//! A peer whose last link breaks is lost, and with it all that was under way to it. The count of
-//! losses in `Resume` tells it so, should it have noticed nothing.
+//! A peer whose last link breaks is lost, and with it all that was under way to it. `Resume` tells
+//! it so, should it have noticed nothing: it counts the losses, and says which count of the peer's
+//! own was known at the last. A peer that has counted on since has lost the same and knows.
 //!
 //! Each parcel has a cost, about the memory it takes. The receiver grants a window and tells the
 //! cost of what its application has taken; beyond the window parcels wait here. A message too large
@@ -73,7 +74,9 @@ pub struct Line {
     peer_taken: u64,
 
     // ---- receiving
+    /// How often the peer has lost this node, as it told last; and when it was lost last.
     peer_losses: Option<u64>,
+    peer_losses_when_lost: Option<u64>,
     /// The number of the last parcel received, and the cost of all up to it.
     received: u64,
     received_cost: u64,
@@ -147,6 +150,7 @@ impl Line {
             peer_window: 0,
             peer_taken: 0,
             peer_losses: None,
+            peer_losses_when_lost: None,
             received: 0,
             received_cost: 0,
             taken_cost: 0,
@@ -197,6 +201,7 @@ impl Line {
     pub fn lose(&mut self) {
         self.up = false;
         self.losses += 1;
+        self.peer_losses_when_lost = self.peer_losses;
         self.first += self.queue.len() as u64;
         self.cost_before += std::mem::take(&mut self.queue_cost);
         self.queue.clear();
@@ -283,6 +288,7 @@ impl Line {
             self.ack_due = true;
             let resume = Resume {
                 losses: self.losses,
+                when_lost: self.peer_losses_when_lost,
                 next: self.first,
                 cost_before: self.cost_before,
                 window: self.bounds.window,
@@ -399,8 +405,10 @@ impl Line {
         }
         self.peer_window = resume.window;
         self.ack_due = true;
-        let before = self.peer_losses.replace(resume.losses);
-        let was_lost = before.is_some_and(|before| before != resume.losses);
+        // A resume of an old link may come late.
+        let before = self.peer_losses.unwrap_or(0);
+        self.peer_losses = Some(before.max(resume.losses));
+        let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);
         if was_lost {
             self.drop_assembly();
         }
@@ -490,7 +498,8 @@ mod tests {
             self.to.switch();
             // The receiver's window must be known before anything is sent.
             let window = BOUNDS.window;
-            let resume = Resume { losses: self.to.losses, next: 1, cost_before: 0, window };
+            let resume =
+                Resume { losses: self.to.losses, when_lost: None, next: 1, cost_before: 0, window };
             self.from.receive_resume(resume).unwrap();
         }
 
@@ -627,7 +636,7 @@ mod tests {
     #[test]
     fn what_no_peer_would_say_is_malformed() {
         let mut line = Line::new(BOUNDS);
-        let sound = Resume { losses: 0, next: 1, cost_before: 0, window: 10 };
+        let sound = Resume { losses: 0, when_lost: None, next: 1, cost_before: 0, window: 10 };
         assert!(line.receive_resume(Resume { next: 0, ..sound }).is_err());
         assert!(line.receive_resume(Resume { next: u64::MAX, ..sound }).is_err());
         assert!(line.receive_resume(Resume { next: 9, cost_before: u64::MAX, ..sound }).is_err());

@@ -234,13 +234,15 @@ impl Jobs {
             if let Some((peer, cost)) = entry.cost {
                 self.taken(now, peer, cost);
             }
-            if let Item::Run { run, .. } = entry.item {
-                if self.runs.hand_out(now.monotonic_ms, run).is_none() {
-                    self.expire(run);
+            let mut item = entry.item;
+            if let Item::Run { run, remaining_ms, .. } = &mut item {
+                let Some(running) = self.runs.hand_out(now.monotonic_ms, *run) else {
+                    self.expire(*run);
                     continue;
-                }
+                };
+                *remaining_ms = running.deadline_ms - now.monotonic_ms;
             }
-            into.push(entry.item);
+            into.push(item);
             left -= 1;
         }
         self.inbox.taken();
@@ -250,11 +252,11 @@ impl Jobs {
     /// Ends everything: nothing can be asked or answered from here on.
     pub fn leave(&mut self) {
         self.left = true;
-        for job in self.gathers.all() {
-            self.end(job, Outcome::Aborted, End::Aborted, None);
-        }
         for run in self.runs.all() {
             self.stop(run, Stop::CallerLost);
+        }
+        for job in self.gathers.all() {
+            self.end(job, Outcome::Aborted, End::Aborted, None);
         }
     }
 
@@ -568,11 +570,17 @@ impl Jobs {
             self.settle(job, caller, outcome);
             return;
         }
+        let has_text = matches!(answer, AnswerItem::Ok(_) | AnswerItem::Error(_));
         let parcel = Parcel::new(Kind::Answer, &Answer { job, answer });
-        if !self.push_if_room(caller, Class::Other, &parcel) {
-            // Small, and no more of them than of functions that run.
-            let busy = Answer { job, answer: AnswerItem::Busy };
-            self.push(caller, Class::Other, &Parcel::new(Kind::Answer, &busy));
+        if !has_text {
+            self.push(caller, Class::Other, &parcel);
+        } else if !self.push_if_room(caller, Class::Other, &parcel) {
+            // Not `Busy`, as the function ran.
+            let message = "Too much is under way to the caller: the answer was dropped";
+            let dropped = describe(message, "ERR_BUSY");
+            let answer = AnswerItem::Error(&dropped);
+            let parcel = Parcel::new(Kind::Answer, &Answer { job, answer });
+            self.push(caller, Class::Other, &parcel);
         }
     }
 
@@ -722,14 +730,7 @@ impl Jobs {
             AskError::TooDeep { depth, limit: limits.depth_max }
         };
         let message = error.to_string().replacen("The arguments", "The answer", 1);
-        #[derive(Serialize)]
-        struct Description<'a> {
-            name: &'a str,
-            message: &'a str,
-            code: &'a str,
-        }
-        let description = Description { name: "Error", message: &message, code: error.code() };
-        serde_json::to_string(&description).ok()
+        Some(describe(&message, error.code()))
     }
 
     fn check_told(&self, name: &str, args: &str) -> Result<(), Malformed> {
@@ -749,6 +750,11 @@ impl Jobs {
         }
         Ok(json.into())
     }
+}
+
+/// JSON text of an error of the engine's own.
+fn describe(message: &str, code: &str) -> String {
+    serde_json::json!({ "name": "Error", "message": message, "code": code }).to_string()
 }
 
 /// A message and its frames.

@@ -160,6 +160,9 @@ pub struct FeedEnd {
     pub forgotten: Vec<Stub>,
 }
 
+/// Entries of [`WhoIs`] and [`Addresses`].
+pub const REPLICAS_MAX: usize = 256;
+
 /// "Where do these listen?"
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WhoIs {
@@ -189,6 +192,8 @@ pub struct Presence<'a> {
 pub struct Resume {
     /// How often the sender has seen this peer go.
     pub losses: u64,
+    /// This peer's own `losses`, as the sender knew it when it last saw it go.
+    pub when_lost: Option<u64>,
     /// The number of the next parcel, and the cost of all before it.
     pub next: u64,
     pub cost_before: u64,
