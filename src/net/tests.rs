@@ -547,3 +547,53 @@ fn a_job_costs_its_caller_no_more_than_three_rings() {
     // For the run here, its outcome, and the end. What peers answer waits for company.
     assert!(a.node.stats().rings - before <= 3);
 }
+
+#[test]
+fn a_failed_connect_is_told_once_and_goes_on_in_silence() {
+    let reserved = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = reserved.local_addr().expect("an address").port();
+    drop(reserved);
+    let mut node = TestNode::open(|options| options.listen = None);
+    for (address, message, syscall) in [
+        (format!("127.0.0.1:{port}"), format!("connect ECONNREFUSED 127.0.0.1:{port}"), "connect"),
+        ("nobody.invalid:1".into(), "getaddrinfo ENOTFOUND nobody.invalid".into(), "getaddrinfo"),
+    ] {
+        node.node.connect(Address::new(address.as_str()));
+        node.wait(|event| match event {
+            NodeEvent::ConnectFailed {
+                code,
+                message: found,
+                syscall: call,
+                address: host,
+                port,
+            } => {
+                assert_eq!((found, *call), (&message, syscall));
+                assert!(message.contains(code.as_str()));
+                assert_eq!(format!("{host}:{port}"), address);
+                Some(())
+            }
+            _ => None,
+        });
+    }
+
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port of before");
+    listener.accept().expect("another dial");
+    let events = node.node.take_events(usize::MAX);
+    assert!(!events.iter().any(|event| matches!(event, NodeEvent::ConnectFailed { .. })));
+}
+
+#[test]
+fn a_dismissed_peer_stays_away() {
+    let [mut a, mut b] = pair();
+    let down = |event: &NodeEvent| match event {
+        NodeEvent::PeerDown { code, .. } => Some(*code),
+        _ => None,
+    };
+    let peer = b.node.with_engine(|engine, _| engine.id());
+    a.node.dismiss(peer);
+    assert_eq!(a.wait(down), "ERR_PEER_DISMISSED");
+    assert_eq!(b.wait(down), "ERR_PEER_DISMISSED");
+    // Longer than the first pauses between dials.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(b.node.stats().engine.peers, 0);
+}
