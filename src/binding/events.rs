@@ -1,14 +1,12 @@
-//! The JSON that a drain returns, and that of `keys`.
+//! The JSON that a drain returns, and that of `ask` and `keys`.
 //!
 //! A drain gives one array: events as objects, then items of jobs as arrays that begin with a
 //! number. Values of items are JSON text already, checked when they came, and go in as they are.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
 use super::arguments::kind_of;
-use crate::engine::{Container, End, Item, Outcome, Stop};
+use crate::engine::{Asked, Container, End, Item, Outcome, ReplicaId, Stop};
 use crate::net::NodeEvent;
 
 /// One event as "The binding's contract" in `docs/ARCHITECTURE.md` writes it.
@@ -70,6 +68,8 @@ struct Keys<'a> {
 
 /// Bytes set aside for an item besides its values.
 const ITEM_BYTES: usize = 96;
+/// Those of a node: its digits, quotes and a comma.
+const NODE_BYTES: usize = 19;
 
 /// All that a drain gives.
 pub fn drain_json(events: &[NodeEvent], items: &[Item]) -> serde_json::Result<String> {
@@ -104,50 +104,117 @@ fn size(item: &Item) -> usize {
 
 /// An item as "The binding's contract" in `docs/ARCHITECTURE.md` writes it.
 fn push_item(json: &mut String, item: &Item) -> serde_json::Result<()> {
-    // Writing into a String cannot fail.
-    let _ = match item {
+    match item {
         Item::Run { run, offer, name, args, caller, remaining_ms } => {
-            let (run, kind) = (run.0, kind_of(*offer));
-            let name = serde_json::to_string(&**name)?;
-            write!(json, "[0,{run},{kind},{name},\"{caller}\",{remaining_ms},{args}]")
+            json.push_str("[0,");
+            push_number(json, run.0);
+            json.push(',');
+            push_number(json, kind_of(*offer).into());
+            json.push(',');
+            json.push_str(&serde_json::to_string(&**name)?);
+            json.push(',');
+            push_node(json, *caller);
+            json.push(',');
+            push_number(json, *remaining_ms);
+            json.push(',');
+            json.push_str(args);
         }
-        Item::Stop { run, why } => match why {
-            Stop::Timeout => write!(json, "[1,{},0]", run.0),
-            Stop::Cancelled(reason) => write!(json, "[1,{},1,{reason}]", run.0),
-            Stop::CallerLost => write!(json, "[1,{},2]", run.0),
-        },
-        Item::Outcome { job, node, outcome } => {
-            let status = match outcome {
-                Outcome::Ok(_) => 0,
-                Outcome::Error(_) => 1,
-                Outcome::NoWorker => 2,
-                Outcome::Lost => 3,
-                Outcome::Timeout => 4,
-                Outcome::Aborted => 5,
-                Outcome::Busy => 6,
-            };
-            let job = job.0;
-            match outcome {
-                Outcome::Ok(value) | Outcome::Error(value) => {
-                    write!(json, "[2,{job},\"{node}\",{status},{value}]")
+        Item::Stop { run, why } => {
+            json.push_str("[1,");
+            push_number(json, run.0);
+            match why {
+                Stop::Timeout => json.push_str(",0"),
+                Stop::Cancelled(reason) => {
+                    json.push_str(",1,");
+                    json.push_str(reason);
                 }
-                _ => write!(json, "[2,{job},\"{node}\",{status}]"),
+                Stop::CallerLost => json.push_str(",2"),
+            }
+        }
+        Item::Outcome { job, node, outcome } => {
+            json.push_str("[2,");
+            push_number(json, job.0);
+            json.push(',');
+            push_node(json, *node);
+            match outcome {
+                Outcome::Ok(value) => {
+                    json.push_str(",0,");
+                    json.push_str(value);
+                }
+                Outcome::Error(description) => {
+                    json.push_str(",1,");
+                    json.push_str(description);
+                }
+                Outcome::NoWorker => json.push_str(",2"),
+                Outcome::Lost => json.push_str(",3"),
+                Outcome::Timeout => json.push_str(",4"),
+                Outcome::Aborted => json.push_str(",5"),
+                Outcome::Busy => json.push_str(",6"),
             }
         }
         Item::Ended { job, end } => {
-            let end = match end {
-                End::Complete => 0,
-                End::Timeout => 1,
-                End::Aborted => 2,
-            };
-            write!(json, "[3,{},{end}]", job.0)
+            json.push_str("[3,");
+            push_number(json, job.0);
+            json.push_str(match end {
+                End::Complete => ",0",
+                End::Timeout => ",1",
+                End::Aborted => ",2",
+            });
         }
         Item::Emitted { peer, name, args } => {
-            let name = serde_json::to_string(&**name)?;
-            write!(json, "[4,\"{peer}\",{name},{args}]")
+            json.push_str("[4,");
+            push_node(json, *peer);
+            json.push(',');
+            json.push_str(&serde_json::to_string(&**name)?);
+            json.push(',');
+            json.push_str(args);
         }
-    };
+    }
+    json.push(']');
     Ok(())
+}
+
+/// What `ask` returns: the number of the job, then the nodes asked.
+pub fn asked_json(asked: &Asked) -> String {
+    let mut json = String::with_capacity(ITEM_BYTES + NODE_BYTES * asked.nodes.len());
+    json.push('[');
+    push_number(&mut json, asked.job.0);
+    for &node in &asked.nodes {
+        json.push(',');
+        push_node(&mut json, node);
+    }
+    json.push(']');
+    json
+}
+
+/// Cheaper than `write!`, and there are a few for each item.
+fn push_number(json: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    push_ascii(json, &digits[start..]);
+}
+
+/// As `ReplicaId` displays itself, in quotes.
+fn push_node(json: &mut String, node: ReplicaId) {
+    let digits: [u8; 16] = std::array::from_fn(|place| {
+        let digit = node.0 >> (4 * (15 - place)) & 0xf;
+        b"0123456789abcdef"[digit as usize]
+    });
+    json.push('"');
+    push_ascii(json, &digits);
+    json.push('"');
+}
+
+fn push_ascii(json: &mut String, digits: &[u8]) {
+    json.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
 pub fn container_json(container: &Container) -> serde_json::Result<String> {

@@ -4,7 +4,6 @@
 //! is valid whenever it is called.
 
 use std::ffi::{c_void, CStr};
-use std::fmt::Write as _;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::rc::Rc;
@@ -230,13 +229,7 @@ unsafe extern "C" fn ask(env: sys::napi_env, info: sys::napi_callback_info) -> s
             let asked = with_targets(env, to, |to| {
                 Ok(instance.ask(Ask { offer, name, args, to, timeout_ms })?)
             })?;
-            let mut json = format!("[{}", asked.job.0);
-            for node in &asked.nodes {
-                // Writing into a String cannot fail.
-                let _ = write!(json, ",\"{node}\"");
-            }
-            json.push(']');
-            to_js(env, &json)
+            to_js(env, &events::asked_json(&asked))
         })
     }
 }

@@ -107,11 +107,11 @@ impl Instance {
     }
 
     pub fn ask(&self, ask: Ask<'_>) -> Result<Asked, AskError> {
-        self.node.with_engine(|engine, now| engine.ask(now, ask))
+        self.node.with_engine_at_once(|engine, now| engine.ask(now, ask))
     }
 
     pub fn answer(&self, run: RunId, result: Result<&str, &str>) {
-        self.node.with_engine(|engine, _| engine.answer(run, result));
+        self.node.with_engine_at_once(|engine, _| engine.answer(run, result));
     }
 
     pub fn set_timeout(&self, job: JobId, timeout_ms: u64) {

@@ -235,6 +235,11 @@ impl Engine {
         self.membership.peers().collect()
     }
 
+    /// Whether at most one job is under way, and no function runs here for a peer.
+    pub fn is_quiet(&self) -> bool {
+        self.jobs.is_quiet()
+    }
+
     /// Whether `poll_output` would give something that a local write has caused.
     pub fn has_outputs(&self) -> bool {
         !self.outputs.is_empty() || self.replication.has_sends() || self.jobs.has_outputs()
@@ -327,6 +332,12 @@ impl Engine {
     /// handed out.
     pub fn take_items(&mut self, now: Now, max: usize, into: &mut Vec<Item>) -> bool {
         self.jobs.take_items(now, max, into)
+    }
+
+    /// Whether items wait that the application was not told of: with this it is, and no
+    /// [`Event::Items`] comes for them.
+    pub fn take_news(&mut self) -> bool {
+        self.jobs.poll_news().is_some()
     }
 
     /// For how many milliseconds this node's application has not answered; told to peers.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use parking_lot::Mutex;
 use socket2::SockRef;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, Notify};
 use tokio::time::{sleep_until, timeout_at, Instant};
@@ -29,6 +31,9 @@ const READ_BYTES: usize = 64 << 10;
 const HELLO_BYTES: usize = 512;
 /// Messages handed to the driver in one go, if so many are there.
 pub(super) const MESSAGES_MAX: usize = 32;
+/// Bytes written by the application's thread before the engine hears of it. Less than any amount
+/// that it waits for.
+const DRAINED_BYTES_MAX: usize = 16 << 10;
 /// Pieces per system call. More would not make the call cheaper per piece.
 const SLICES_MAX: usize = 256;
 
@@ -41,8 +46,10 @@ pub(super) enum Arrival {
 
 /// What the driver has given to a connection and the socket has not taken.
 ///
-/// Only the network thread touches it; the lock is never waited for.
+/// The network thread writes it, or the application's thread a lone piece that it has caused itself
+/// ([`Outbox::claim`]): never both at once. The lock is held for a few stores.
 pub(super) struct Outbox {
+    stream: OwnedWriteHalf,
     state: Mutex<OutboxState>,
     filled: Notify,
     finishing: Notify,
@@ -55,6 +62,8 @@ pub(super) struct Outbox {
 #[derive(Default)]
 struct OutboxState {
     queue: VecDeque<Bytes>,
+    /// Somebody is writing what he has taken from the queue, or would have put there.
+    writing: bool,
     /// Queued or being written.
     bytes: usize,
     /// Written and not yet told to the engine.
@@ -65,8 +74,14 @@ struct OutboxState {
 impl Outbox {
     /// `bytes_max` is above what the engine keeps to: going beyond it is a defect, and the
     /// connection's end rather than the memory's.
-    pub fn new(bytes_max: usize, progress: Arc<Notify>, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        stream: OwnedWriteHalf,
+        bytes_max: usize,
+        progress: Arc<Notify>,
+        counters: Arc<Counters>,
+    ) -> Self {
         Outbox {
+            stream,
             state: Mutex::default(),
             filled: Notify::new(),
             finishing: Notify::new(),
@@ -92,6 +107,40 @@ impl Outbox {
         true
     }
 
+    /// Lets the caller write these frames himself, with [`Outbox::write_claimed`], if nothing is
+    /// before them. Whatever is pushed meanwhile comes after them.
+    #[must_use]
+    pub fn claim(&self, frames: &Bytes) -> bool {
+        let mut state = self.state.lock();
+        if state.writing || !state.queue.is_empty() || state.finish_by.is_some() {
+            return false;
+        }
+        state.writing = true;
+        state.bytes += frames.len();
+        self.counters.bytes_queued.fetch_add(frames.len(), Relaxed);
+        true
+    }
+
+    /// Writes what was claimed. What the socket does not take waits in the queue, its error too.
+    pub fn write_claimed(&self, mut frames: Bytes) {
+        let bytes = self.stream.try_write(&frames).unwrap_or(0);
+        frames.advance(bytes);
+        let mut state = self.state.lock();
+        self.count_written(&mut state, bytes);
+        state.writing = false;
+        if !frames.is_empty() {
+            state.queue.push_front(frames);
+        }
+        if !state.queue.is_empty() || state.finish_by.is_some() {
+            self.filled.notify_one();
+        }
+        // To tell the driver costs a wake-up of its thread: more than the write is worth, and the
+        // engine only wants to know of large amounts soon.
+        if state.drained >= DRAINED_BYTES_MAX {
+            self.progress.notify_one();
+        }
+    }
+
     /// Nothing more will be pushed: write what is left, at most until then, and end.
     pub fn finish(&self, by: Instant) {
         self.state.lock().finish_by = Some(by);
@@ -108,13 +157,19 @@ impl Outbox {
         self.state.lock().finish_by
     }
 
-    fn written(&self, bytes: usize) {
+    /// The network thread has written a part of what it has taken, or all of it.
+    fn written(&self, bytes: usize, all: bool) {
         let mut state = self.state.lock();
+        self.count_written(&mut state, bytes);
+        state.writing = !all;
+        self.progress.notify_one();
+    }
+
+    fn count_written(&self, state: &mut OutboxState, bytes: usize) {
         state.bytes -= bytes;
         state.drained += bytes;
         self.counters.bytes_queued.fetch_sub(bytes, Relaxed);
         self.counters.bytes_out.fetch_add(bytes as u64, Relaxed);
-        self.progress.notify_one();
     }
 }
 
@@ -127,7 +182,7 @@ impl Drop for Outbox {
 /// What one connection needs.
 pub(super) struct Connection {
     pub link: LinkId,
-    pub stream: TcpStream,
+    pub stream: OwnedReadHalf,
     pub outbox: Arc<Outbox>,
     pub arrivals: mpsc::Sender<Arrival>,
     /// Given when the engine has accepted the first message.
@@ -141,8 +196,7 @@ impl Connection {
     pub async fn run(self) {
         let Connection { link, stream, outbox, arrivals, admitted, message_bytes_max, counters } =
             self;
-        let reader =
-            Reader { link, stream: &stream, arrivals: &arrivals, counters: &counters, seen: 0 };
+        let reader = Reader { link, stream, arrivals: &arrivals, counters: &counters, seen: 0 };
         let read = async {
             let reason = reader.read_messages(admitted, message_bytes_max).await;
             if outbox.finish_by().is_some() {
@@ -160,7 +214,7 @@ impl Connection {
         };
         let lost = tokio::select! {
             lost = read => lost,
-            lost = write_queue(&stream, &outbox) => lost,
+            lost = write_queue(&outbox) => lost,
             lost = overdue => lost,
         };
         match (lost, outbox.finish_by()) {
@@ -168,7 +222,7 @@ impl Connection {
                 // Fails only when the driver is gone.
                 let _ = arrivals.send(Arrival::Ended(link, reason)).await;
             }
-            (None, Some(by)) => part(&stream, by).await,
+            (None, Some(by)) => part(outbox.stream.as_ref(), by).await,
             _ => {}
         }
     }
@@ -176,7 +230,7 @@ impl Connection {
 
 struct Reader<'a> {
     link: LinkId,
-    stream: &'a TcpStream,
+    stream: OwnedReadHalf,
     arrivals: &'a mpsc::Sender<Arrival>,
     counters: &'a Counters,
     /// Bytes read.
@@ -226,37 +280,33 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads what is there, at least a byte.
+    /// Reads what is there, at least a byte. Unlike `try_read` this knows from a buffer not filled
+    /// that the socket is empty, and spares the system call that would say so.
     async fn read(
         &mut self,
         decoder: &mut FrameDecoder,
         stranger: bool,
     ) -> Result<(), CloseReason> {
         let buffer = decoder.buffer();
-        loop {
-            self.stream.readable().await.map_err(lost)?;
-            let limit = if stranger {
-                let left = HANDSHAKE_BYTES_MAX - self.seen;
-                if left == 0 {
-                    return Err(CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
-                }
-                buffer.reserve(HELLO_BYTES.min(left));
-                left
-            } else {
-                if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
-                    buffer.reserve(READ_BYTES);
-                }
-                usize::MAX
-            };
-            match self.stream.try_read_buf(&mut buffer.limit(limit)) {
-                Ok(0) => return Err(CloseReason::Lost("the peer closed it".into())),
-                Ok(bytes) => {
-                    self.seen = self.seen.saturating_add(bytes);
-                    self.counters.bytes_in.fetch_add(bytes as u64, Relaxed);
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(lost(error)),
+        let limit = if stranger {
+            let left = HANDSHAKE_BYTES_MAX - self.seen;
+            if left == 0 {
+                return Err(CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
+            }
+            buffer.reserve(HELLO_BYTES.min(left));
+            left
+        } else {
+            if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
+                buffer.reserve(READ_BYTES);
+            }
+            usize::MAX
+        };
+        match self.stream.read_buf(&mut buffer.limit(limit)).await.map_err(lost)? {
+            0 => Err(CloseReason::Lost("the peer closed it".into())),
+            bytes => {
+                self.seen = self.seen.saturating_add(bytes);
+                self.counters.bytes_in.fetch_add(bytes as u64, Relaxed);
+                Ok(())
             }
         }
     }
@@ -264,14 +314,17 @@ impl Reader<'_> {
 
 /// Returns the reason the socket failed, or `None` when everything is written and the outbox was
 /// told to finish.
-async fn write_queue(stream: &TcpStream, outbox: &Outbox) -> Option<CloseReason> {
+async fn write_queue(outbox: &Outbox) -> Option<CloseReason> {
     let mut batch = VecDeque::new();
     loop {
         if batch.is_empty() {
             let finishing = {
                 let mut state = outbox.state.lock();
-                std::mem::swap(&mut state.queue, &mut batch);
-                state.finish_by.is_some()
+                if !state.writing {
+                    std::mem::swap(&mut state.queue, &mut batch);
+                    state.writing = !batch.is_empty();
+                }
+                state.finish_by.is_some() && !state.writing
             };
             if batch.is_empty() {
                 if finishing {
@@ -281,13 +334,13 @@ async fn write_queue(stream: &TcpStream, outbox: &Outbox) -> Option<CloseReason>
                 continue;
             }
         }
-        if let Err(error) = stream.writable().await {
+        if let Err(error) = outbox.stream.writable().await {
             return Some(lost(error));
         }
-        match write_batch(stream, &batch) {
+        match write_batch(&outbox.stream, &batch) {
             Ok(bytes) => {
                 advance(&mut batch, bytes);
-                outbox.written(bytes);
+                outbox.written(bytes, batch.is_empty());
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Some(lost(error)),
@@ -295,7 +348,7 @@ async fn write_queue(stream: &TcpStream, outbox: &Outbox) -> Option<CloseReason>
     }
 }
 
-fn write_batch(stream: &TcpStream, batch: &VecDeque<Bytes>) -> io::Result<usize> {
+fn write_batch(stream: &OwnedWriteHalf, batch: &VecDeque<Bytes>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
     let count = batch.len().min(SLICES_MAX);
     for (slice, piece) in slices.iter_mut().zip(batch) {
@@ -375,20 +428,23 @@ mod tests {
             stream.set_nonblocking(true).expect("a mode");
 
             let counters = Arc::<Counters>::default();
-            let outbox = Arc::new(Outbox::new(bytes_max, Arc::default(), Arc::clone(&counters)));
+            let guard = runtime::handle().enter();
+            let (stream, writing) = TcpStream::from_std(stream).expect("a stream").into_split();
+            drop(guard);
+            let progress = Arc::default();
+            let outbox = Outbox::new(writing, bytes_max, progress, Arc::clone(&counters));
+            let outbox = Arc::new(outbox);
             let (sender, arrivals) = mpsc::channel(arrivals_max);
             let (admit, admitted) = oneshot::channel();
-            let guard = runtime::handle().enter();
             let connection = Connection {
                 link: LinkId(1),
-                stream: TcpStream::from_std(stream).expect("a stream"),
+                stream,
                 outbox: Arc::clone(&outbox),
                 arrivals: sender,
                 admitted,
                 message_bytes_max: MESSAGE_BYTES_MAX,
                 counters: Arc::clone(&counters),
             };
-            drop(guard);
             runtime::handle().spawn(connection.run());
             let messages = VecDeque::new();
             Fixture { outbox, counters, arrivals, admit: Some(admit), messages, peer }
@@ -444,6 +500,37 @@ mod tests {
         assert!(read == expected);
         assert_eq!(fixture.outbox.take_drained(), expected.len());
         assert_eq!(fixture.counters.bytes_queued.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_pushed_during_a_claim_comes_after_it() {
+        let mut fixture = Fixture::new(1, 1 << 20);
+        let claimed = Bytes::from_static(b"first, ");
+        assert!(fixture.outbox.claim(&claimed));
+        assert!(!fixture.outbox.claim(&claimed));
+        assert!(fixture.outbox.push(Bytes::from_static(b"second")));
+        assert!(!fixture.outbox.claim(&claimed));
+        fixture.outbox.finish(Instant::now() + PATIENCE);
+        fixture.outbox.write_claimed(claimed);
+        let mut read = Vec::new();
+        fixture.peer.read_to_end(&mut read).expect("an orderly end");
+        assert_eq!(read, b"first, second");
+        assert_eq!(fixture.outbox.take_drained(), read.len());
+        assert_eq!(fixture.counters.bytes_queued.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn the_rest_of_a_claim_waits_for_the_socket() {
+        let mut fixture = Fixture::new(1, usize::MAX);
+        let much = Bytes::from(vec![7; 16 << 20]);
+        assert!(fixture.outbox.claim(&much));
+        fixture.outbox.write_claimed(much.clone());
+        assert!(fixture.counters.bytes_queued.load(Relaxed) > 0);
+        assert!(!fixture.outbox.claim(&much));
+        fixture.outbox.finish(Instant::now() + PATIENCE);
+        let mut read = Vec::new();
+        fixture.peer.read_to_end(&mut read).expect("an orderly end");
+        assert!(read == much);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::future::{pending, Future};
 use std::panic::AssertUnwindSafe;
 use std::pin::{pin, Pin};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
@@ -210,6 +210,7 @@ impl Driver {
                 let Some(output) = core.poll_output(now) else { break };
                 outputs.push(output);
             }
+            self.shared.performing.store(!outputs.is_empty(), Relaxed);
             let wake_at = core.engine.poll_timeout().filter(|_| driving);
             core.armed = if driving { wake_at.unwrap_or(u64::MAX) } else { 0 };
             wake_at.map(runtime::instant)
@@ -218,6 +219,7 @@ impl Driver {
         for output in outputs.drain(..) {
             self.perform(output);
         }
+        self.shared.performing.store(false, Release);
         self.outputs = outputs;
     }
 
@@ -428,7 +430,9 @@ impl Driver {
         let link = LinkId(self.next_link);
         self.next_link += 1;
         let counters = &self.shared.counters;
+        let (stream, writing) = stream.into_split();
         let outbox = Arc::new(Outbox::new(
+            writing,
             self.queue_bytes_max,
             Arc::clone(&self.progress),
             Arc::clone(counters),
@@ -444,6 +448,7 @@ impl Driver {
             counters: Arc::clone(counters),
         };
         let task = self.connections.spawn(connection.run());
+        self.shared.hold(|core, _| core.outboxes.insert(link, Arc::clone(&outbox)));
         self.links.insert(link, Link { outbox, task });
         let overdue_at = Instant::now() + self.handshake_timeout;
         self.strangers.insert(link, Stranger { dialled: dialled.is_some(), overdue_at, admit });
@@ -530,6 +535,7 @@ impl Driver {
     /// Takes a link out of the books. `code` counts if it had not passed the handshake.
     fn forget(&mut self, link: LinkId, code: &'static str) -> Option<Link> {
         let open = self.links.remove(&link)?;
+        self.shared.hold(|core, _| core.outboxes.remove(&link));
         if self.strangers.remove(&link).is_some() {
             self.shared.refused(code);
         }

@@ -146,11 +146,19 @@ impl EventQueue {
         if now < due {
             return Ring::At(due);
         }
-        state.ringing = true;
-        state.touched = false;
-        state.items_due = None;
-        state.rung_at = Some(now);
+        state.ring(now);
         Ring::Now
+    }
+
+    /// Whether the caller is to ring for items that his call has caused. `true` counts as rung;
+    /// `false`: a ring that is not answered will be, after this.
+    pub fn ring_at_once(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let rings = !state.ringing;
+        if rings {
+            state.ring(now);
+        }
+        rings
     }
 
     /// Answers the ring. Also tells whether another may be due: events are left, or slots were
@@ -170,6 +178,14 @@ impl EventQueue {
 }
 
 impl State {
+    /// Whoever answers it takes all that waits.
+    fn ring(&mut self, now: Instant) {
+        self.ringing = true;
+        self.touched = false;
+        self.items_due = None;
+        self.rung_at = Some(now);
+    }
+
     fn may_warn(&mut self, code: &'static str, now: Instant) -> bool {
         let window = self.warnings.entry(code).or_insert(Window { since: now, told: 0 });
         if now >= window.since + WARNING_WINDOW {

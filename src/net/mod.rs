@@ -51,8 +51,9 @@ pub const CODES: &[&str] = &[listener::ERR_INSECURE_BIND, ERR_INTERNAL];
 
 /// Wakes the application.
 pub trait Sink: Send + Sync + 'static {
-    /// Called on the network thread when events or touched slots wait and no ring is unanswered.
-    /// Must not block. [`Node::take_events`] answers it.
+    /// Called when events, items or touched slots wait and no ring is unanswered: on the network
+    /// thread, or in a call of [`Node::with_engine`] that has caused items itself. Must not block,
+    /// nor take what waits before that call has ended. [`Node::take_events`] answers it.
     fn ring(&self);
 }
 
@@ -87,6 +88,13 @@ impl Node {
     /// A panic in `f` ends the node and goes on to the caller.
     pub fn with_engine<R>(&self, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
         self.0.with_engine(f)
+    }
+
+    /// The same for a call that somebody may be waiting for, and that may be the only one for long:
+    /// what it sends to one peer, while nothing else is under way, is written before this returns.
+    /// That spares the peer two wake-ups of our threads, and costs the caller a system call.
+    pub fn with_engine_at_once<R>(&self, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
+        self.0.with_engine_at_once(f)
     }
 
     /// Starts to listen, of a node opened without. `Listening` or `ListenFailed` follows; after the

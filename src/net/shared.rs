@@ -1,20 +1,23 @@
 //! What the driver and the application's thread share.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{oneshot, Notify};
 use tokio::time::{sleep_until, Instant};
 
+use super::connection::Outbox;
 use super::events::{EventQueue, NodeEvent, Ring};
 use super::listener::Listen;
 use super::stats::{Counters, NodeStats};
 use super::{runtime, Sink, ERR_INTERNAL};
-use crate::engine::{Command, Engine, Input, Item, Now, Output};
+use crate::engine::{Command, Engine, Input, Item, LinkId, Now, Output};
 
 /// The application beats once a second; one that has not for so long is busy.
 const BUSY_AFTER_MS: u64 = 2500;
@@ -26,6 +29,8 @@ pub(super) struct Shared {
     /// one wake-up.
     wake: Notify,
     poked: AtomicBool,
+    /// The driver has outputs of the engine that it has not performed. Set with the engine locked.
+    pub performing: AtomicBool,
     pub events: EventQueue,
     sink: Arc<dyn Sink>,
     /// Listen beyond loopback although nothing proves who connects.
@@ -38,8 +43,10 @@ pub(super) struct Shared {
 /// The engine and what the driver knows of it.
 pub(super) struct Core {
     pub engine: Engine,
-    /// An output taken out to see whether there is one.
-    peeked: Option<Output>,
+    /// Outputs taken out to see which there are, at most two.
+    peeked: VecDeque<Output>,
+    /// Of all links that the driver has.
+    pub outboxes: BTreeMap<LinkId, Arc<Outbox>>,
     /// When the driver will look at the engine's timers by itself, `u64::MAX` for never; 0 while
     /// nobody drives them.
     pub armed: u64,
@@ -80,7 +87,7 @@ pub(super) enum Stage {
 impl Core {
     /// The engine's next output.
     pub fn poll_output(&mut self, now: Now) -> Option<Output> {
-        self.peeked.take().or_else(|| self.engine.poll_output(now))
+        self.peeked.pop_front().or_else(|| self.engine.poll_output(now))
     }
 
     /// From here on local writes are refused. Repeatable, unlike the command.
@@ -90,12 +97,31 @@ impl Core {
         }
     }
 
+    /// What is to be sent, if it is all there is to do and goes over one link that is idle. The
+    /// caller must write it, with [`Outbox::write_claimed`].
+    fn claim_send(&mut self, now: Now) -> Option<(Arc<Outbox>, Bytes)> {
+        self.peek(now, 2);
+        let (Some(Output::Send { link, frames }), None) = (self.peeked.front(), self.peeked.get(1))
+        else {
+            return None;
+        };
+        let outbox = self.outboxes.get(link).filter(|outbox| outbox.claim(frames))?;
+        let claimed = (Arc::clone(outbox), frames.clone());
+        self.peeked.clear();
+        Some(claimed)
+    }
+
+    fn peek(&mut self, now: Now, outputs: usize) {
+        while self.peeked.len() < outputs {
+            let Some(output) = self.engine.poll_output(now) else { return };
+            self.peeked.push_back(output);
+        }
+    }
+
     /// Whether the engine has something to do that the driver does not know of.
     fn wants_driver(&mut self, now: Now) -> bool {
-        if self.peeked.is_none() {
-            self.peeked = self.engine.poll_output(now);
-        }
-        self.peeked.is_some()
+        self.peek(now, 1);
+        !self.peeked.is_empty()
             || self.engine.poll_timeout().is_some_and(|wanted| wanted < self.armed)
     }
 }
@@ -105,12 +131,19 @@ impl Shared {
     pub fn new(engine: Engine, sink: Arc<dyn Sink>, listens: bool, insecure: bool) -> Self {
         let listening = if listens { Listening::Yes } else { Listening::No };
         Shared {
-            core: Mutex::new(Core { engine, peeked: None, armed: 0, left: false }),
+            core: Mutex::new(Core {
+                engine,
+                peeked: VecDeque::new(),
+                outboxes: BTreeMap::new(),
+                armed: 0,
+                left: false,
+            }),
             control: Mutex::new(Control { listening, ..Control::default() }),
             insecure,
             beat_ms: AtomicU64::new(0),
             wake: Notify::new(),
             poked: AtomicBool::new(false),
+            performing: AtomicBool::new(false),
             events: EventQueue::default(),
             sink,
             counters: Arc::default(),
@@ -118,19 +151,47 @@ impl Shared {
     }
 
     pub fn with_engine<R>(self: &Arc<Self>, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
+        self.call(|_| false, f)
+    }
+
+    pub fn with_engine_at_once<R>(self: &Arc<Self>, f: impl FnOnce(&mut Engine, Now) -> R) -> R {
+        self.call(Engine::is_quiet, f)
+    }
+
+    /// `may_write`: whether the caller may write himself what there is to be sent after `f`.
+    fn call<R>(
+        self: &Arc<Self>,
+        may_write: impl FnOnce(&Engine) -> bool,
+        f: impl FnOnce(&mut Engine, Now) -> R,
+    ) -> R {
         let mut core = self.core.lock();
         let now = runtime::now();
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
             let result = f(&mut core.engine, now);
+            let news = core.engine.take_news();
             // A driver that was poked and has not come yet will see this too.
-            let wake = !self.poked.load(Acquire) && core.wants_driver(now);
-            (result, wake)
+            let mut wake = !self.poked.load(Acquire) && core.wants_driver(now);
+            // What the driver has taken out and not performed would come after what is sent here.
+            let may_write = wake && !self.performing.load(Acquire) && may_write(&core.engine);
+            let send = if may_write { core.claim_send(now) } else { None };
+            if send.is_some() {
+                wake = core.wants_driver(now);
+            }
+            (result, news, wake, send)
         }));
         drop(core);
-        match result {
-            Ok((result, wake)) => {
+        match outcome {
+            Ok((result, news, wake, send)) => {
                 if wake {
                     self.poke();
+                }
+                if let Some((outbox, frames)) = send {
+                    self.counters.frames_out.fetch_add(1, Relaxed);
+                    outbox.write_claimed(frames);
+                }
+                // The driver would ring as well, but it would have to be woken for that.
+                if news && self.events.ring_at_once(Instant::now()) {
+                    self.ring();
                 }
                 result
             }
@@ -158,18 +219,13 @@ impl Shared {
     }
 
     pub fn take_items(self: &Arc<Self>, max: usize, into: &mut Vec<Item>, touched: &mut Vec<u32>) {
-        let more = self.with_engine(|engine, now| {
+        // Items that are left are news again.
+        self.with_engine(|engine, now| {
             engine.take_touched(touched);
-            let more = engine.take_items(now, max, into);
-            if !more {
+            if !engine.take_items(now, max, into) {
                 self.events.items_taken();
             }
-            more
         });
-        if more {
-            self.events.items(true, Instant::now());
-            self.poke();
-        }
     }
 
     pub fn take_events(self: &Arc<Self>, max: usize) -> Vec<NodeEvent> {
@@ -326,6 +382,8 @@ impl Shared {
 
     /// The driver's last act. Local writes are refused from here on.
     pub fn end(self: &Arc<Self>) {
+        // The connections are gone, and with these their sockets.
+        drop(self.hold(|core, _| std::mem::take(&mut core.outboxes)));
         // After a panic the engine may panic again; there is nobody left to tell.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             self.hold(|core, now| {

@@ -84,7 +84,7 @@ impl TestNode {
         assert!(items.len() <= ITEMS_MAX);
         items.retain(|item| {
             let Item::Run { run, args, .. } = item else { return true };
-            self.node.with_engine(|engine, _| engine.answer(*run, Ok(args)));
+            self.node.with_engine_at_once(|engine, _| engine.answer(*run, Ok(args)));
             false
         });
         items
@@ -497,6 +497,34 @@ fn two_nodes_gather_many_jobs() {
     }
 }
 
+/// What the asking thread writes itself and what the network thread writes go over one link, whose
+/// parcels would not be understood in another order.
+#[test]
+fn lone_jobs_keep_their_place_among_everything_else() {
+    let nodes = pair();
+    let [a, b] = &nodes;
+    const JOBS: usize = 500;
+    let writer = &a.node;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..20_000 {
+                let count = Local::Increment { path: &["count"], by: 1.0 };
+                writer.with_engine(|engine, now| engine.write(now, count)).expect("written");
+            }
+        });
+        for _ in 0..JOBS {
+            a.node.with_engine_at_once(|engine, now| ask(engine, now, "[]"));
+            gather(&nodes, 1, "[]");
+        }
+    });
+    let read = |node: &Node| node.with_engine(|engine, _| engine.read(&["count"]));
+    wait_until(|| read(&b.node).as_deref() == Some("20000"));
+    for node in [a, b] {
+        assert_eq!(node.node.stats().engine.bad_messages, 0);
+        assert_eq!(node.node.stats().connections, 1);
+    }
+}
+
 #[test]
 fn the_largest_arguments_arrive() {
     let nodes = pair();
@@ -507,7 +535,7 @@ fn the_largest_arguments_arrive() {
 }
 
 #[test]
-fn one_job_costs_its_caller_two_rings() {
+fn a_job_costs_its_caller_no_more_than_three_rings() {
     let nodes = pair();
     let [a, _] = &nodes;
     while a.rings.recv_timeout(Duration::from_millis(50)).is_ok() {
@@ -516,7 +544,56 @@ fn one_job_costs_its_caller_two_rings() {
     let before = a.node.stats().rings;
     a.node.with_engine(|engine, now| ask(engine, now, "[]"));
     gather(&nodes, 1, "[]");
-    // One for the run here, one for the end, which the own outcome may have waited for. The third
-    // is for a slow machine, where the own outcome waits too long, or for none left over.
+    // For the run here, its outcome, and the end. What peers answer waits for company.
     assert!(a.node.stats().rings - before <= 3);
+}
+
+#[test]
+fn a_failed_connect_is_told_once_and_goes_on_in_silence() {
+    let reserved = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = reserved.local_addr().expect("an address").port();
+    drop(reserved);
+    let mut node = TestNode::open(|options| options.listen = None);
+    for (address, message, syscall) in [
+        (format!("127.0.0.1:{port}"), format!("connect ECONNREFUSED 127.0.0.1:{port}"), "connect"),
+        ("nobody.invalid:1".into(), "getaddrinfo ENOTFOUND nobody.invalid".into(), "getaddrinfo"),
+    ] {
+        node.node.connect(Address::new(address.as_str()));
+        node.wait(|event| match event {
+            NodeEvent::ConnectFailed {
+                code,
+                message: found,
+                syscall: call,
+                address: host,
+                port,
+            } => {
+                assert_eq!((found, *call), (&message, syscall));
+                assert!(message.contains(code.as_str()));
+                assert_eq!(format!("{host}:{port}"), address);
+                Some(())
+            }
+            _ => None,
+        });
+    }
+
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port of before");
+    listener.accept().expect("another dial");
+    let events = node.node.take_events(usize::MAX);
+    assert!(!events.iter().any(|event| matches!(event, NodeEvent::ConnectFailed { .. })));
+}
+
+#[test]
+fn a_dismissed_peer_stays_away() {
+    let [mut a, mut b] = pair();
+    let down = |event: &NodeEvent| match event {
+        NodeEvent::PeerDown { code, .. } => Some(*code),
+        _ => None,
+    };
+    let peer = b.node.with_engine(|engine, _| engine.id());
+    a.node.dismiss(peer);
+    assert_eq!(a.wait(down), "ERR_PEER_DISMISSED");
+    assert_eq!(b.wait(down), "ERR_PEER_DISMISSED");
+    // Longer than the first pauses between dials.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(b.node.stats().engine.peers, 0);
 }

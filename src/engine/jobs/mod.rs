@@ -143,6 +143,11 @@ impl Jobs {
         self.runs.len()
     }
 
+    /// Whether at most one job is under way, and nothing runs here but for that one.
+    pub fn is_quiet(&self) -> bool {
+        self.gathers.len() <= 1 && self.runs.len() <= self.gathers.len()
+    }
+
     pub fn items_waiting(&self) -> usize {
         self.inbox.len() + self.early.values().map(VecDeque::len).sum::<usize>()
     }
