@@ -99,6 +99,19 @@ declare class Collective extends EventEmitter<Collective.Events> {
    */
   get<T = any>(key: string): T | undefined;
 
+  /**
+   * What a dotted key shows on this node, and why: each write of which something is left there or,
+   * as far as it bears on the key, above, by whom and when it was made, and what hides it if it is
+   * hidden. For people who wonder; its form may grow.
+   *
+   * Costs more than `get` and is not cached. What a write has replaced or deleted is not told:
+   * nothing of it is left.
+   *
+   * @param key `null` is the whole state.
+   * @throws `ERR_INVALID_KEY`, `ERR_CLOSED`.
+   */
+  explain(key: string | null): Collective.Explanation;
+
   /** Counters of this node: connections, bytes, writes, memory. */
   stats(): Collective.Stats;
 
@@ -165,6 +178,130 @@ declare namespace Collective {
     depth?: number;
     /** Bytes of a value as JSON text. Default 1 MiB. */
     valueBytes?: number;
+  }
+
+  /** What a key shows on one node, and why. */
+  interface Explanation {
+    /** As asked for: `null` is the whole state. */
+    key: string | null;
+    /** The node that explains, named as each write below: another one may not have the same yet. */
+    replica: string;
+    /**
+     * What `get` gives: nothing; null, a boolean or a string; a number; an object; an array; or
+     * null because an array has nothing there.
+     */
+    shown: 'nothing' | 'value' | 'number' | 'object' | 'array' | 'hole';
+    /** JSON text of it if it is a value or a number, at most 200 characters, then `…`. */
+    json?: string;
+    /**
+     * What stands at the key, then above it, nearest first. Of one place what is shown comes first,
+     * then the latest. 100 at most, `cuts` included.
+     */
+    things: Thing[];
+    /** Removals of increments of this key, kept for a node that may not have seen them. */
+    cuts: Cut[];
+    /** How many things and cuts are not listed. */
+    leftOut: number;
+  }
+
+  /**
+   * A write, by its maker and time. Of two, the one with the later `ms` is later, then the one with
+   * the higher `tick`, then the one with the higher `replica`.
+   */
+  interface WriteId {
+    /**
+     * Who made it: the `id` of a member of `connections`, or {@link Explanation.replica} if it was
+     * this node. What a dead node wrote belongs to one that lives, sooner or later.
+     */
+    replica: string;
+    /** The number of the write among those of its maker. */
+    counter: number;
+    /** The maker's clock, in ms since 1970; later than anything that the write replaced. */
+    ms: number;
+    /** Tells apart writes with the same `ms`. */
+    tick: number;
+  }
+
+  /** One thing that a write has left. */
+  type Thing = SetThing | IncrementsThing | MarkThing;
+
+  interface ThingBase extends WriteId {
+    /** Where it stands: the key that was asked for, or one above. */
+    key: string;
+    /** Whether it is what is seen there, or a part of it. */
+    shown: boolean;
+    /** If it is not: why. */
+    hidden?: Hidden;
+  }
+
+  /** A value, or a piece of one. */
+  interface SetThing extends ThingBase {
+    kind: 'set';
+    /** The key of the SET: above `key` if this is a piece of a larger value. */
+    setAt: string;
+    shape: 'scalar' | 'object' | 'array';
+    /** Of an array. */
+    length?: number;
+    /** JSON text of what is left of it, at most 200 characters, then `…`. */
+    json: string;
+  }
+
+  /** All increments of one node that count. The write is the last of them. */
+  interface IncrementsThing extends ThingBase {
+    kind: 'increments';
+    /** Their sum. */
+    amount: number;
+    /** They were those of a dead node. */
+    settled: boolean;
+    /** Those of the node up to this `counter` were removed. */
+    removedTo?: number;
+  }
+
+  /** There is an object or array here because something was written below. */
+  interface MarkThing extends ThingBase {
+    kind: 'mark';
+    shape: 'object' | 'array';
+    /** The least length of an array. */
+    length?: number;
+  }
+
+  /** Why something is hidden, and the write that hides it. */
+  interface Hidden extends Partial<WriteId> {
+    /**
+     * - `laterSet`: a later SET of the key that its own SET was made at
+     * - `laterValue`: a later value at the same key
+     * - `laterCounter`: increments at the same key that are later
+     * - `laterContainer`: an object or array at the same key, in which something is later
+     * - `scalarAbove`: a key above shows something that is no object or array
+     * - `arrayAbove`: a key above shows an array, of which this is no element
+     * - `lost`: nothing hides it and still it is not seen, a defect: please report it
+     */
+    why:
+      | 'laterSet'
+      | 'laterValue'
+      | 'laterCounter'
+      | 'laterContainer'
+      | 'scalarAbove'
+      | 'arrayAbove'
+      | 'lost';
+    /** Where the write that hides it has left what hides it. */
+    key?: string;
+    /** What that is. */
+    kind?: 'set' | 'increments' | 'mark';
+  }
+
+  /** Increments of one node that a write of another has removed. */
+  interface Cut {
+    /** Whose increments. */
+    replica: string;
+    /** The last of them. */
+    counter: number;
+    /** Their sum. */
+    amount: number;
+    /** Who removed them. */
+    byReplica: string;
+    /** By which of its writes. */
+    byCounter: number;
   }
 
   interface Stats {

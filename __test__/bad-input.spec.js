@@ -121,6 +121,7 @@ test('after close', async (t) => {
     () => (data.a = 2),
     () => Object.keys(data),
     () => collective.stats(),
+    () => collective.explain('a'),
   ];
   for (const call of calls) assert.throws(call, { code: 'ERR_CLOSED' });
   await closed;

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
-const { encode } = require('../lib/json');
+const { encode, encodeArguments } = require('../lib/json');
 
 test('what JSON can hold is written as JSON.stringify writes it', () => {
   const values = [
@@ -43,4 +43,13 @@ test('a value too deep for the stack is refused', () => {
   let deep = [];
   for (let i = 0; i < 100_000; i++) deep = [deep];
   assert.throws(() => encode(deep), { code: 'ERR_TOO_DEEP' });
+});
+
+test('arguments: each as a value, undefined as null', () => {
+  const args = [1, 'two', { three: [3] }, undefined, null, [undefined], , { toJSON: () => undefined }];
+  assert.equal(encodeArguments(args), '[1,"two",{"three":[3]},null,null,[null],null,null]');
+  assert.equal(encodeArguments([]), '[]');
+  for (const value of [NaN, Infinity, () => {}, Symbol('s'), 1n, cycle, { a: 1n }]) {
+    assert.throws(() => encodeArguments(['fine', value]), { name: 'TypeError', code: 'ERR_INVALID_VALUE' });
+  }
 });

@@ -3,7 +3,10 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
-const { collectiveOptions, isLoopback } = require('../lib/options');
+const {
+  callOptions, checkTTL, collectiveOptions, connectArguments, isLoopback, listenArguments, serventOptions,
+  splitAddress,
+} = require('../lib/options');
 
 const local = { host: '127.0.0.1', port: 9000 };
 const other = { host: 'localhost', port: '9001' };
@@ -110,3 +113,63 @@ for (const [name, args] of Object.entries(bad)) {
     assert.throws(() => collectiveOptions(...args), { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT' });
   });
 }
+
+test('a servent neither listens nor dials at first, and learns addresses', (t) => {
+  assert.deepEqual(serventOptions(), { insecure: false, advertised: null, listen: false, learn: true });
+  const options = { cluster: 'mine', limits: { depth: 5 }, heartbeatInterval: 100, lossTimeout: 500, insecure: true };
+  const native = serventOptions({ ...options, advertise: { host: '::1', port: '80' } });
+  assert.deepEqual(native, { ...options, advertised: '[::1]:80', listen: false, learn: true });
+  assert.equal(serventOptions({ advertise: 'a.example:80' }).advertised, 'a.example:80');
+  assert.equal(serventOptions({ advertise: '[::1]:80' }).advertised, '[::1]:80');
+  t.after(() => delete process.env.COLLECTIVE_INSECURE);
+  process.env.COLLECTIVE_INSECURE = '1';
+  assert.equal(serventOptions().insecure, true);
+  assert.equal(serventOptions({ insecure: false }).insecure, false);
+});
+
+test('the arguments of listen', () => {
+  const callback = () => {};
+  const forms = [
+    [[], '127.0.0.1', 0], [[80], '127.0.0.1', 80], [['80'], '127.0.0.1', 80], [[null], '127.0.0.1', 0],
+    [[80, 'localhost'], 'localhost', 80], [[80, 511], '127.0.0.1', 80], [[80, '::1', 511], '::1', 80],
+    [[80, undefined, 511], '127.0.0.1', 80], [[80, null], '127.0.0.1', 80],
+    [[{ port: 80 }], '127.0.0.1', 80], [[{ port: '80', host: 'a', backlog: 5, exclusive: true }], 'a', 80],
+    [[{ port: 80, host: null }], '127.0.0.1', 80],
+  ];
+  for (const [args, host, port] of forms) {
+    const { host: gotHost, port: gotPort, callback: none } = listenArguments([...args]);
+    assert.deepEqual([gotHost, gotPort, none], [host, port, undefined]);
+    assert.equal(listenArguments([...args, callback]).callback, callback);
+  }
+});
+
+test('the arguments of connect', () => {
+  const callback = () => {};
+  const forms = [
+    [[80], '127.0.0.1:80'], [['80'], '127.0.0.1:80'], [[80, 'a'], 'a:80'], [[80, '::1'], '[::1]:80'], [[80, null], '127.0.0.1:80'],
+    [['a:80'], 'a:80'], [['[::1]:80'], '[::1]:80'], [[{ port: 80 }], '127.0.0.1:80'], [[{ port: 80, host: 'a' }], 'a:80'],
+  ];
+  for (const [args, address] of forms) {
+    assert.deepEqual(connectArguments([...args]), { address, callback: undefined });
+    assert.deepEqual(connectArguments([...args, callback]), { address, callback });
+  }
+});
+
+test('an address in parts', () => {
+  assert.deepEqual(splitAddress('a:80'), { host: 'a', port: 80 });
+  assert.deepEqual(splitAddress('[::1]:80'), { host: '::1', port: 80 });
+  for (const text of ['', 'a', 'a:', ':', 'a:b']) assert.ok(Number.isNaN(splitAddress(text).port), text);
+});
+
+test('options of calls, and TTLs', () => {
+  const { signal } = new AbortController();
+  assert.deepEqual(callOptions({ timeout: 0.5, signal }), { timeout: 0.5, signal });
+  assert.deepEqual(callOptions(null), {});
+  for (const options of [5, 'a', { timeout: -1 }, { timeout: NaN }, { timeout: '1' }, { signal: {} }, { ttl: 5 }]) {
+    assert.throws(() => callOptions(options), { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT' });
+  }
+  for (const ttl of [0, 0.5, 2 ** 31 - 1]) checkTTL(ttl);
+  for (const ttl of [-1, 2 ** 31, NaN, Infinity, '5', undefined, null]) {
+    assert.throws(() => checkTTL(ttl), { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT' });
+  }
+});

@@ -19,6 +19,10 @@ test('CommonJS and ESM give the same', async () => {
   assert.equal(module.default, Collective);
   assert.equal(module.Collective, Collective);
   assert.equal(module.version, manifest.version);
+  for (const name of ['Servent', 'Peer', 'Worker', 'Job']) {
+    assert.equal(typeof Collective[name], 'function');
+    assert.equal(module[name], Collective[name]);
+  }
   assert.equal(require('collective-io'), Collective);
   assert.equal(Collective.Collective, Collective);
   assert.equal(Collective.default, Collective);

@@ -105,8 +105,8 @@ test('calls of the peer', async (t) => {
   const calls = fromPeer.filter(({ type }) => type === 'rpc').map(({ data }) => data);
   for (const { id, method, params } of calls) {
     // The peer's own answer; a call of ours always has an id; what is not found there is found here.
-    if (fromNode.some((message) => message.data?.id === id && message.data.method)) continue;
     if (id === undefined || method === 'sum') continue;
+    if (fromNode.some(({ data }) => data?.id === id && data.method)) continue;
     const answer = fromNode.find(({ type, data }) => type === 'rpc' && data.id === id).data;
     const [error, result] = await new Promise((resolve) => {
       nodeAtPeer.invoke(method, params, (...args) => resolve(args));

@@ -47,7 +47,7 @@ test('a job without a network ends, and then the process', async (t) => {
   const { code, stdout } = await runServent(t, `
     const worker = new Servent().createWorker('work', (callback) => setTimeout(callback, 50, null, 'done').unref());
     const job = worker.distribute().run();
-    job.on('data', console.log).on('end', ({ reason }) => console.log(reason));
+    job.on('data', (value) => console.log(value)).on('end', ({ reason }) => console.log(reason));
   `);
   assert.deepEqual([code, stdout], [0, 'done\ncomplete\n']);
 });

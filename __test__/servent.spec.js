@@ -228,9 +228,10 @@ test('listeners come and go in every way there is', async (t) => {
   /** Whether an event is heard; one after it tells when it would have come. */
   const isHeard = async () => {
     const before = calls;
+    const after = once(second, 'after');
     first.broadcast('knock');
     first.broadcast('after');
-    await once(second, 'after');
+    await after;
     return calls > before;
   };
   for (const method of ['on', 'addListener', 'prependListener']) {

@@ -17,5 +17,7 @@ test('any process number will do', (t) => {
   const own = Object.getOwnPropertyDescriptor(process, 'pid');
   t.after(() => Object.defineProperty(process, 'pid', own));
   Object.defineProperty(process, 'pid', { ...own, value: 4_194_303 });
-  assert.match(uid(), /^[0-9A-F]{8}FFFF[0-9A-F]{12}$/);
+  delete require.cache[require.resolve('../lib/uid')];
+  const { uid: fresh } = require('../lib/uid');
+  assert.match(fresh(), /^[0-9A-F]{8}FFFF[0-9A-F]{12}$/);
 });

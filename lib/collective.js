@@ -70,6 +70,11 @@ Collective.prototype.set = function set(key, value, operation) {
   }
 };
 
+/** What a dotted key shows, and why; `null` is the whole state. For people who wonder. */
+Collective.prototype.explain = function explain(key) {
+  return this[kInside].node.explain(key);
+};
+
 /** Counters of this node. */
 Collective.prototype.stats = function stats() {
   return this[kInside].node.stats();

@@ -134,6 +134,7 @@ class Job extends EventEmitter {
   [kEnded](how) {
     this.#state = ENDED;
     delete this.worker.incomplete[this.id];
+    this.#resource.emitDestroy();
     this.#resource.runInAsyncScope(this.emit, this, 'end', this.#summary(ENDS[how]));
   }
 

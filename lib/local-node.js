@@ -71,6 +71,11 @@ class LocalNode {
     return this.#isClosed;
   }
 
+  /** Whether its end was asked for. */
+  get isClosing() {
+    return this.#closing !== undefined;
+  }
+
   set(key, json) {
     this.#checkWrite(key);
     this.#native.set(key, json);
@@ -97,6 +102,13 @@ class LocalNode {
     this.#checkOpen();
     const json = this.#native.keys(key);
     return json === undefined ? [] : JSON.parse(json).keys;
+  }
+
+  /** What a key shows and why; `null` is the whole document. */
+  explain(key) {
+    this.#checkOpen();
+    if (key !== null) checkKey(key);
+    return JSON.parse(this.#handle.explain(key));
   }
 
   listen(host, port) {

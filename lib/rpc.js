@@ -237,6 +237,7 @@ class Call extends AsyncResource {
 
   [kEnded]() {
     this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.emitDestroy();
   }
 
   #error(origin, outcome, description) {

@@ -71,7 +71,7 @@ class Servent extends EventEmitter {
    */
   listen(...args) {
     const { host, port, callback } = listenArguments(args);
-    if (this.#node.isClosed) throw closedError();
+    if (this.#node.isClosing) throw closedError();
     if (this.#isListening) throw codedError('ERR_INVALID_STATE', 'This servent listens already');
     if (this.#options.insecure || isLoopback(host)) this.#node.listen(host, port);
     else setImmediate(() => this.#listenFailed(insecureBind(host, port)));
@@ -89,6 +89,7 @@ class Servent extends EventEmitter {
    */
   connect(...args) {
     const { address, callback } = connectArguments(args);
+    if (this.#node.isClosing) throw closedError();
     this.#node.connect(address);
     this.#isConnecting = true;
     this.#stay();
@@ -237,7 +238,7 @@ class Servent extends EventEmitter {
   }
 
   #listenFailed(error) {
-    if (this.#node.isClosed) return;
+    if (this.#node.isClosing) return;
     this.#isListening = false;
     this.#stay();
     this.emit('error', error);

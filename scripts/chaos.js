@@ -4,7 +4,8 @@
 /**
  * npm run chaos [-- --seconds 60 --nodes 8 --seed N]: real processes whose links are cut, stalled
  * and delayed, and which are killed, started again and frozen, all while they write. Then all is
- * healed, and every node must show one state with exact counters. The seed chooses the faults; what
+ * healed, and every node must show one state with exact counters. Beside that every node has all nodes
+ * do jobs, each of which must end in time with one outcome for each node. The seed chooses the faults; what
  * they meet is up to the machine. Exit code 0 if all is well.
  */
 
@@ -20,6 +21,9 @@ const { OPERATIONS } = require('..');
 const HEAL_MS = 30_000;
 const WRITE_GAP_MS = 20;
 const OPTIONS = { lossTimeout: 2000, heartbeatInterval: 400 };
+const JOB_TTL_MS = 3000;
+/** How late a process of a busy machine may notice that the time is over. */
+const JOB_SLACK_MS = 2000;
 
 /** Everything that was started, to be ended. Has the one method of a test context that is used. */
 class Ends {
@@ -42,9 +46,11 @@ class Chaos {
   #incarnations = [];
   #current = [];
   #frozen = new Set();
+  #freezes = 0;
   #down = new Set();
   #writing = true;
-  counts = { writes: 0, faults: 0 };
+  #wrongJobs = [];
+  counts = { writes: 0, faults: 0, jobs: 0, outcomes: 0 };
 
   constructor(random, ends) {
     this.#random = random;
@@ -52,10 +58,10 @@ class Chaos {
   }
 
   async open(count) {
-    this.ports = await freePorts(count);
+    [this.ports, this.serventPorts] = [await freePorts(count), await freePorts(count)];
     this.mesh = await linkedMesh(this.#ends, this.ports);
     for (let index = 0; index < count; index++) this.#start(index);
-    await Promise.all(this.#members.map((member) => member.ready()));
+    await Promise.all(this.#members.map((_, index) => this.#ready(index)));
     await this.#connected();
   }
 
@@ -67,6 +73,33 @@ class Chaos {
         await sleep(WRITE_GAP_MS);
       }
     }));
+  }
+
+  /** Runs one job after the other on every node that can until `stop`. */
+  async ask() {
+    await Promise.all(this.#members.map(async (_, index) => {
+      while (this.#writing) {
+        if (!this.#down.has(index) && !this.#frozen.has(index)) await this.#askOnce(index);
+        await sleep(WRITE_GAP_MS);
+      }
+    }));
+  }
+
+  async #askOnce(index) {
+    const member = this.#members[index];
+    const froze = this.#freezes;
+    try {
+      const job = await member.job(JOB_TTL_MS);
+      this.counts.jobs++;
+      this.counts.outcomes += job.outcomes;
+      const sound = job.outcomes === job.asked && job.nodes === job.asked && job.wrong === 0;
+      // A frozen caller cannot keep a time.
+      const inTime = job.ms <= JOB_TTL_MS + JOB_SLACK_MS || froze !== this.#freezes;
+      if (!sound || !inTime) this.#wrongJobs.push(`node ${index}: a job ended with ${JSON.stringify(job)}`);
+    } catch (error) {
+      // It was killed.
+      if (member === this.#members[index] && !this.#down.has(index)) throw error;
+    }
   }
 
   async #writeOnce(index, round) {
@@ -137,7 +170,12 @@ class Chaos {
     const started = performance.now();
     const data = await until('all show one state', () => this.#same(), HEAL_MS);
     say(`one state after ${Math.round(performance.now() - started)} ms`);
-    return this.#check(data);
+    await until('all are reached by a job', async () => {
+      const jobs = await Promise.all(this.#members.map((member) => member.job(JOB_TTL_MS)));
+      return jobs.every((job) => job.answered === this.#members.length);
+    }, HEAL_MS);
+    say('a job of any node reaches all');
+    return [...this.#check(data), ...this.#wrongJobs];
   }
 
   async #same() {
@@ -170,6 +208,12 @@ class Chaos {
     this.#current[index] = id;
   }
 
+  async #ready(index) {
+    const seeds = this.serventPorts.slice(0, 2).filter((_, seed) => seed !== index);
+    await this.#members[index].ready();
+    await this.#members[index].serve(this.serventPorts[index], seeds, OPTIONS);
+  }
+
   async #kill(index, ms) {
     if (this.#down.size > 2 || this.#down.has(index) || this.#frozen.has(index)) return;
     say(`node ${index} is killed, and back after ${ms} ms`);
@@ -178,7 +222,7 @@ class Chaos {
     await this.#members[index].kill();
     await sleep(ms);
     this.#start(index);
-    await this.#members[index].ready();
+    await this.#ready(index);
     this.#down.delete(index);
   }
 
@@ -186,6 +230,7 @@ class Chaos {
     if (process.platform === 'win32' || this.#down.has(index) || this.#frozen.has(index)) return;
     say(`node ${index} is frozen for ${ms} ms`);
     this.#frozen.add(index);
+    this.#freezes++;
     this.#members[index].signal('SIGSTOP');
     await sleep(ms);
     this.#thaw(index);
@@ -247,7 +292,7 @@ async function main() {
   try {
     say(`seed ${values.seed}: ${nodes} nodes for ${seconds} s`);
     await chaos.open(nodes);
-    const writing = chaos.write();
+    const working = [chaos.write(), chaos.ask()];
     const faults = [];
     const end = performance.now() + seconds * 1000;
     while (performance.now() < end) {
@@ -257,7 +302,7 @@ async function main() {
     say('everything heals');
     await Promise.all(faults);
     wrong = chaos.heal();
-    await writing;
+    await Promise.all(working);
     wrong = await wrong;
   } catch (error) {
     wrong = [error.message];
@@ -265,9 +310,10 @@ async function main() {
     await ends.all();
   }
   for (const line of wrong) say(`WRONG: ${line}`);
-  const { writes, faults } = chaos.counts;
+  const { writes, faults, jobs, outcomes } = chaos.counts;
   const verdict = wrong.length === 0 ? 'PASS' : 'FAIL';
-  say(`${verdict}: seed ${values.seed}, ${writes} writes, ${faults} faults`);
+  say(`${verdict}: seed ${values.seed}, ${writes} writes, ${jobs} jobs with ${outcomes} outcomes,`
+    + ` ${faults} faults`);
   process.exitCode = wrong.length === 0 ? 0 : 1;
 }
 

@@ -205,6 +205,8 @@ class Asker {
   running = 0;
 
   constructor(index, seed) {
+    // Worker 0 may not listen yet; it is dialled again until it does.
+    this.#servent.on('error', () => {});
     this.#servent.listen(index === 0 ? seed : 0);
     if (index !== 0) this.#servent.connect(seed);
     this.#worker = this.#servent.createWorker('pid', async (delay) => {

@@ -2,6 +2,7 @@
 
 mod mesh;
 
+use collective_io::engine::document::explain::{Explanation, Shape, ShownKind, Thing, What, Why};
 use collective_io::engine::{Config, Write};
 use mesh::{split, Mesh};
 use proptest::collection::vec;
@@ -157,6 +158,112 @@ proptest! {
         mesh.run(5000);
         mesh.assert_converged();
     }
+
+    #[test]
+    fn what_is_explained_is_what_is_read(
+        history in rough_history(),
+        small_limits in any::<bool>(),
+    ) {
+        let config = if small_limits { small() } else { Config::default() };
+        let mut mesh = Mesh::with(vec![config; NODES]);
+        mesh.link(0, 1);
+        play(&mut mesh, &history);
+        let paths = || PATHS.iter().chain(PATHS_BESIDE);
+        for node in 0..NODES {
+            for path in paths() {
+                check_explanation(&mut mesh, node, path);
+            }
+        }
+        mesh.link_again(&[(0, 1), (1, 2)]);
+        mesh.run(10_000);
+        for path in paths() {
+            let expected = told(check_explanation(&mut mesh, 0, path));
+            for node in 1..NODES {
+                let there = told(check_explanation(&mut mesh, node, path));
+                prop_assert_eq!(&there, &expected, "{}", path);
+            }
+        }
+        mesh.assert_converged();
+    }
+}
+
+/// Paths to ask for that are not written at, or seldom lead anywhere.
+const PATHS_BESIDE: &[&str] = &["", "a.1", "a.b.c.d", "a.01", "l.1", "l.1.x", "l.9", "l.x.0", "x"];
+
+/// The explanation, which says the same as `read` does.
+fn check_explanation(mesh: &mut Mesh, node: usize, path: &str) -> Explanation {
+    let explanation = mesh.explain(node, path);
+    let read = mesh.read(node, path);
+    let why = format!("{path:?} reads {read:?}: {explanation:#?}");
+
+    let here = |thing: &&Thing| explanation.key.as_ref() == Some(&thing.key);
+    let shown: Vec<&What> =
+        explanation.things.iter().filter(here).filter(|t| t.shown).map(|t| &t.what).collect();
+    let text = read.as_deref().unwrap_or_default();
+    match explanation.shown {
+        ShownKind::Nothing => assert!(read.is_none() && shown.is_empty(), "{why}"),
+        ShownKind::Hole => assert!(text == "null" && shown.is_empty(), "{why}"),
+        ShownKind::Value => match shown.as_slice() {
+            [What::Set { json, .. }] => {
+                assert!(json == text && explanation.json.as_deref() == Some(text), "{why}");
+            }
+            _ => panic!("{why}"),
+        },
+        ShownKind::Number => {
+            let number = |what: &&What| match what {
+                What::Set { json, .. } => json.parse::<f64>().unwrap(),
+                What::Increments { amount, .. } => *amount,
+                _ => panic!("{why}"),
+            };
+            assert!(!shown.is_empty(), "{why}");
+            let sum: f64 = shown.iter().map(number).sum();
+            assert_eq!(sum, text.parse::<f64>().unwrap(), "{why}");
+        }
+        ShownKind::Object | ShownKind::Array => {
+            let brackets = if explanation.shown == ShownKind::Array { "[]" } else { "{}" };
+            assert!(text.starts_with(&brackets[..1]) && text.ends_with(&brackets[1..]), "{why}");
+            let is_container = |what: &&What| match what {
+                What::Set { shape, .. } | What::Mark { shape, .. } => *shape != Shape::Scalar,
+                What::Increments { .. } => false,
+            };
+            assert!(shown.iter().all(is_container), "{why}");
+            assert!(path.is_empty() || !shown.is_empty(), "{why}");
+        }
+    }
+
+    for thing in &explanation.things {
+        assert_eq!(thing.shown, thing.hidden.is_none(), "{why}");
+        let Some(hidden) = &thing.hidden else { continue };
+        let by = hidden.by.as_ref().expect("nothing is ever lost");
+        let is_later = by.write.stamp() > thing.write.stamp();
+        let is_above = by.key.len() < thing.key.len() && thing.key.starts_with(&by.key);
+        let mut what_is_above = || mesh.read(node, &by.key).unwrap();
+        match hidden.why {
+            Why::LaterSet => assert!(is_later && thing.key.starts_with(&by.key), "{why}"),
+            Why::LaterValue | Why::LaterCounter => {
+                assert!(is_later && by.key == thing.key, "{why}")
+            }
+            Why::LaterContainer => assert!(is_later && by.key.starts_with(&thing.key), "{why}"),
+            Why::ScalarAbove => {
+                assert!(is_above && !what_is_above().starts_with(['[', '{']), "{why}");
+            }
+            Why::ArrayAbove => assert!(is_above && what_is_above().starts_with('['), "{why}"),
+            Why::Lost => panic!("{why}"),
+        }
+    }
+    explanation
+}
+
+/// What all nodes with the same state tell alike, whether or not they have split a value.
+fn told(explanation: Explanation) -> (ShownKind, Option<String>, Vec<Thing>) {
+    let mut things = explanation.things;
+    for thing in &mut things {
+        if let What::Set { json, .. } = &mut thing.what {
+            // With sorted keys.
+            *json = json.parse::<serde_json::Value>().unwrap().to_string();
+        }
+    }
+    (explanation.shown, explanation.json, things)
 }
 
 fn all(mesh: &mut Mesh, node: usize) -> (Option<String>, u64, impl PartialEq + std::fmt::Debug) {

@@ -9,9 +9,9 @@ use collective_io::engine::document::things::{Cut, Mark, Part, Run};
 use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{
-    self, Ack, ActionItem, Answer, AnswerItem, Call, Cancel, Digest, Emit, FeedEnd, FeedHead,
-    FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone, Pull, Resume, Stub, WriteItem,
-    WritesHead,
+    self, Ack, ActionItem, Addresses, Answer, AnswerItem, Call, Cancel, Digest, Emit, FeedEnd,
+    FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone, Presence, Pull, Resume, Stub,
+    WhoIs, WriteItem, WritesHead,
 };
 use collective_io::engine::{
     self, Ask, Config, Dot, Engine, Input, JobId, LinkId, NodeId, Now, Offer, Output, ReplicaId,
@@ -119,6 +119,23 @@ fn behind_and_goodbye() {
 }
 
 #[test]
+fn who_is_where() {
+    let who_is = WhoIs { replicas: vec![THEM] };
+    same_bytes(Kind::WhoIs, &who_is, "0c000000 09 01 a8cf9aadcaf4a8d1a101", &mut Bytes::new());
+    let hex = "1b000000 0a 01 a8cf9aadcaf4a8d1a101 0e3132372e302e302e313a39303030";
+    same_bytes(Kind::Addresses, &addresses(), hex, &mut Bytes::new());
+    assert_eq!(to_hex(&message::encode_empty(Kind::Dismiss)), "010000000b");
+}
+
+#[test]
+fn presence() {
+    let hex = "13000000 0e 01 0e3132372e302e302e313a39303030 c413";
+    same_bytes(Kind::Presence, &told_presence(), hex, &mut Bytes::new());
+    let silent = Presence { advertised: None, busy_ms: 0 };
+    same_bytes(Kind::Presence, &silent, "03000000 0e 00 00", &mut Bytes::new());
+}
+
+#[test]
 fn what_carries_parcels() {
     let buffer = &mut Bytes::new();
     same_bytes(Kind::Resume, &resume(), "09000000 0c 01 01 02 05 ac02 8010", buffer);
@@ -187,7 +204,7 @@ fn every_message_is_taken_whole() {
     for message in messages() {
         let mut victim = Victim::new();
         victim.receive(&message);
-        let stays = Kind::of(&message) != Some(Kind::Goodbye);
+        let stays = !matches!(Kind::of(&message), Some(Kind::Goodbye | Kind::Dismiss));
         assert_eq!(victim.is_linked(), stays, "{message:?}");
         victim.check_alive();
     }
@@ -244,8 +261,8 @@ proptest! {
     /// Bytes of sound messages, cut and joined anew.
     #[test]
     fn no_mixture_kills_an_engine(
-        pieces in proptest::collection::vec((0usize..16, 0usize..400, 1usize..60), 1..5),
-        start in 0usize..16,
+        pieces in proptest::collection::vec((0usize..20, 0usize..400, 1usize..60), 1..5),
+        start in 0usize..20,
         length in 1usize..60,
     ) {
         let messages = messages();
@@ -384,6 +401,14 @@ fn feed_end() -> FeedEnd {
     FeedEnd { id: 1, parts: 1, full: true, vector: vec![(THEM, 3)], forgotten }
 }
 
+fn addresses() -> Addresses<'static> {
+    Addresses { known: vec![(THEM, "127.0.0.1:9000")] }
+}
+
+fn told_presence() -> Presence<'static> {
+    Presence { advertised: Some("127.0.0.1:9000"), busy_ms: 2500 }
+}
+
 fn resume() -> Resume {
     Resume { losses: 1, when_lost: Some(2), next: 5, cost_before: 300, window: 2048 }
 }
@@ -404,6 +429,10 @@ fn messages() -> Vec<Bytes> {
         message::encode(Kind::FeedEnd, &feed_end()),
         message::encode_empty(Kind::Behind),
         message::encode_empty(Kind::Goodbye),
+        message::encode(Kind::WhoIs, &WhoIs { replicas: vec![US, THEM] }),
+        message::encode(Kind::Addresses, &addresses()),
+        message::encode_empty(Kind::Dismiss),
+        message::encode(Kind::Presence, &told_presence()),
         message::encode(Kind::Resume, &resume()),
         message::encode(Kind::Ack, &Ack { received: 0, cost_taken: 0 }),
         message::encode(Kind::Call, &call()),

@@ -118,6 +118,19 @@ class Member extends Asked {
     return this.ask('ready');
   }
 
+  /** Is a Servent too. */
+  serve(port, seeds, options) {
+    return this.ask('serve', port, seeds, options);
+  }
+
+  peers() {
+    return this.ask('peers');
+  }
+
+  job(ttl) {
+    return this.ask('job', ttl);
+  }
+
   set(key, value, operation) {
     return this.ask('set', key, value, operation);
   }

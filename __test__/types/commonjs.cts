@@ -27,6 +27,15 @@ collective.on('error', (error) => error.code.startsWith('ERR_'));
 collective.once('listening', ({ address, family, port }) => `${address}${family}${port.toFixed()}`);
 const done: Promise<void> = collective.ref().unref().close();
 const cached: number = collective.stats().cachedKeys;
+const { shown, things, leftOut } = collective.explain('a.b');
+for (const thing of things) {
+  if (thing.kind === 'set') thing.json.toUpperCase();
+  const why: string | undefined = thing.hidden?.why;
+  const later: boolean = thing.hidden?.ms !== undefined && thing.hidden.ms > thing.ms;
+  void [why, later];
+}
+const kind: 'number' | undefined = shown === 'number' ? shown : undefined;
+const everything: null | string = collective.explain(null).key;
 const version: string = Collective.version;
 
 class Counted extends Collective {
@@ -36,6 +45,8 @@ new Counted(local, []).close();
 
 // @ts-expect-error a key is a string
 collective.set(1, 1);
+// @ts-expect-error nor is it left out
+collective.explain();
 // @ts-expect-error there are three operations
 collective.set('a', 1, 3);
 // @ts-expect-error no such option
@@ -45,4 +56,4 @@ collective.data = {};
 // @ts-expect-error no such event
 collective.on('connected', () => {});
 
-void [typed, untyped, names, live, port, done, cached, version];
+void [kind, everything, leftOut, typed, untyped, names, live, port, done, cached, version];

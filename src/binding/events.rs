@@ -7,7 +7,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::engine::{Container, End, Item, Offer, Outcome, Stop};
+use super::arguments::kind_of;
+use crate::engine::{Container, End, Item, Outcome, Stop};
 use crate::net::NodeEvent;
 
 /// One event as "The binding's contract" in `docs/ARCHITECTURE.md` writes it.
@@ -147,17 +148,6 @@ fn push_item(json: &mut String, item: &Item) -> serde_json::Result<()> {
         }
     };
     Ok(())
-}
-
-/// The numbers that JavaScript has for kinds of offers.
-const OFFERS: [Offer; 3] = [Offer::Worker, Offer::Function, Offer::Event];
-
-fn kind_of(offer: Offer) -> usize {
-    OFFERS.iter().position(|&known| known == offer).unwrap_or_default()
-}
-
-pub fn offer_of(kind: u32) -> Option<Offer> {
-    OFFERS.get(kind as usize).copied()
 }
 
 pub fn container_json(container: &Container) -> serde_json::Result<String> {

@@ -11,12 +11,12 @@ use std::rc::Rc;
 
 use napi::sys;
 
+use super::arguments::{boolean, id, milliseconds, offer, string, with_targets};
 use super::error::{check, Failure};
 use super::events;
 use super::instance::Instance;
-use super::node::{parse_offer, parse_replica};
 use super::text::{to_js, with_path, Root, Text};
-use crate::engine::{Ask, JobId, RunId, Shown, To, Write, WriteError};
+use crate::engine::{Ask, JobId, RunId, Shown, Write, WriteError};
 
 /// Bytes of a value's JSON read without an allocation.
 const VALUE_BYTES_INLINE: usize = 1024;
@@ -223,11 +223,10 @@ unsafe extern "C" fn ask(env: sys::napi_env, info: sys::napi_callback_info) -> s
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [kind, name, args, to, timeout]| {
-            let offer = parse_offer(number(env, kind)? as u32)?;
+            let (offer, timeout_ms) = (offer(env, kind)?, milliseconds(env, timeout)?);
             let (mut name_text, mut args_text) = (Name::new(), Value::new());
             let name = string(env, &mut name_text, name)?;
             let args = string(env, &mut args_text, args)?;
-            let timeout_ms = number(env, timeout)?.max(0.0) as u64;
             let asked = with_targets(env, to, |to| {
                 Ok(instance.ask(Ask { offer, name, args, to, timeout_ms })?)
             })?;
@@ -246,9 +245,8 @@ unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_info) -
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [run, is_ok, json]| {
-            let run = RunId(number(env, run)? as u64);
-            let mut ok = false;
-            check(sys::napi_get_value_bool(env, is_ok, &mut ok))?;
+            let run = RunId(id(env, run)?);
+            let ok = boolean(env, is_ok)?;
             let mut text = Value::new();
             let result = match text.read(env, json)? {
                 Some(json) if ok => Ok(json),
@@ -268,8 +266,8 @@ unsafe extern "C" fn set_timeout_of(
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [job, ms]| {
-            let job = JobId(number(env, job)? as u64);
-            instance.set_timeout(job, number(env, ms)?.max(0.0) as u64);
+            let job = JobId(id(env, job)?);
+            instance.set_timeout(job, milliseconds(env, ms)?);
             Ok(UNDEFINED)
         })
     }
@@ -279,7 +277,7 @@ unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [job, reason]| {
-            let job = JobId(number(env, job)? as u64);
+            let job = JobId(id(env, job)?);
             let mut text = Value::new();
             instance.cancel(job, text.read(env, reason)?.unwrap_or("null"));
             Ok(UNDEFINED)
@@ -309,57 +307,6 @@ unsafe extern "C" fn beat(env: sys::napi_env, info: sys::napi_callback_info) -> 
             instance.node().beat();
             Ok(UNDEFINED)
         })
-    }
-}
-
-/// Gives `f` the nodes meant: `"*"` all with this one, `"-"` all peers, else replicas in
-/// hexadecimal digits, joined by commas.
-///
-/// # Safety
-///
-/// `env` is the environment of the running call and `to` one of its values.
-unsafe fn with_targets<R>(
-    env: sys::napi_env,
-    to: sys::napi_value,
-    f: impl FnOnce(To<'_>) -> Result<R, Failure>,
-) -> Result<R, Failure> {
-    let mut text = Name::new();
-    // SAFETY: as this function's.
-    match unsafe { string(env, &mut text, to)? } {
-        "*" => f(To::All),
-        "-" => f(To::Others),
-        one if one.len() == 16 => f(To::Only(&[parse_replica(one)?])),
-        list => {
-            let nodes: Result<Vec<_>, Failure> = list.split(',').map(parse_replica).collect();
-            f(To::Only(&nodes?))
-        }
-    }
-}
-
-/// # Safety
-///
-/// `env` is the environment of the running call and `value` one of its values.
-unsafe fn string<const N: usize>(
-    env: sys::napi_env,
-    text: &mut Text<N>,
-    value: sys::napi_value,
-) -> Result<&str, Failure> {
-    // SAFETY: as this function's.
-    let read = unsafe { text.read(env, value)? };
-    read.ok_or_else(|| Failure::invalid_argument("An argument must be a string"))
-}
-
-/// # Safety
-///
-/// `env` is the environment of the running call and `value` one of its values.
-unsafe fn number(env: sys::napi_env, value: sys::napi_value) -> Result<f64, Failure> {
-    let mut number = 0.0;
-    // SAFETY: as this function's; `number` outlives the call.
-    match unsafe { sys::napi_get_value_double(env, value, &mut number) } {
-        sys::Status::napi_number_expected => {
-            Err(Failure::invalid_argument("An argument must be a number"))
-        }
-        status => check(status).map(|()| number),
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `versions.rs` | the version slots that JavaScript reads instead of calling |
 //! | `doorbell.rs` | how the network thread wakes the JavaScript thread |
 //! | `events.rs` | the JSON that a drain returns |
+//! | `arguments.rs` | what else calls are given: numbers, kinds, peers |
 //! | `text.rs` | strings in both directions, and keys |
 //! | `options.rs` | the JSON that `open` takes |
 //! | `error.rs` | what is thrown |
@@ -21,6 +22,7 @@
 //! the statics of this library are shared by all environments of the process.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod arguments;
 mod doorbell;
 mod error;
 mod events;

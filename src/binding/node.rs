@@ -11,9 +11,13 @@ use super::doorbell::Doorbell;
 use super::error::Failure;
 use super::instance::Instance;
 use super::options;
+use super::text::{with_path, Root, Text};
 use super::versions::Slots;
-use super::{events, hot};
-use crate::engine::{Address, Command, Input, Offer, ReplicaId};
+use super::{arguments, hot};
+use crate::engine::{Address, Engine, Offer};
+
+/// Room for the text of a name or address.
+type Name = Text<256>;
 
 /// A node of the cluster, open until `close` or `destroy`.
 #[napi]
@@ -60,49 +64,63 @@ impl Node {
 
     /// Starts to listen, of a node opened with `listen: false`.
     #[napi(catch_unwind)]
-    pub fn listen(&self, env: &Env, host: String, port: u16) -> Result<()> {
-        match self.instance.node().listen(host, port) {
-            true => Ok(()),
-            false => Err(Failure::invalid_state("The node listens already").thrown(env)),
-        }
+    pub fn listen(&self, env: &Env, host: Unknown, port: Unknown) -> Result<()> {
+        coded(env, || {
+            let mut text = Name::new();
+            // SAFETY: the values are those of the running call.
+            let (host, port) = unsafe {
+                let host = arguments::string(env.raw(), &mut text, host.raw())?;
+                (host.to_owned(), arguments::port(env.raw(), port.raw())?)
+            };
+            match self.instance.node().listen(host, port) {
+                true => Ok(()),
+                false => Err(Failure::invalid_state("The node listens already")),
+            }
+        })
     }
 
     /// Keeps a connection to `host:port`, for ever.
     #[napi(catch_unwind)]
-    pub fn connect(&self, address: String) {
-        self.instance.node().connect(Address::new(address));
+    pub fn connect(&self, env: &Env, address: Unknown) -> Result<()> {
+        coded(env, || {
+            let mut text = Name::new();
+            // SAFETY: the value is one of the running call.
+            let address = unsafe { arguments::string(env.raw(), &mut text, address.raw())? };
+            self.instance.node().connect(Address::new(address));
+            Ok(())
+        })
     }
 
     /// Closes the connection to a peer, and neither side dials the other again.
     #[napi(catch_unwind)]
-    pub fn dismiss(&self, env: &Env, peer: String) -> Result<()> {
-        let peer = parse_replica(&peer).map_err(|failure| failure.thrown(env))?;
-        self.instance.node().with_engine(|engine, now| {
-            engine.handle_input(now, Input::Command(Command::Dismiss { peer }));
-        });
-        Ok(())
+    pub fn dismiss(&self, env: &Env, peer: Unknown) -> Result<()> {
+        coded(env, || {
+            // SAFETY: the value is one of the running call.
+            let peer = unsafe { arguments::peer(env.raw(), peer.raw())? };
+            self.instance.node().dismiss(peer);
+            Ok(())
+        })
     }
 
     /// For how many milliseconds a peer's event loop has not turned.
     #[napi(catch_unwind)]
-    pub fn busy_for(&self, env: &Env, peer: String) -> Result<f64> {
-        let peer = parse_replica(&peer).map_err(|failure| failure.thrown(env))?;
-        Ok(self.instance.node().with_engine(|engine, now| engine.busy_ms(now, peer)) as f64)
+    pub fn busy_for(&self, env: &Env, peer: Unknown) -> Result<f64> {
+        coded(env, || {
+            // SAFETY: the value is one of the running call.
+            let peer = unsafe { arguments::peer(env.raw(), peer.raw())? };
+            Ok(self.instance.node().with_engine(|engine, now| engine.busy_ms(now, peer)) as f64)
+        })
     }
 
     /// Has functions run here, or listens to events. `kind`: 0 worker, 1 function, 2 event.
     #[napi(catch_unwind)]
-    pub fn offer(&self, env: &Env, kind: u32, name: String) -> Result<()> {
-        let offer = parse_offer(kind).map_err(|failure| failure.thrown(env))?;
-        self.instance.node().with_engine(|engine, _| engine.offer(offer, &name));
-        Ok(())
+    pub fn offer(&self, env: &Env, kind: Unknown, name: Unknown) -> Result<()> {
+        self.change_offer(env, kind, name, Engine::offer)
     }
 
     #[napi(catch_unwind)]
-    pub fn withdraw(&self, env: &Env, kind: u32, name: String) -> Result<()> {
-        let offer = parse_offer(kind).map_err(|failure| failure.thrown(env))?;
-        self.instance.node().with_engine(|engine, _| engine.withdraw(offer, &name));
-        Ok(())
+    pub fn withdraw(&self, env: &Env, kind: Unknown, name: Unknown) -> Result<()> {
+        self.change_offer(env, kind, name, Engine::withdraw)
     }
 
     /// The hot functions, see `hot`.
@@ -135,6 +153,21 @@ impl Node {
         self.instance.node().flush(Duration::from_millis(ms.into()))
     }
 
+    /// JSON text of what a key shows and why; `null` is the whole document.
+    #[napi(catch_unwind)]
+    pub fn explain(&self, env: &Env, key: Unknown) -> Result<String> {
+        // SAFETY: the values are those of the running call.
+        let explained = unsafe {
+            with_path(env.raw(), key.raw(), Root::Allowed, |path| {
+                let explanation =
+                    self.instance.node().with_engine(|engine, _| engine.explain(path));
+                serde_json::to_string(&explanation)
+                    .map_err(|error| Failure::internal(error.to_string()))
+            })
+        };
+        explained.map_err(|failure| failure.thrown(env))
+    }
+
     /// JSON text.
     #[napi(catch_unwind)]
     pub fn stats(&self, env: &Env) -> Result<String> {
@@ -156,14 +189,28 @@ impl Node {
     }
 }
 
-/// 16 hexadecimal digits.
-pub fn parse_replica(hex: &str) -> std::result::Result<ReplicaId, Failure> {
-    let digits = hex.len() == 16 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let id = u64::from_str_radix(hex, 16).ok().filter(|_| digits);
-    id.map(ReplicaId)
-        .ok_or_else(|| Failure::invalid_argument("A peer must be 16 hexadecimal digits"))
+impl Node {
+    fn change_offer(
+        &self,
+        env: &Env,
+        kind: Unknown,
+        name: Unknown,
+        change: fn(&mut Engine, Offer, &str),
+    ) -> Result<()> {
+        coded(env, || {
+            let mut text = Name::new();
+            // SAFETY: the values are those of the running call.
+            let (offer, name) = unsafe {
+                let offer = arguments::offer(env.raw(), kind.raw())?;
+                (offer, arguments::string(env.raw(), &mut text, name.raw())?)
+            };
+            self.instance.node().with_engine(|engine, _| change(engine, offer, name));
+            Ok(())
+        })
+    }
 }
 
-pub fn parse_offer(kind: u32) -> std::result::Result<Offer, Failure> {
-    events::offer_of(kind).ok_or_else(|| Failure::invalid_argument("There is no such kind"))
+/// Throws what `work` fails with.
+fn coded<R>(env: &Env, work: impl FnOnce() -> std::result::Result<R, Failure>) -> Result<R> {
+    work().map_err(|failure| failure.thrown(env))
 }

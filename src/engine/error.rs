@@ -146,6 +146,8 @@ pub enum WarningCode {
     StateMismatch,
     /// This node was away longer than `forgetAfter` and rejoined as a new replica.
     Rejoined,
+    /// An address that the application wanted to hear of is this node's own.
+    ConnectedToSelf,
 }
 
 impl WarningCode {
@@ -156,6 +158,7 @@ impl WarningCode {
             WarningCode::ClockSkew => "ERR_CLOCK_SKEW",
             WarningCode::StateMismatch => "ERR_STATE_MISMATCH",
             WarningCode::Rejoined => "ERR_REJOINED",
+            WarningCode::ConnectedToSelf => "ERR_CONNECTED_TO_SELF",
         }
     }
 }

@@ -234,6 +234,20 @@ impl Address {
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Address(text.into())
     }
+
+    /// Cuts `host:port` (an IPv6 address in brackets) in two.
+    pub fn split(text: &str) -> Option<(&str, u16)> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']')?,
+            None if host.contains(':') => return None,
+            None => host,
+        };
+        if host.is_empty() || !port.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        Some((host, port.parse().ok()?))
+    }
 }
 
 impl std::fmt::Debug for Address {

@@ -3,7 +3,7 @@
 //! It knows no socket, clock, thread or random source. Time comes in as [`Now`], chance as a seed,
 //! and what should happen comes out as [`Output`]s. Methods are of four kinds:
 //!
-//! * **getters** change nothing that anybody sees (`read` may finish work that waits);
+//! * **getters** change nothing that anybody sees (`read` and its like may finish work that waits);
 //! * **mutators** (`write`, `watch`, ...) act at once, for the application;
 //! * **`handle_*`** take what happened;
 //! * **`poll_*`** give what is to be done.
@@ -38,7 +38,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use causality::VersionVector as Context;
 pub use config::{Config, Limits};
-pub use document::{Container, Shown};
+pub use document::{Container, Explanation, Shown};
 pub use error::{AskError, CloseReason, WarningCode, WriteError};
 pub use event::{
     Address, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output, Stop, To,
@@ -103,7 +103,6 @@ pub struct Engine {
     membership: Membership,
     replication: Replication,
     jobs: Jobs,
-    busy_ms: u64,
     outputs: VecDeque<Output>,
     /// `Ready` is due at this time at the latest; `None` before the start and after it was told.
     ready_by_ms: Option<u64>,
@@ -125,7 +124,6 @@ impl Engine {
         Engine {
             node: config.node.unwrap_or(NodeId(drawn)),
             jobs: Jobs::new(own, config.clone()),
-            busy_ms: 0,
             membership: Membership::new(own, &config),
             replication: Replication::new(own, config.clone(), now),
             rng,
@@ -153,8 +151,8 @@ impl Engine {
 
     /// For how many milliseconds a peer's application has not answered, as the peer says: 0 for one
     /// that is not busy, or not there.
-    pub fn busy_ms(&self, _now: Now, _peer: ReplicaId) -> u64 {
-        0
+    pub fn busy_ms(&self, now: Now, peer: ReplicaId) -> u64 {
+        self.membership.busy_ms(now.monotonic_ms, peer)
     }
 
     /// JSON text of what is shown at the path; the empty path is the whole document.
@@ -170,6 +168,11 @@ impl Engine {
     /// What a path that shows an object or array contains.
     pub fn container(&mut self, path: &[&str]) -> Option<Container> {
         self.replication.container(path)
+    }
+
+    /// What the path shows and why: what stands there and above it, shown or hidden, and by what.
+    pub fn explain(&mut self, path: &[&str]) -> Explanation {
+        self.replication.explain(path)
     }
 
     pub fn stats(&self) -> Stats {
@@ -323,12 +326,12 @@ impl Engine {
 
     /// For how many milliseconds this node's application has not answered; told to peers.
     pub fn set_busy_ms(&mut self, busy_ms: u64) {
-        self.busy_ms = busy_ms;
+        self.membership.set_busy_ms(busy_ms);
     }
 
     /// The address told to peers, once it is known.
     pub fn set_advertised(&mut self, advertised: Option<Address>) {
-        Arc::make_mut(&mut self.config).advertised = advertised;
+        self.membership.set_advertised(advertised);
     }
 
     // ---- handle
@@ -336,16 +339,16 @@ impl Engine {
     pub fn handle_input(&mut self, now: Now, input: Input) {
         let now_ms = now.monotonic_ms;
         match input {
-            Input::Command(Command::Connect { address, announce: _ }) if !self.left => {
-                self.membership.connect(now_ms, address);
+            Input::Command(Command::Connect { address, announce }) if !self.left => {
+                self.membership.connect(now_ms, address, announce);
                 self.membership.handle_timeout(now_ms, &mut self.rng);
             }
             Input::Command(Command::Connect { .. }) => {}
-            Input::Command(Command::Dismiss { .. }) => {}
+            Input::Command(Command::Dismiss { peer }) => self.dismiss(now_ms, peer),
             Input::Command(Command::Leave) => self.leave(now_ms),
             Input::Opened { link, dialled } => self.membership.opened(now_ms, link, dialled),
-            Input::DialFailed { address, .. } => {
-                self.membership.dial_failed(now_ms, &address, &mut self.rng);
+            Input::DialFailed { address, code } => {
+                self.membership.dial_failed(now_ms, address, code, &mut self.rng);
             }
             Input::Received { link, message } => self.receive(now, link, message),
             Input::Drained { link, bytes } => {
@@ -392,6 +395,13 @@ impl Engine {
     }
 
     fn poll_send(&mut self) -> Option<Output> {
+        if let Some((link, frames)) = self.membership.poll_send() {
+            let peer = self.membership.peer_on(link);
+            if let Some(peer) = peer.filter(|&peer| self.membership.link_of(peer) == Some(link)) {
+                self.replication.note_sent(peer, frames.len());
+            }
+            return Some(Output::Send { link, frames });
+        }
         loop {
             let replication = &self.replication;
             let job = self.jobs.poll_send(|peer| replication.outstanding(peer));
@@ -427,6 +437,7 @@ impl Engine {
             return;
         }
         self.membership.heard(now.monotonic_ms, link, &mut self.rng);
+        let is_digest = Kind::of(&message) == Some(Kind::Digest);
         let result = match (self.membership.peer_on(link), Kind::of(&message)) {
             (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),
             (None, _) => Err(CloseReason::BadMessage("no hello".into())),
@@ -434,6 +445,14 @@ impl Engine {
                 self.replication.peer_dead(peer);
                 Err(CloseReason::Left)
             }
+            (Some(peer), Some(Kind::Dismiss)) => {
+                self.membership.dismissed(peer);
+                Err(CloseReason::Dismissed)
+            }
+            (Some(_), Some(kind @ (Kind::WhoIs | Kind::Addresses | Kind::Presence))) => self
+                .membership
+                .receive(now.monotonic_ms, link, kind, &message)
+                .map_err(|Malformed| CloseReason::BadMessage(format!("malformed {kind:?}"))),
             (Some(peer), kind) if is_of_jobs(&message) => self
                 .jobs
                 .receive(now, peer, link, message)
@@ -445,6 +464,12 @@ impl Engine {
             // A kind that a higher minor version knows.
             (Some(_), None) => Ok(()),
         };
+        if is_digest && result.is_ok() {
+            let peer = self.membership.peer_on(link);
+            if let Some(links) = peer.and_then(|peer| self.replication.links_of(peer)) {
+                self.membership.links_told(now.monotonic_ms, link, links.iter().copied());
+            }
+        }
         if let Err(reason) = result {
             let peer = self.membership.peer_on(link);
             match &reason {
@@ -489,7 +514,7 @@ impl Engine {
             self.outputs.push_back(Output::Send { link, frames });
             return Err(CloseReason::Rejoin);
         }
-        let advertised = hello.advertised.map(Address::new);
+        let advertised = hello.advertised.and_then(membership::told_address);
         let who = Introduction { replica: hello.replica, node: hello.node, advertised };
         self.membership.introduced(now.monotonic_ms, link, who, &mut self.rng);
         Ok(())
@@ -508,7 +533,7 @@ impl Engine {
             replica: self.replication.own(),
             node: self.node,
             cluster: &self.config.cluster,
-            advertised: self.config.advertised.as_ref().map(|address| &*address.0),
+            advertised: self.membership.advertised().map(|address| &*address.0),
             limits: self.limits(),
         };
         let frames = message::encode(Kind::Hello, &hello);
@@ -534,6 +559,14 @@ impl Engine {
                     self.tell(Event::PeerUp { peer, node, advertised, dialled });
                 }
                 Step::Replaced { peer } => self.replication.peer_dead(peer),
+                Step::ConnectFailed { address, code } => {
+                    self.tell(Event::ConnectFailed { address, code });
+                }
+                Step::ConnectedToSelf { address } => {
+                    let code = WarningCode::ConnectedToSelf;
+                    let detail = format!("{address} is this node's own address");
+                    self.tell(Event::Warning { code, peer: None, detail });
+                }
                 Step::Down { peer, reason } => {
                     self.replication.peer_down(now, peer);
                     self.jobs.peer_down(peer);
@@ -587,6 +620,15 @@ impl Engine {
         self.tell(Event::Warning { code, peer: None, detail });
         self.membership.rejoin(now.monotonic_ms, own, &mut self.rng);
         self.follow_up(now);
+    }
+
+    fn dismiss(&mut self, now_ms: u64, peer: ReplicaId) {
+        self.membership.dismissed(peer);
+        if let Some(link) = self.membership.link_of(peer) {
+            let frames = message::encode_empty(Kind::Dismiss);
+            self.outputs.push_back(Output::Send { link, frames });
+            self.membership.close(now_ms, link, CloseReason::Dismissed, &mut self.rng);
+        }
     }
 
     fn leave(&mut self, now_ms: u64) {

@@ -355,10 +355,11 @@ impl Driver {
         self.opening = None;
         match opened {
             Ok(listener) => {
-                if let Some(listener) = &listener {
+                // A node opened without one may have got one meanwhile.
+                if let Some(listener) = listener {
                     self.shared.events.push(listener.listening());
+                    self.listener = Some(listener);
                 }
-                self.listener = listener;
                 for address in mem::take(&mut self.connect) {
                     self.turn(Some(Input::Command(Command::Connect { address, announce: false })));
                 }

@@ -29,7 +29,7 @@ pub enum NodeEvent {
         /// `IPv4` or `IPv6`, as in Node.js.
         family: &'static str,
     },
-    /// The node is good for nothing but `close` now.
+    /// Of a node opened to listen: it is good for nothing but `close` now. Others may try again.
     ListenFailed {
         code: String,
         message: String,

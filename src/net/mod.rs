@@ -41,7 +41,7 @@ pub use options::Options;
 use shared::Shared;
 pub use stats::NodeStats;
 
-use crate::engine::{Address, Command, Engine, Input, Item, Now};
+use crate::engine::{Address, Command, Engine, Input, Item, Now, ReplicaId};
 
 /// Our own defect: a panic was caught and ended the node or connection it happened in.
 const ERR_INTERNAL: &str = "ERR_INTERNAL";
@@ -102,7 +102,14 @@ impl Node {
         self.with_engine(|engine, now| engine.handle_input(now, Input::Command(command)));
     }
 
-    /// Says that the application's thread is not busy.
+    /// Closes the connection to a peer; neither side dials the other again.
+    pub fn dismiss(&self, peer: ReplicaId) {
+        let command = Command::Dismiss { peer };
+        self.with_engine(|engine, now| engine.handle_input(now, Input::Command(command)));
+    }
+
+    /// Says that the application's thread is not busy. Once it has said so, it must once a second:
+    /// otherwise peers are told that it is.
     pub fn beat(&self) {
         self.0.beat();
     }

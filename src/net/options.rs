@@ -17,16 +17,7 @@ pub struct Options {
 
 /// Cuts `host:port` (an IPv6 address in brackets) in two.
 pub(super) fn split_address(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?,
-        None if host.contains(':') => return None,
-        None => host,
-    };
-    if host.is_empty() || !port.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    Some((host, port.parse().ok()?))
+    Address::split(text)
 }
 
 /// The reverse of [`split_address`].

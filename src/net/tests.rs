@@ -8,9 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::engine::{Address, Config, Write as Local};
+use crate::engine::{
+    Address, Ask, Config, End, Engine, Item, JobId, Now, Offer, Outcome, To, Write as Local,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Items taken per ring, so that one must come for what is left.
+const ITEMS_MAX: usize = 3;
 
 /// A sink that a test can wait on.
 struct Bell(mpsc::SyncSender<()>);
@@ -65,6 +70,28 @@ impl TestNode {
             NodeEvent::Listening { port, .. } => Some(*port),
             _ => None,
         })
+    }
+
+    /// Answers what runs here with its own arguments, as often as it is rung for, and gives what
+    /// else there is.
+    fn serve(&self) -> Vec<Item> {
+        if self.rings.try_recv().is_err() {
+            return Vec::new();
+        }
+        self.node.take_events(usize::MAX);
+        let mut items = Vec::new();
+        self.node.take_items(ITEMS_MAX, &mut items, &mut Vec::new());
+        assert!(items.len() <= ITEMS_MAX);
+        items.retain(|item| {
+            let Item::Run { run, args, .. } = item else { return true };
+            self.node.with_engine(|engine, _| engine.answer(*run, Ok(args)));
+            false
+        });
+        items
+    }
+
+    fn wait_for_peers(&self, count: usize) {
+        wait_until(|| self.node.stats().engine.peers == count);
     }
 
     fn wait_closed(&mut self) {
@@ -348,4 +375,148 @@ fn ten_thousand_writes_arrive_and_count_once() {
     }
     let read = |node: &Node| node.with_engine(|engine, _| engine.read(&["count"]));
     wait_until(|| read(&b.node).as_deref() == Some("10000"));
+}
+
+#[test]
+fn a_node_may_listen_later() {
+    let mut a = TestNode::open(|options| options.listen = None);
+    let mut b = TestNode::open(|options| options.listen = None);
+    a.wait(|event| (*event == NodeEvent::Ready).then_some(()));
+    assert!(a.node.listen(String::new(), 0));
+    assert!(!a.node.listen(String::new(), 0));
+    let port = a.port();
+    assert!(!a.node.listen(String::new(), 0));
+    let address = Address::new(format!("127.0.0.1:{port}"));
+    b.node.connect(address.clone());
+    b.wait(|event| match event {
+        NodeEvent::PeerUp { advertised, .. } => {
+            assert_eq!(advertised.as_ref(), Some(&address));
+            Some(())
+        }
+        _ => None,
+    });
+}
+
+#[test]
+fn a_failed_listen_may_be_tried_again() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port();
+    let mut node = TestNode::open(|options| options.listen = None);
+    for (host, code) in [
+        ("127.0.0.1", "EADDRINUSE"),
+        ("localhost", "EADDRINUSE"),
+        ("0.0.0.0", "ERR_INSECURE_BIND"),
+        ("nobody.invalid", "ENOTFOUND"),
+    ] {
+        assert!(node.node.listen(host.into(), port));
+        node.wait(|event| match event {
+            NodeEvent::ListenFailed { code: found, address, .. } => {
+                assert_eq!((found.as_str(), address.as_str()), (code, host));
+                Some(())
+            }
+            _ => None,
+        });
+    }
+    let set = Local::Set { path: &["key"], json: "1" };
+    node.node.with_engine(|engine, now| engine.write(now, set)).expect("the node lives on");
+    assert!(node.node.listen("localhost".into(), 0));
+    connect(node.port());
+}
+
+#[test]
+fn an_application_that_does_not_beat_is_busy() {
+    let node = TestNode::open(|_| {});
+    let in_3_s = |node: &TestNode| {
+        let now = runtime::now();
+        node.node.0.busy_ms(Now { monotonic_ms: now.monotonic_ms + 3000, ..now })
+    };
+    assert_eq!(in_3_s(&node), 0, "it has never beaten");
+    node.node.beat();
+    assert!((2900..=3000).contains(&in_3_s(&node)));
+    assert_eq!(node.node.0.busy_ms(runtime::now()), 0);
+}
+
+/// Two nodes that are connected and offer one worker.
+fn pair() -> [TestNode; 2] {
+    let mut a = TestNode::open(|_| {});
+    let port = a.port();
+    let b = TestNode::open(|options| {
+        options.connect = vec![Address::new(format!("127.0.0.1:{port}"))];
+    });
+    for node in [&a, &b] {
+        node.wait_for_peers(1);
+        node.node.with_engine(|engine, _| engine.offer(Offer::Worker, "echo"));
+    }
+    [a, b]
+}
+
+fn ask(engine: &mut Engine, now: Now, args: &str) -> JobId {
+    let ask = Ask { offer: Offer::Worker, name: "echo", args, to: To::All, timeout_ms: 10_000 };
+    let asked = engine.ask(now, ask).expect("asked");
+    assert_eq!(asked.nodes.len(), 2);
+    asked.job
+}
+
+/// Serves both nodes until so many jobs of the first have ended, each with the same two answers.
+fn gather([a, b]: &[TestNode; 2], jobs: usize, args: &str) {
+    let expected = Outcome::Ok(args.into());
+    let (mut outcomes, mut ended) = (0, 0);
+    wait_until(|| {
+        assert_eq!(b.serve(), []);
+        for item in a.serve() {
+            match item {
+                Item::Outcome { outcome, .. } => {
+                    assert!(outcome == expected, "another outcome");
+                    outcomes += 1;
+                }
+                Item::Ended { end, .. } => {
+                    assert_eq!(end, End::Complete);
+                    ended += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        ended == jobs
+    });
+    assert_eq!(outcomes, 2 * jobs);
+}
+
+#[test]
+fn two_nodes_gather_many_jobs() {
+    let nodes = pair();
+    const JOBS: usize = 1000;
+    nodes[0].node.with_engine(|engine, now| {
+        for _ in 0..JOBS {
+            ask(engine, now, "[1,\"two\"]");
+        }
+    });
+    gather(&nodes, JOBS, "[1,\"two\"]");
+    for node in &nodes {
+        let stats = node.node.stats().engine;
+        assert_eq!((stats.jobs, stats.runs, stats.items_waiting), (0, 0, 0));
+    }
+}
+
+#[test]
+fn the_largest_arguments_arrive() {
+    let nodes = pair();
+    let bytes = Config::default().limits.value_bytes_max;
+    let args = format!("[\"{}\"]", "x".repeat(bytes - 4));
+    nodes[0].node.with_engine(|engine, now| ask(engine, now, &args));
+    gather(&nodes, 1, &args);
+}
+
+#[test]
+fn one_job_costs_its_caller_two_rings() {
+    let nodes = pair();
+    let [a, _] = &nodes;
+    while a.rings.recv_timeout(Duration::from_millis(50)).is_ok() {
+        a.node.take_events(usize::MAX);
+    }
+    let before = a.node.stats().rings;
+    a.node.with_engine(|engine, now| ask(engine, now, "[]"));
+    gather(&nodes, 1, "[]");
+    // One for the run here, one for the end, which the own outcome may have waited for. The third
+    // is for a slow machine, where the own outcome waits too long, or for none left over.
+    assert!(a.node.stats().rings - before <= 3);
 }

@@ -29,6 +29,39 @@ pub fn settle(cluster: &mut Cluster) -> Result<(), Trouble> {
     }
 }
 
+/// Where nodes learn addresses and can reach each other, all are linked that can be.
+pub fn check_links(cluster: &mut Cluster) -> Result<(), Trouble> {
+    if !cluster.plan.config.learn_addresses || !cluster.plan.open {
+        return Ok(());
+    }
+    let end = cluster.now + SETTLING_MS;
+    while let Some((a, b)) = unlinked(cluster) {
+        if cluster.now >= end {
+            let seconds = SETTLING_MS / 1000;
+            return Err(format!("n{a} and n{b} have no link after {seconds} s").into());
+        }
+        cluster.run_until(cluster.now + LOOK_MS)?;
+    }
+    Ok(())
+}
+
+/// Two live nodes of which one advertises an address, and that do not see each other.
+fn unlinked(cluster: &mut Cluster) -> Option<(usize, usize)> {
+    let live = cluster.live();
+    for &b in &live {
+        for &a in live.iter().take_while(|&&a| a < b) {
+            let ids = [a, b].map(|node| cluster.engine(node).id());
+            let [of_a, of_b] = [a, b].map(|node| cluster.engine(node).peers());
+            let linked = of_a.contains(&ids[1]) && of_b.contains(&ids[0]);
+            let neither = cluster.plan.silent[a] && cluster.plan.silent[b];
+            if !linked && !neither {
+                return Some((a, b));
+            }
+        }
+    }
+    None
+}
+
 /// All nodes show what the model makes of the writes that survived.
 pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
     let live = cluster.live();

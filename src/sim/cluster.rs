@@ -13,6 +13,7 @@ use super::jobs::{Deed, Jobs};
 use super::model::{comparable, Kind, Model, Op, Seen};
 use super::network::{Delivery, Network};
 use super::plan::{Fault, Plan};
+use super::story::Story;
 use super::workload::Workload;
 use super::Trouble;
 use crate::engine::{
@@ -49,6 +50,8 @@ pub struct Cluster {
     agenda: BTreeMap<(u64, u64), Happening>,
     next_happening: u64,
     writes_left: usize,
+    /// Kept while a run that failed is played again.
+    pub story: Option<Story>,
 }
 
 pub struct Node {
@@ -141,6 +144,7 @@ impl Cluster {
             agenda: BTreeMap::new(),
             next_happening: 0,
             writes_left: plan.writes,
+            story: None,
             plan,
         };
         for node in 0..cluster.plan.nodes {
@@ -360,7 +364,7 @@ impl Cluster {
         let seed = self.chance.seed();
         let origin_ms = *self.chance.pick(&[0, 1_000_000]);
         let mut config = self.plan.config.clone();
-        config.advertised = Some(address(node));
+        config.advertised = (!self.plan.silent[node]).then(|| address(node));
         let now = Now {
             monotonic_ms: self.now + origin_ms,
             wall_ms: self.nodes[node].clock.wall_ms(self.now),
@@ -395,6 +399,9 @@ impl Cluster {
         });
         self.incarnations += 1;
         self.network.start(node);
+        if let Some(story) = &mut self.story {
+            story.started(self.now, node);
+        }
         self.drain(node)?;
         for peer in self.plan.connects[node].clone() {
             let command = Command::Connect { address: address(peer), announce: false };
@@ -408,6 +415,9 @@ impl Cluster {
             self.ended.insert(life.replica);
             self.jobs.stopped(self.now, node);
             self.network.stop(self.now, node, power_lost);
+            if let Some(story) = &mut self.story {
+                story.stopped(self.now, node);
+            }
         }
     }
 
@@ -464,6 +474,10 @@ impl Cluster {
         if life.leaving && !matches!(input, Input::Closed { .. } | Input::Drained { .. }) {
             return Ok(());
         }
+        if let Some(story) = &mut self.story {
+            let from = link.and_then(|&link| self.network.other_end(link));
+            story.expect(self.now, node, &input, from, &self.model);
+        }
         life.engine.handle_input(now, input);
         self.drain(node)
     }
@@ -473,6 +487,9 @@ impl Cluster {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         if life.deadline().is_none_or(|deadline| deadline > self.now) {
             return Ok(());
+        }
+        if let Some(story) = &mut self.story {
+            story.expect_timeout();
         }
         life.engine.handle_timeout(now);
         self.drain(node)?;
@@ -498,6 +515,9 @@ impl Cluster {
         for _ in 0..OUTPUTS_MAX {
             let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
             let Some(output) = life.engine.poll_output(now) else {
+                if let Some(story) = &mut self.story {
+                    story.note(self.now, node, &life.engine, &self.model);
+                }
                 life.deadline =
                     life.engine.poll_timeout().map(|at| at.saturating_sub(life.origin_ms));
                 return self.check_node(node);
@@ -514,8 +534,7 @@ impl Cluster {
                     self.network.close(self.now, link);
                 }
                 Output::Dial { address } => {
-                    let to = address.0.strip_prefix('n').and_then(|name| name.parse().ok());
-                    let to = to.filter(|&to| to < self.plan.nodes);
+                    let to = (0..self.plan.nodes).find(|&to| self::address(to) == address);
                     self.network.dial(self.now, node, address, to);
                 }
                 Output::Event(event) => {
@@ -708,37 +727,26 @@ impl Cluster {
         self.next_happening += 1;
     }
 
-    /// The writes on a path, above and below it, with what each had seen of the others and who
-    /// knows it: what a person needs to find a defect.
-    pub fn history(&mut self, path: &[String]) -> String {
-        let related = |op: &Op| op.path.starts_with(path) || path.starts_with(&op.path);
-        let ops = self.model.ops();
-        let mut lines = vec![format!("writes at, above and below {path:?}:")];
-        for (index, op) in ops.iter().enumerate().filter(|(_, op)| related(op)) {
-            let (time, writer) = self.journal[index];
-            let unseen: Vec<usize> = (0..index)
-                .filter(|&earlier| related(&ops[earlier]) && !op.seen.covers(ops[earlier].dot))
-                .collect();
-            lines.push(format!(
-                "  #{index} at {time} n{writer} {:?} hlc {:x} {:?} {:?}, not seen {unseen:?}, held by {:?}",
-                op.dot,
-                op.hlc,
-                op.path,
-                op.kind,
-                self.knowers(op.dot),
-            ));
-        }
-        for node in self.live() {
+    /// The first path written at that nodes explain differently.
+    pub fn diverging_path(&mut self) -> Option<Vec<String>> {
+        let mut paths: Vec<_> = self.model.ops().iter().map(|op| op.path.clone()).collect();
+        paths.sort_by_key(|path| (path.len(), path.clone()));
+        paths.dedup();
+        let live = self.live();
+        paths.into_iter().find(|path| {
             let segments: Vec<&str> = path.iter().map(String::as_str).collect();
-            let life = self.nodes[node].life.as_mut().expect("it is live");
-            lines.push(format!(
-                "  n{node} ({:?}) shows {}; {:?}",
-                life.engine.id(),
-                life.engine.read(&segments).unwrap_or("nothing".into()),
-                life.engine.context(),
-            ));
-        }
-        lines.join("\n")
+            let mut told = live.iter().map(|&node| {
+                let explanation = self.engine(node).explain(&segments);
+                let things: Vec<_> = explanation
+                    .things
+                    .iter()
+                    .map(|thing| (thing.key.clone(), thing.write))
+                    .collect();
+                (explanation.json, things)
+            });
+            let first = told.next();
+            told.any(|other| Some(&other) != first.as_ref())
+        })
     }
 
     /// Everything that each live node holds.
@@ -827,7 +835,7 @@ impl Clock {
 }
 
 fn address(node: usize) -> Address {
-    Address::new(format!("n{node}"))
+    Address::new(format!("n{node}:1"))
 }
 
 fn pairs(nodes: usize) -> Vec<(usize, usize)> {

@@ -18,11 +18,13 @@ pub mod jobs;
 pub mod model;
 pub mod network;
 pub mod plan;
+pub mod story;
 pub mod workload;
 
 mod chance;
 
 use cluster::Cluster;
+use story::Story;
 
 /// What a run that passed was like.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,14 +90,21 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
     match play(&mut cluster) {
         Ok(()) => Ok(report(&mut cluster)),
         Err(Trouble { message, path }) => {
-            let story = match path {
-                Some(path) => cluster.history(&path),
-                None => cluster.describe(),
-            };
-            let detail = format!("{:#?}\nat {} ms\n{story}", cluster.plan, cluster.now);
-            Err(Failure { seed, message, detail })
+            let held = if path.is_none() { cluster.describe() } else { String::new() };
+            let path = path.or_else(|| cluster.diverging_path());
+            let story = path.map_or(String::new(), |path| tell(seed, path));
+            let plan = format!("{:#?}\nat {} ms", cluster.plan, cluster.now);
+            Err(Failure { seed, message, detail: format!("{plan}\n{held}\n{story}") })
         }
     }
+}
+
+/// Plays a seed that has failed again, for the story of a path.
+fn tell(seed: u64, path: Vec<String>) -> String {
+    let mut cluster = Cluster::new(seed);
+    cluster.story = Some(Story::of(path, cluster.plan.nodes));
+    let end = play(&mut cluster).err().map_or("it passed".into(), |trouble| trouble.message);
+    format!("{}\nthe second run ended like this: {end}", story::tell(&mut cluster))
 }
 
 fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
@@ -103,6 +112,7 @@ fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.heal()?;
     checker::ask_all(cluster)?;
     checker::settle(cluster)?;
+    checker::check_links(cluster)?;
     checker::check(cluster)?;
     checker::check_jobs(cluster)?;
     if cluster.plan.forgets {

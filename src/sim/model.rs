@@ -97,6 +97,31 @@ enum Shape {
     Array(u64),
 }
 
+impl Shape {
+    fn describe(&self) -> String {
+        match self {
+            Shape::Scalar(value) => value.to_string(),
+            Shape::Object => "an object".into(),
+            Shape::Array(length) => format!("an array of {length}"),
+        }
+    }
+}
+
+/// What became of one thing that a write put at a path. Writes are named by their place.
+#[derive(Debug)]
+pub struct Fate {
+    pub op: usize,
+    pub put: Put,
+    pub removed_by: Vec<usize>,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Put {
+    Value(String),
+    Mark(String),
+    Increment(f64),
+}
+
 impl Model {
     pub fn ops(&self) -> &[Op] {
         &self.ops
@@ -154,6 +179,21 @@ impl Model {
     /// Whether a DELETE at the path is a write at all.
     pub fn deletes_anything(&self, path: &[String], seen: &Seen) -> bool {
         self.finds_anything(path, &self.writes(&|dot| seen.covers(dot)))
+    }
+
+    /// What the writes have put at a path, and which writes remove it: for reports of failures.
+    pub fn fates(&self, path: &[String]) -> Vec<Fate> {
+        let things = self.things.get(path).into_iter().flatten();
+        let fate = |thing: &Thing| Fate {
+            op: thing.op,
+            put: match &thing.body {
+                Body::Value(shape) => Put::Value(shape.describe()),
+                Body::Mark(shape) => Put::Mark(shape.describe()),
+                Body::Increment(by) => Put::Increment(*by),
+            },
+            removed_by: (0..self.ops.len()).filter(|&op| thing.removed_by.contains(op)).collect(),
+        };
+        things.map(fate).collect()
     }
 
     fn writes(&self, included: &dyn Fn(Dot) -> bool) -> Writes {

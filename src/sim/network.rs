@@ -222,6 +222,12 @@ impl Network {
         self.forget_if_closed(id);
     }
 
+    /// The node that a link leads to, while the connection is there.
+    pub fn other_end(&self, link: LinkId) -> Option<usize> {
+        let (id, side) = locate(link);
+        self.connections.get(&id).map(|connection| connection.ends[1 - side].node)
+    }
+
     // What goes wrong, and what mends it.
 
     /// Between two nodes there is no way, for good.

@@ -13,6 +13,8 @@ pub struct Plan {
     pub connects: Vec<Vec<usize>>,
     /// Whether nodes that are no neighbours can reach one another, should they learn addresses.
     pub open: bool,
+    /// Who advertises no address.
+    pub silent: Vec<bool>,
     /// Some nodes come late.
     pub starts_ms: Vec<u64>,
     /// Of a whole node's life; the same on all nodes, `advertised` apart.
@@ -142,10 +144,11 @@ impl Plan {
             false => FAULTS.iter().copied().filter(|_| chance.percent(40)).collect(),
         };
         let forgets = chance.percent(10);
-        Plan {
+        let mut plan = Plan {
             nodes,
             connects: connects(chance, nodes, sparse),
             open: !sparse || chance.percent(50),
+            silent: vec![false; nodes],
             starts_ms,
             config: config(chance, forgets),
             latency_ms: *chance.pick(&[(0, 1), (1, 5), (5, 50), (1, 200)]),
@@ -163,7 +166,12 @@ impl Plan {
             emptied: chance.percent(30),
             forgets,
             jobs: None,
+        };
+        if chance.percent(40) {
+            plan.config.learn_addresses = true;
+            plan.silent = (0..nodes).map(|_| chance.percent(20)).collect();
         }
+        plan
     }
 }
 

@@ -4,14 +4,15 @@
 // Each test file uses its own part of it.
 #![allow(dead_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
-    Ask, AskError, Asked, CloseReason, Command, Config, Context, Dot, Engine, Event, Input, Item,
-    JobId, LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To, Write, WriteError, Written,
+    Address, Ask, AskError, Asked, CloseReason, Command, Config, Context, Dot, Engine, Event,
+    Explanation, Input, Item, JobId, LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To,
+    Write, WriteError, Written,
 };
 
 /// Some day in 2025.
@@ -26,6 +27,11 @@ pub struct Mesh {
     next_link: u64,
     /// Everything delivered so far, if asked for: (link, receiver, message).
     log: Option<Vec<(LinkId, usize, Bytes)>>,
+    /// Who listens where.
+    listening: BTreeMap<Address, usize>,
+    /// Dials under way, and all there ever were.
+    dials: VecDeque<(usize, Address)>,
+    dialled: Vec<(usize, Address)>,
 }
 
 struct Node {
@@ -57,16 +63,27 @@ impl Mesh {
     }
 
     pub fn with(configs: Vec<Config>) -> Self {
-        let mut mesh =
-            Mesh { nodes: Vec::new(), links: BTreeMap::new(), now_ms: 0, next_link: 0, log: None };
+        let mut mesh = Mesh {
+            nodes: Vec::new(),
+            links: BTreeMap::new(),
+            now_ms: 0,
+            next_link: 0,
+            log: None,
+            listening: BTreeMap::new(),
+            dials: VecDeque::new(),
+            dialled: Vec::new(),
+        };
         for config in configs {
             mesh.add(config);
         }
         mesh
     }
 
-    /// Starts one more node.
+    /// Starts one more node. It listens where it advertises.
     pub fn add(&mut self, config: Config) -> usize {
+        if let Some(address) = config.advertised.clone() {
+            self.listening.insert(address, self.nodes.len());
+        }
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&(self.nodes.len() as u64 + 1).to_le_bytes());
         let engine = Engine::new(config, seed, self.now_of(0));
@@ -100,6 +117,10 @@ impl Mesh {
 
     /// Opens a connection. The hellos are under way then.
     pub fn link(&mut self, a: usize, b: usize) {
+        self.open(a, b, None);
+    }
+
+    fn open(&mut self, a: usize, b: usize, dialled: Option<Address>) {
         self.next_link += 1;
         let id = LinkId(self.next_link);
         let decoder = || FrameDecoder::new(Config::default().message_bytes_max());
@@ -110,9 +131,8 @@ impl Mesh {
             decoders: [decoder(), decoder()],
         };
         self.links.insert(id, link);
-        for node in [a, b] {
-            self.input(node, Input::Opened { link: id, dialled: None });
-        }
+        self.input(a, Input::Opened { link: id, dialled });
+        self.input(b, Input::Opened { link: id, dialled: None });
     }
 
     /// Links these pairs, unless they are: silence and late hellos have closed some.
@@ -160,6 +180,42 @@ impl Mesh {
         !self.links_between(a, b).is_empty()
     }
 
+    /// Lets a node listen at one more address.
+    pub fn listen(&mut self, node: usize, address: &str) {
+        self.listening.insert(Address::new(address), node);
+    }
+
+    pub fn connect(&mut self, node: usize, address: &str, announce: bool) {
+        let address = Address::new(address);
+        self.input(node, Input::Command(Command::Connect { address, announce }));
+    }
+
+    pub fn dismiss(&mut self, node: usize, other: usize) {
+        let peer = self.id(other);
+        self.input(node, Input::Command(Command::Dismiss { peer }));
+    }
+
+    pub fn set_advertised(&mut self, node: usize, address: Option<&str>) {
+        self.nodes[node].engine.set_advertised(address.map(Address::new));
+        self.drain(node);
+    }
+
+    pub fn set_busy_ms(&mut self, node: usize, busy_ms: u64) {
+        self.nodes[node].engine.set_busy_ms(busy_ms);
+        self.drain(node);
+    }
+
+    /// For how long one node believes the other to be busy.
+    pub fn busy_ms(&self, node: usize, other: usize) -> u64 {
+        self.nodes[node].engine.busy_ms(self.now_of(node), self.id(other))
+    }
+
+    /// How often a node has dialled an address.
+    pub fn dials(&self, node: usize, address: &str) -> usize {
+        let address = (node, Address::new(address));
+        self.dialled.iter().filter(|&dialled| *dialled == address).count()
+    }
+
     /// The node says goodbye, and closes.
     pub fn leave(&mut self, node: usize) {
         self.input(node, Input::Command(Command::Leave));
@@ -169,8 +225,14 @@ impl Mesh {
 
     /// Delivers all that is under way, and what comes of it, in no time.
     pub fn deliver(&mut self) {
-        while let Some((id, to)) = self.ways().first().copied() {
-            self.deliver_one(id, to, 0);
+        loop {
+            if let Some((node, address)) = self.dials.pop_front() {
+                self.dial(node, address);
+            } else if let Some((id, to)) = self.ways().first().copied() {
+                self.deliver_one(id, to, 0);
+            } else {
+                return;
+            }
         }
     }
 
@@ -290,6 +352,10 @@ impl Mesh {
         let text = self.nodes[node].engine.read(&split(path))?;
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         Some(value.to_string())
+    }
+
+    pub fn explain(&mut self, node: usize, path: &str) -> Explanation {
+        self.nodes[node].engine.explain(&split(path))
     }
 
     pub fn offer(&mut self, node: usize, offer: Offer, name: &str) {
@@ -462,10 +528,23 @@ impl Mesh {
                 Some(Output::Send { link, frames }) => self.send(node, link, &frames),
                 Some(Output::Close { link, .. }) => self.close(node, link),
                 Some(Output::Event(event)) => self.nodes[node].events.push(event),
-                Some(Output::Dial { address }) => panic!("nobody was told to dial {address}"),
+                Some(Output::Dial { address }) => {
+                    self.dialled.push((node, address.clone()));
+                    self.dials.push_back((node, address));
+                }
             }
         }
         panic!("node {node} never stops");
+    }
+
+    fn dial(&mut self, node: usize, address: Address) {
+        match self.listening.get(&address) {
+            Some(&other) if !self.nodes[other].stopped => self.open(node, other, Some(address)),
+            _ => {
+                let code = "ECONNREFUSED".into();
+                self.input(node, Input::DialFailed { address, code });
+            }
+        }
     }
 
     fn send(&mut self, node: usize, id: LinkId, frames: &[u8]) {

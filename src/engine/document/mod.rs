@@ -9,12 +9,14 @@
 //! | joining another replica's state of a path | `merge.rs` |
 //! | splitting values kept as one text | `split.rs` |
 //! | what is shown | `read.rs` |
+//! | why, for people | `explain.rs` |
 //! | dead replicas folded into live ones | `fold.rs` |
 //! | exact sums | `amount.rs` |
 //! | the state's hash | `hash.rs` |
 
 pub mod amount;
 mod apply;
+pub mod explain;
 mod fold;
 mod hash;
 pub mod json;
@@ -31,6 +33,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 pub use apply::{Action, Op};
+pub use explain::Explanation;
 pub use fold::Fold;
 pub use merge::{BodyState, State, ValueState};
 pub use read::{Container, Shown};

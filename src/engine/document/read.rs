@@ -42,7 +42,7 @@ pub struct Counter {
 }
 
 /// What a node shows, by where it stands.
-enum Face {
+pub(super) enum Face {
     Nothing,
     /// The text of `values[index]`: a scalar, or a whole value.
     Text(usize),
@@ -55,7 +55,17 @@ enum Face {
 }
 
 /// For each depth from the root, the SET made there that is shown there.
-type Winners = Vec<Option<Dot>>;
+pub(super) type Winners = Vec<Option<Dot>>;
+
+/// Whether what a node shows lets a reader on to a child.
+pub(super) enum Way {
+    Open,
+    /// Into `values[index]`, a whole value.
+    Inside(usize),
+    /// To an element of an array that shows nothing.
+    Hole,
+    Closed,
+}
 
 impl Document {
     /// JSON text of what the path shows; the empty path is the whole document, always an object.
@@ -223,22 +233,9 @@ impl Document {
         let mut winners = vec![None];
         for (depth, segment) in path.iter().enumerate() {
             let segment = segment.as_ref();
-            match self.face(id, &winners) {
-                Face::Object => {}
-                Face::Array { length, index_max } => {
-                    let index = array_index(segment).filter(|&index| index <= index_max)?;
-                    let child = self.tree.child(id, segment);
-                    let empty = match child {
-                        Some(child) => !self.shows_something(child, &mut winners),
-                        None => true,
-                    };
-                    if empty {
-                        // A hole reads null; what lies beyond the end or below a hole is absent.
-                        let hole = index < self.shown_length(id, length, index_max, &mut winners);
-                        return (hole && depth + 1 == path.len()).then_some(Place::Hole);
-                    }
-                }
-                Face::Text(index) => {
+            match self.way(id, &mut winners, segment) {
+                Way::Open => {}
+                Way::Inside(index) => {
                     return match &self.tree.node(id).values[index].body {
                         Body::Whole(text) => {
                             json::at(text, &path[depth..]).map(|text| Place::Inside(text.into()))
@@ -246,12 +243,35 @@ impl Document {
                         _ => None,
                     };
                 }
-                Face::Nothing | Face::Number(_) => return None,
+                // What lies below a hole is absent.
+                Way::Hole => return (depth + 1 == path.len()).then_some(Place::Hole),
+                Way::Closed => return None,
             }
             id = self.tree.child(id, segment)?;
             winners.push(self.winner(id));
         }
         Some(Place::Node(id, winners))
+    }
+
+    pub(super) fn way(&mut self, id: NodeId, winners: &mut Winners, segment: &str) -> Way {
+        match self.face(id, winners) {
+            Face::Object => Way::Open,
+            Face::Array { length, index_max } => {
+                let index = array_index(segment).filter(|&index| index <= index_max);
+                let Some(index) = index else { return Way::Closed };
+                let child = self.tree.child(id, segment);
+                if child.is_some_and(|child| self.shows_something(child, winners)) {
+                    return Way::Open;
+                }
+                // A hole reads null; what lies beyond the end is absent.
+                match index < self.shown_length(id, length, index_max, winners) {
+                    true => Way::Hole,
+                    false => Way::Closed,
+                }
+            }
+            Face::Text(index) if self.tree.node(id).values[index].is_whole() => Way::Inside(index),
+            Face::Text(_) | Face::Nothing | Face::Number(_) => Way::Closed,
+        }
     }
 
     fn shown_length(
@@ -351,13 +371,13 @@ impl Document {
     }
 
     /// The SET made at this very path that is shown here.
-    fn winner(&self, id: NodeId) -> Option<Dot> {
+    pub(super) fn winner(&self, id: NodeId) -> Option<Dot> {
         let node = self.tree.node(id);
         let roots = node.values.iter().filter(|value| node.is_root_value(value));
         roots.max_by_key(|value| value.stamp()).map(|value| value.dot)
     }
 
-    fn visible<'a>(
+    pub(super) fn visible<'a>(
         &'a self,
         id: NodeId,
         winners: &'a Winners,
@@ -369,12 +389,12 @@ impl Document {
     }
 
     /// The visible scalar with the latest stamp.
-    fn scalar<'a>(&'a self, id: NodeId, winners: &'a Winners) -> Option<&'a Value> {
+    pub(super) fn scalar<'a>(&'a self, id: NodeId, winners: &'a Winners) -> Option<&'a Value> {
         let scalars = self.visible(id, winners).filter(|(_, value)| value.body.is_scalar());
         scalars.map(|(_, value)| value).max_by_key(|value| value.stamp())
     }
 
-    fn face(&mut self, id: NodeId, winners: &Winners) -> Face {
+    pub(super) fn face(&mut self, id: NodeId, winners: &Winners) -> Face {
         if id == ROOT {
             return Face::Object;
         }
@@ -468,7 +488,7 @@ impl Document {
     }
 
     /// The latest stamp of the shells and marks at a node and of all that is visible below.
-    fn container_stamp(&self, id: NodeId, winners: &Winners) -> Option<Stamp> {
+    pub(super) fn container_stamp(&self, id: NodeId, winners: &Winners) -> Option<Stamp> {
         let node = self.tree.node(id);
         let shells = self.visible(id, winners).filter(|(_, value)| !value.body.is_scalar());
         let own = shells.map(|(_, value)| value.stamp()).max();
@@ -549,7 +569,7 @@ fn shown_text(text: &str) -> Shown {
     }
 }
 
-fn scalar_number(value: &Value) -> Option<f64> {
+pub(super) fn scalar_number(value: &Value) -> Option<f64> {
     match &value.body {
         Body::Scalar(text) => json::number(text),
         _ => None,

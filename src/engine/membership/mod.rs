@@ -2,20 +2,32 @@
 //!
 //! Knows nothing of the document. It is told what happens to connections and tells, through
 //! [`Step`]s, what to do about it.
+//!
+//! Addresses spread by asking: who hears of a replica that it has no link with asks the peer that
+//! spoke of it, and dials what it is told. Only what a node says of itself is passed on.
 
 mod address_book;
+mod dismissals;
+mod inquiries;
 
 use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use rand_chacha::ChaCha8Rng;
 
 use super::config::Config;
 use super::error::CloseReason;
 use super::event::Address;
 use super::id::{LinkId, NodeId, ReplicaId};
+use super::wire::message::{self, Addresses, Kind, Malformed, Presence, WhoIs, REPLICAS_MAX};
 use address_book::AddressBook;
-use rand_chacha::ChaCha8Rng;
+use dismissals::Dismissals;
+use inquiries::Inquiries;
 
 /// Addresses remembered for the replica last seen there; beyond that, only those of peers.
 const ADDRESSES_MAX: usize = 1024;
+/// Bytes of an address: a host name, a colon and a port.
+const ADDRESS_BYTES_MAX: usize = 255 + 6;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -44,6 +56,15 @@ pub enum Step {
     Replaced {
         peer: ReplicaId,
     },
+    /// An address that was to be announced led to no peer.
+    ConnectFailed {
+        address: Address,
+        code: String,
+    },
+    /// An address that was to be announced is this node's own.
+    ConnectedToSelf {
+        address: Address,
+    },
 }
 
 /// What a hello says of its sender.
@@ -54,17 +75,37 @@ pub struct Introduction {
     pub advertised: Option<Address>,
 }
 
+/// An address that a peer has told: `host:port`, and of a size that one can have.
+pub fn told_address(text: &str) -> Option<Address> {
+    let (host, port) = Address::split(text)?;
+    let sound = port != 0
+        && text.len() <= ADDRESS_BYTES_MAX
+        && !host.contains(|c: char| c.is_control() || c.is_whitespace());
+    sound.then(|| Address::new(text))
+}
+
 #[derive(Debug)]
 pub struct Membership {
     own: ReplicaId,
+    advertised: Option<Address>,
+    busy_ms: u64,
+    /// When peers were last told that this node is busy.
+    busy_told_ms: Option<u64>,
     links: BTreeMap<LinkId, Link>,
     peers: BTreeMap<ReplicaId, Peer>,
     book: AddressBook,
+    learns: bool,
+    inquiries: Inquiries,
+    dismissals: Dismissals,
+    /// Counts what the user wants: connections and dismissals.
+    wishes: u64,
     handshake_timeout_ms: u64,
     loss_timeout_ms: u64,
+    heartbeat_interval_ms: u64,
     /// Who was last known by an advertised address.
     by_address: BTreeMap<Address, ReplicaId>,
     steps: VecDeque<Step>,
+    sends: VecDeque<(LinkId, Bytes)>,
 }
 
 #[derive(Debug)]
@@ -75,6 +116,23 @@ struct Link {
     peer: Option<ReplicaId>,
     /// Something came after its hello: it has had ours.
     confirmed: bool,
+    /// What the other side says of itself on this link.
+    theirs: Theirs,
+    /// What it was told of us on this link.
+    ours: Ours,
+}
+
+#[derive(Debug, Default)]
+struct Theirs {
+    advertised: Option<Address>,
+    busy_ms: u64,
+    busy_at_ms: u64,
+}
+
+#[derive(Debug, Default)]
+struct Ours {
+    advertised: Option<Address>,
+    busy: bool,
 }
 
 #[derive(Debug)]
@@ -87,13 +145,22 @@ impl Membership {
     pub fn new(own: ReplicaId, config: &Config) -> Self {
         Membership {
             own,
+            advertised: config.advertised.clone(),
+            busy_ms: 0,
+            busy_told_ms: None,
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
             book: AddressBook::new(config),
+            learns: config.learn_addresses,
+            inquiries: Inquiries::new(config.heartbeat_interval_ms),
+            dismissals: Dismissals::default(),
+            wishes: 0,
             handshake_timeout_ms: config.handshake_timeout_ms,
             loss_timeout_ms: config.loss_timeout_ms,
+            heartbeat_interval_ms: config.heartbeat_interval_ms,
             by_address: BTreeMap::new(),
             steps: VecDeque::new(),
+            sends: VecDeque::new(),
         }
     }
 
@@ -118,25 +185,86 @@ impl Membership {
 
     /// Whether every address given was tried at least once.
     pub fn all_tried(&self) -> bool {
-        self.book.all_tried()
-            && self.links.values().all(|l| l.peer.is_some() || l.dialled.is_none())
+        let given = |address: &Address| self.book.order_of(address).is_some();
+        let shaking_hands = |link: &Link| link.peer.is_none() && link.dialled.is_some();
+        let waited_for = |link: &Link| shaking_hands(link) && link.dialled.iter().all(given);
+        self.book.all_tried() && !self.links.values().any(waited_for)
+    }
+
+    /// Where this node says that it listens.
+    pub fn advertised(&self) -> Option<&Address> {
+        self.advertised.as_ref()
+    }
+
+    /// For how long a peer has been busy, by what it said last.
+    pub fn busy_ms(&self, now_ms: u64, peer: ReplicaId) -> u64 {
+        match self.link_of(peer).and_then(|link| self.links.get(&link)) {
+            Some(Link { theirs, .. }) if theirs.busy_ms > 0 => {
+                theirs.busy_ms.saturating_add(now_ms.saturating_sub(theirs.busy_at_ms))
+            }
+            _ => 0,
+        }
+    }
+
+    // ---- what this node wants
+
+    /// Keeps a connection to an address; `announce`: tells if the first dial leads to no peer.
+    pub fn connect(&mut self, now_ms: u64, address: Address, announce: bool) {
+        self.wishes += 1;
+        self.book.give(now_ms, address, self.wishes, announce);
+    }
+
+    /// One of the two applications wants no connection with the other. Addresses given before lead
+    /// there no more.
+    pub fn dismissed(&mut self, peer: ReplicaId) {
+        for link in self.links.values().filter(|link| link.peer == Some(peer)) {
+            if let Some(address) = &link.theirs.advertised {
+                self.book.remove(address);
+            }
+        }
+        self.book.remove_all(peer);
+        self.wishes += 1;
+        self.dismissals.add(peer, self.wishes);
+    }
+
+    pub fn set_advertised(&mut self, advertised: Option<Address>) {
+        self.advertised = advertised;
+        self.tell_changes();
+    }
+
+    pub fn set_busy_ms(&mut self, busy_ms: u64) {
+        self.busy_ms = busy_ms;
+        if busy_ms == 0 {
+            self.tell_changes();
+        }
     }
 
     // ---- what happens
 
-    pub fn connect(&mut self, now_ms: u64, address: Address) {
-        self.book.add(now_ms, address);
-    }
-
     pub fn opened(&mut self, now_ms: u64, link: LinkId, dialled: Option<Address>) {
-        let opened =
-            Link { dialled, opened_ms: now_ms, heard_ms: now_ms, peer: None, confirmed: false };
+        let opened = Link {
+            dialled,
+            opened_ms: now_ms,
+            heard_ms: now_ms,
+            peer: None,
+            confirmed: false,
+            theirs: Theirs::default(),
+            ours: Ours { advertised: self.advertised.clone(), busy: false },
+        };
         self.links.insert(link, opened);
         self.steps.push_back(Step::SayHello(link));
     }
 
-    pub fn dial_failed(&mut self, now_ms: u64, address: &Address, rng: &mut ChaCha8Rng) {
-        self.book.failed(now_ms, address, rng);
+    pub fn dial_failed(
+        &mut self,
+        now_ms: u64,
+        address: Address,
+        code: String,
+        rng: &mut ChaCha8Rng,
+    ) {
+        if self.book.failed(now_ms, &address, rng) {
+            self.steps.push_back(Step::ConnectFailed { address, code });
+        }
     }
 
     pub fn heard(&mut self, now_ms: u64, link: LinkId, rng: &mut ChaCha8Rng) {
@@ -158,28 +286,30 @@ impl Membership {
         rng: &mut ChaCha8Rng,
     ) {
         let Some(opened) = self.links.get_mut(&link) else { return };
+        let dialled = opened.dialled.clone();
         if who.replica == self.own {
-            if let Some(address) = opened.dialled.clone() {
-                self.book.is_own(&address);
+            if let Some(address) = dialled.filter(|address| self.book.is_own(now_ms, address)) {
+                self.steps.push_back(Step::ConnectedToSelf { address });
             }
             self.close(now_ms, link, CloseReason::Oneself, rng);
             return;
         }
+        if let (Some(address), Some(dismissed)) = (&dialled, self.dismissals.order_of(who.replica))
+        {
+            if self.book.order_of(address).is_none_or(|given| given < dismissed) {
+                self.book.remove(address);
+                self.close(now_ms, link, CloseReason::Dismissed, rng);
+                return;
+            }
+            self.dismissals.lift(who.replica);
+        }
         opened.peer = Some(who.replica);
-        let dialled = opened.dialled.clone();
+        opened.theirs.advertised = who.advertised.clone();
         for address in dialled.iter().chain(&who.advertised) {
             self.book.leads_to(address, who.replica);
         }
         if let Some(address) = &who.advertised {
-            if self.by_address.len() >= ADDRESSES_MAX {
-                let peers = &self.peers;
-                self.by_address.retain(|_, id| peers.contains_key(id));
-            }
-            let before = self.by_address.insert(address.clone(), who.replica);
-            let gone = before.filter(|&id| id != who.replica && !self.peers.contains_key(&id));
-            if let Some(peer) = gone {
-                self.steps.push_back(Step::Replaced { peer });
-            }
+            self.note_address(address.clone(), who.replica);
         }
         let Some(peer) = self.peers.get(&who.replica) else {
             self.peers.insert(who.replica, Peer { link });
@@ -187,6 +317,7 @@ impl Membership {
             let Introduction { replica: peer, node, advertised } = who;
             let up = Step::Up { peer, node, advertised, dialled };
             self.steps.push_back(up);
+            self.tell_changes();
             return;
         };
         // A second connection to the same peer. Of two dialled by different sides that of the
@@ -201,15 +332,59 @@ impl Membership {
             self.peers.insert(who.replica, Peer { link: kept });
             self.steps.push_back(Step::Use { peer: who.replica });
         }
+        self.tell_changes();
         self.close_duplicates(now_ms, who.replica, rng);
+    }
+
+    /// A message of membership's arrived from a peer.
+    pub fn receive(
+        &mut self,
+        now_ms: u64,
+        link: LinkId,
+        kind: Kind,
+        message: &[u8],
+    ) -> Result<(), Malformed> {
+        match kind {
+            Kind::WhoIs => self.receive_who_is(link, message::decode(message)?),
+            Kind::Addresses => self.receive_addresses(now_ms, message::decode(message)?),
+            Kind::Presence => {
+                self.receive_presence(now_ms, link, message::decode(message)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The peer on this link has links with these replicas.
+    pub fn links_told(
+        &mut self,
+        now_ms: u64,
+        link: LinkId,
+        links: impl Iterator<Item = ReplicaId>,
+    ) {
+        if !self.learns {
+            return;
+        }
+        let (own, peers, dismissals) = (self.own, &self.peers, &self.dismissals);
+        let strange =
+            |&id: &ReplicaId| id != own && !peers.contains_key(&id) && !dismissals.contains(id);
+        let replicas = self.inquiries.select(now_ms, links.filter(strange));
+        if !replicas.is_empty() {
+            let frames = message::encode(Kind::WhoIs, &WhoIs { replicas });
+            self.sends.push_back((link, frames));
+        }
     }
 
     /// The connection is gone.
     pub fn closed(&mut self, now_ms: u64, link: LinkId, reason: CloseReason, rng: &mut ChaCha8Rng) {
         let Some(closed) = self.links.remove(&link) else { return };
         let Some(peer) = closed.peer else {
-            if let Some(address) = &closed.dialled {
-                self.book.failed(now_ms, address, rng);
+            let Some(address) = closed.dialled else { return };
+            if reason == CloseReason::Rejoin {
+                // It is dialled again by or as another replica; that is the attempt to tell of.
+                self.book.postpone(now_ms, &address, rng);
+            } else {
+                self.dial_failed(now_ms, address, reason.code().into(), rng);
             }
             return;
         };
@@ -220,19 +395,36 @@ impl Membership {
         if let Some((&other, _)) = other {
             self.peers.insert(peer, Peer { link: other });
             self.steps.push_back(Step::Use { peer });
+            self.tell_changes();
         } else {
             self.peers.remove(&peer);
             self.book.lost(now_ms, peer, rng);
+            if reason == CloseReason::Left {
+                self.book.forget_learned(peer);
+            }
             self.steps.push_back(Step::Down { peer, reason });
         }
     }
 
-    /// Closes a connection for a reason of ours.
+    /// Closes a connection for a reason of ours; and others to the same peer, if it is not to be
+    /// a peer any more.
     pub fn close(&mut self, now_ms: u64, link: LinkId, reason: CloseReason, rng: &mut ChaCha8Rng) {
-        if self.links.contains_key(&link) {
-            self.steps.push_back(Step::Close { link, reason: reason.clone() });
-            self.closed(now_ms, link, reason, rng);
+        if !self.links.contains_key(&link) {
+            return;
         }
+        if let (CloseReason::Left | CloseReason::Dismissed, Some(peer)) =
+            (&reason, self.peer_on(link))
+        {
+            let same = |(&id, other): (&LinkId, &Link)| {
+                (id != link && other.peer == Some(peer)).then_some(id)
+            };
+            let others: Vec<LinkId> = self.links.iter().filter_map(same).collect();
+            for other in others {
+                self.close(now_ms, other, CloseReason::Duplicate, rng);
+            }
+        }
+        self.steps.push_back(Step::Close { link, reason: reason.clone() });
+        self.closed(now_ms, link, reason, rng);
     }
 
     /// No more dialling; every connection is closed.
@@ -257,7 +449,7 @@ impl Membership {
 
     pub fn deadline(&self) -> Option<u64> {
         let links = self.links.values().map(|link| self.link_deadline(link));
-        links.chain(self.book.deadline()).min()
+        links.chain(self.book.deadline()).chain(self.busy_due_ms()).min()
     }
 
     pub fn handle_timeout(&mut self, now_ms: u64, rng: &mut ChaCha8Rng) {
@@ -272,13 +464,132 @@ impl Membership {
             let reason = if was_peer { CloseReason::Silent } else { CloseReason::HandshakeTimeout };
             self.close(now_ms, link, reason, rng);
         }
+        self.book.forget_overdue(now_ms);
         while let Some(address) = self.book.next_due(now_ms) {
             self.steps.push_back(Step::Dial(address));
         }
+        if self.busy_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            self.busy_told_ms = Some(now_ms);
+            let links: Vec<LinkId> = self.peers.values().map(|peer| peer.link).collect();
+            links.into_iter().for_each(|link| self.tell_presence(link));
+        }
     }
+
+    // ---- output
 
     pub fn poll(&mut self) -> Option<Step> {
         self.steps.pop_front()
+    }
+
+    /// The next frames for a link.
+    pub fn poll_send(&mut self) -> Option<(LinkId, Bytes)> {
+        loop {
+            let (link, frames) = self.sends.pop_front()?;
+            if self.links.contains_key(&link) {
+                return Some((link, frames));
+            }
+        }
+    }
+
+    // ---- inside
+
+    fn receive_who_is(&mut self, link: LinkId, asked: WhoIs) -> Result<(), Malformed> {
+        if asked.replicas.len() > REPLICAS_MAX {
+            return Err(Malformed);
+        }
+        let known = asked.replicas.iter().filter_map(|&replica| {
+            let link = self.links.get(&self.link_of(replica)?)?;
+            Some((replica, &*link.theirs.advertised.as_ref()?.0))
+        });
+        let answer = Addresses { known: known.collect() };
+        if !answer.known.is_empty() {
+            let frames = message::encode(Kind::Addresses, &answer);
+            self.sends.push_back((link, frames));
+        }
+        Ok(())
+    }
+
+    fn receive_addresses(&mut self, now_ms: u64, told: Addresses<'_>) -> Result<(), Malformed> {
+        if told.known.len() > REPLICAS_MAX {
+            return Err(Malformed);
+        }
+        for (replica, text) in told.known {
+            let is_news = replica != self.own
+                && !self.peers.contains_key(&replica)
+                && !self.dismissals.contains(replica)
+                && self.inquiries.is_asked(replica);
+            let Some(address) = told_address(text).filter(|_| is_news) else { continue };
+            if self.advertised.as_ref() != Some(&address) {
+                // Of two that can dial each other one waits: most often it is dialled by then.
+                let first = self.advertised.is_none() || self.own < replica;
+                let due_ms = if first { now_ms } else { now_ms + self.heartbeat_interval_ms };
+                self.book.learn(now_ms, due_ms, address, replica);
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_presence(&mut self, now_ms: u64, link: LinkId, told: Presence<'_>) {
+        let Some(link) = self.links.get_mut(&link) else { return };
+        let Some(peer) = link.peer else { return };
+        let advertised = told.advertised.and_then(told_address);
+        let before = std::mem::replace(
+            &mut link.theirs,
+            Theirs { advertised: advertised.clone(), busy_ms: told.busy_ms, busy_at_ms: now_ms },
+        );
+        if before.advertised == advertised {
+            return;
+        }
+        if let Some(address) = before.advertised {
+            // Who comes to be there is another, but this one lives.
+            if self.by_address.get(&address) == Some(&peer) {
+                self.by_address.remove(&address);
+            }
+        }
+        if let Some(address) = advertised {
+            self.book.leads_to(&address, peer);
+            self.note_address(address, peer);
+        }
+    }
+
+    /// Remembers who is at an address. Who was there before and is no peer is gone for good.
+    fn note_address(&mut self, address: Address, replica: ReplicaId) {
+        if self.by_address.len() >= ADDRESSES_MAX {
+            let peers = &self.peers;
+            self.by_address.retain(|_, id| peers.contains_key(id));
+        }
+        let before = self.by_address.insert(address, replica);
+        let gone = before.filter(|&id| id != replica && !self.peers.contains_key(&id));
+        if let Some(peer) = gone {
+            self.steps.push_back(Step::Replaced { peer });
+        }
+    }
+
+    /// Tells peers what has changed since they were told.
+    fn tell_changes(&mut self) {
+        let changed = |link: &Link| {
+            link.ours.advertised != self.advertised || (link.ours.busy && self.busy_ms == 0)
+        };
+        let in_use = self.peers.values().map(|peer| peer.link);
+        let links: Vec<LinkId> =
+            in_use.filter(|link| self.links.get(link).is_some_and(changed)).collect();
+        links.into_iter().for_each(|link| self.tell_presence(link));
+    }
+
+    fn tell_presence(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.ours = Ours { advertised: self.advertised.clone(), busy: self.busy_ms > 0 };
+        let advertised = self.advertised.as_ref().map(|address| &*address.0);
+        let presence = Presence { advertised, busy_ms: self.busy_ms };
+        self.sends.push_back((id, message::encode(Kind::Presence, &presence)));
+    }
+
+    /// When peers are to be told that this node is busy.
+    fn busy_due_ms(&self) -> Option<u64> {
+        if self.busy_ms == 0 || self.peers.is_empty() {
+            return None;
+        }
+        Some(self.busy_told_ms.map_or(0, |told_ms| told_ms + self.heartbeat_interval_ms))
     }
 
     fn link_deadline(&self, link: &Link) -> u64 {

@@ -30,7 +30,7 @@ use super::causality::VersionVector;
 use super::clock::Clock;
 use super::config::Config;
 use super::document::watch::Whose;
-use super::document::{Container, Document, Shown};
+use super::document::{Container, Document, Explanation, Shown};
 use super::error::WarningCode;
 use super::event::Now;
 use super::id::{Dot, ReplicaId};
@@ -158,6 +158,11 @@ impl Replication {
         &mut self.document
     }
 
+    /// The replicas that a peer is linked with, once it has said.
+    pub fn links_of(&self, peer: ReplicaId) -> Option<&BTreeSet<ReplicaId>> {
+        self.sessions.get(&peer)?.links.as_ref()
+    }
+
     /// Bytes on their way to a peer, whatever they say.
     pub fn outstanding(&self, peer: ReplicaId) -> usize {
         self.sessions.get(&peer).map_or(0, |session| session.outstanding)
@@ -200,6 +205,11 @@ impl Replication {
     pub fn container(&mut self, path: &[&str]) -> Option<Container> {
         self.settle(path);
         self.document.container(path)
+    }
+
+    pub fn explain(&mut self, path: &[&str]) -> Explanation {
+        self.settle(path);
+        self.document.explain(path, self.own)
     }
 
     /// The hash of the whole state, once everything is merged.

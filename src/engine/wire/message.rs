@@ -160,6 +160,9 @@ pub struct FeedEnd {
     pub forgotten: Vec<Stub>,
 }
 
+/// Entries of [`WhoIs`] and [`Addresses`].
+pub const REPLICAS_MAX: usize = 256;
+
 /// "Where do these listen?"
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WhoIs {
