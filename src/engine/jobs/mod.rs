@@ -303,6 +303,11 @@ impl Jobs {
                 self.numbers.insert(link, resume.next);
                 if lost {
                     line.forget_unsent();
+                    // Calls that went again may get there yet.
+                    for job in self.gathers.waiting_for(peer) {
+                        let cancel = Cancel { job, reason: Some("null") };
+                        self.push(peer, Class::About(job), &Parcel::new(Kind::Cancel, &cancel));
+                    }
                     self.part(peer);
                 }
                 self.ready.insert(peer);
