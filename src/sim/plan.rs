@@ -274,8 +274,8 @@ fn jobs(chance: &mut Chance, faults: &[Fault], config: &mut Config) -> Jobs {
         _ => &[3_000, 10_000],
     };
     Jobs {
-        asks: *chance.pick(&[10, 40, 100, 200]),
-        emits: *chance.pick(&[0, 20, 60, 150]),
+        asks: *chance.pick(&[10, 20, 20, 40, 80, 200]),
+        emits: *chance.pick(&[0, 10, 30, 100]),
         burst: *chance.pick(&[1, 1, 4, 40]),
         eager_percent: *chance.pick(&[0, 50, 100]),
         offer_percent: *chance.pick(&[50, 90, 100]),

@@ -336,6 +336,11 @@ impl Jobs {
                     if let Some(early) = self.early.get_mut(&peer) {
                         early.drain(..).for_each(|early| line.take(early.cost));
                     }
+                    // Calls that went again may get there yet.
+                    for job in self.gathers.waiting_for(peer) {
+                        let cancel = Cancel { job, reason: Some("null") };
+                        self.push(peer, Class::About(job), &Parcel::new(Kind::Cancel, &cancel));
+                    }
                     self.part(peer);
                 }
                 self.ready.insert(peer);

@@ -559,6 +559,11 @@ impl Ledger {
         }
         let right = match why {
             Stop::Timeout => self.is_over(at, ask, self.lives[life].replica),
+            // By the caller's engine, for what it has lost.
+            Stop::Cancelled(reason) if &**reason == "null" => {
+                let own = self.lives[life].replica;
+                self.may_be_lost(ask.life, ask.replica, own, ask.asked_ms)
+            }
             Stop::Cancelled(reason) => ask.cancelled.as_deref() == Some(reason),
             Stop::CallerLost => {
                 let own = self.lives[life].replica;

@@ -404,8 +404,8 @@ impl Jobs {
         node: usize,
         engine: &mut Engine,
     ) -> Result<(), String> {
-        let most = self.plan.as_ref().map_or(0, |plan| plan.large_bytes_max as usize);
-        let large = most.min(self.config.limits.value_bytes_max - 100);
+        let pieces = 3 * self.config.part_bytes_max;
+        let large = pieces.min(self.config.limits.value_bytes_max - 100).min(16 << 10);
         for padding in [0, large] {
             let number = self.ledger.next_ask();
             let args = self.args(padding);
