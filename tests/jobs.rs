@@ -333,6 +333,8 @@ fn who_was_lost_without_noticing_is_told() {
     assert!(items.contains(&Item::Stop { run, why: Stop::CallerLost }), "{items:?}");
     let lost = |item: &Item| matches!(item, Item::Outcome { outcome: Outcome::Lost, .. });
     assert!(items.iter().any(lost), "{items:?}");
+    // Until node 1 gives the dead link up.
+    mesh.run(6000);
     assert_nothing_left(&mut mesh, 2);
 }
 
