@@ -1,12 +1,23 @@
 'use strict';
 
+const { randomInt } = require('node:crypto');
 const { once } = require('node:events');
 const net = require('node:net');
 
+/**
+ * Below the ports that systems give to whoever does not care: what is free here is not taken by
+ * somebody's connection before the test gets to use it.
+ */
+const PORT_MIN = 12_000;
+const PORT_MAX = 32_000;
+
 /** Ports of 127.0.0.1 that the system says are free. */
 async function freePorts(count) {
-  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const servers = [];
+  while (servers.length < count) {
+    const server = net.createServer().listen(randomInt(PORT_MIN, PORT_MAX), '127.0.0.1');
+    if (await once(server, 'listening').then(() => true, () => false)) servers.push(server);
+  }
   const ports = servers.map((server) => server.address().port);
   await Promise.all(servers.map((server) => once(server.close(), 'close')));
   return ports;

@@ -61,6 +61,9 @@ impl Counts {
     }
 }
 
+/// From a time to another, which may not be known yet.
+type Span = (u64, Option<u64>);
+
 #[derive(Debug)]
 struct Life {
     node: usize,
@@ -68,7 +71,7 @@ struct Life {
     left: bool,
     ended_ms: Option<u64>,
     /// From when to when each name was offered.
-    offers: BTreeMap<(Offer, String), Vec<(u64, Option<u64>)>>,
+    offers: BTreeMap<(Offer, String), Vec<Span>>,
 }
 
 pub struct Ask {
