@@ -215,6 +215,18 @@ fn cancelling_reaches_who_runs_and_who_has_not_begun() {
 }
 
 #[test]
+fn a_reason_over_the_limits_is_left_out() {
+    let mut mesh = working(2);
+    let asked = mesh.ask(0, To::Others, "[]", LONG_MS).unwrap();
+    mesh.deliver();
+    let run = runs(&mut mesh, 1)[0].0;
+    mesh.cancel(0, asked.job, &("[".repeat(66) + &"]".repeat(66)));
+    mesh.deliver();
+    let why = Stop::Cancelled("null".into());
+    assert_eq!(mesh.items(1), [Item::Stop { run, why }]);
+}
+
+#[test]
 fn large_arguments_and_results_go_in_pieces_and_let_small_ones_pass() {
     let mut mesh = working(2);
     let large = format!("[{:?}]", "x".repeat(900_000));

@@ -227,6 +227,8 @@ impl Jobs {
     }
 
     pub fn cancel(&mut self, job: JobId, reason: &str) {
+        // What peers would not take is not worth the link.
+        let reason = self.refusal(reason).map_or(reason, |_| "null");
         self.end(job, Outcome::Aborted, End::Aborted, Some(reason));
     }
 
