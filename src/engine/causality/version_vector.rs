@@ -65,6 +65,17 @@ impl VersionVector {
         other.entries.iter().all(|&(replica, counter)| self.get(replica) >= counter)
     }
 
+    /// The same with the aliases, which the writes told of may be known by.
+    pub fn includes_all(&self, other: &VersionVector) -> bool {
+        self.includes(other) && other.aliases.iter().all(|&dot| self.covers(dot))
+    }
+
+    /// The union, aliases included: for vectors that were told by others.
+    pub fn join_all(&mut self, other: &VersionVector) {
+        self.join(other);
+        other.aliases.iter().for_each(|&dot| self.add_alias(dot));
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, u64)> + '_ {
         self.entries.iter().copied()
     }

@@ -10,6 +10,7 @@
 //! | splitting values kept as one text | `split.rs` |
 //! | what is shown | `read.rs` |
 //! | why, for people | `explain.rs` |
+//! | what was removed, for who asks later | `removals.rs` |
 //! | dead replicas folded into live ones | `fold.rs` |
 //! | exact sums | `amount.rs` |
 //! | the state's hash | `hash.rs` |
@@ -23,12 +24,13 @@ pub mod json;
 mod merge;
 pub mod path;
 mod read;
+mod removals;
 mod split;
 pub mod things;
 mod tree;
 pub mod watch;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -42,11 +44,13 @@ pub use tree::NodeId;
 use super::causality::VersionVector;
 use super::id::ReplicaId;
 use path::PathKey;
+pub use removals::Removal;
+use removals::Removals;
 use things::{Body, Cut, Value};
 use tree::Tree;
 use watch::{Watch, Whose};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Document {
     tree: Tree,
     things: usize,
@@ -58,28 +62,13 @@ pub struct Document {
     cuts_count: usize,
     /// Cuts ever added: tells a reader of cuts whether it has missed some.
     cuts_added: u64,
-    removals: VecDeque<Removal>,
-    removals_max: usize,
-    /// Removals up to this place in the order of changes are no longer kept.
-    removals_floor: u64,
+    removals: Removals,
     folding: fold::Folding,
     pub watch: Watch,
 }
 
-/// Something was removed that no node is left to tell of.
-#[derive(Clone, Debug)]
-pub struct Removal {
-    /// Its place in the order of changes.
-    pub sequence: u64,
-    pub key: PathKey,
-    /// At the path alone, or at and below it.
-    pub below: bool,
-    /// All that these writes made there is gone.
-    pub seen: Arc<VersionVector>,
-}
-
 /// A place in the order of changes where a reader of changes stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Bookmark {
     node: NodeId,
     /// Removals up to here were read.
@@ -91,7 +80,7 @@ pub struct Bookmark {
 pub struct Outrun;
 
 /// What a reader of changes meets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Change {
     Node(NodeId),
     Removal(Removal),
@@ -107,9 +96,7 @@ impl Document {
             cuts: BTreeMap::new(),
             cuts_count: 0,
             cuts_added: 0,
-            removals: VecDeque::new(),
-            removals_max,
-            removals_floor: 0,
+            removals: Removals::new(removals_max),
             folding: fold::Folding::default(),
             watch: Watch::default(),
         }
@@ -139,7 +126,7 @@ impl Document {
     /// Starts reading the changes after a place. `Err` if too much has changed since, or removals
     /// since then are no longer kept: only a walk through everything will do.
     pub fn bookmark(&mut self, after: u64, steps: usize) -> Result<Bookmark, Outrun> {
-        if after < self.removals_floor {
+        if after < self.removals.floor() {
             return Err(Outrun);
         }
         let first = self.tree.first_changed_after(after, steps).ok_or(Outrun)?;
@@ -153,11 +140,10 @@ impl Document {
 
     /// The next change, in order. `Err` if removals not yet read are no longer kept.
     pub fn next_change(&mut self, bookmark: &mut Bookmark) -> Result<Option<Change>, Outrun> {
-        if bookmark.removals < self.removals_floor {
+        if bookmark.removals < self.removals.floor() {
             return Err(Outrun);
         }
-        let unread = self.removals.partition_point(|r| r.sequence <= bookmark.removals);
-        if let Some(removal) = self.removals.get(unread) {
+        if let Some(removal) = self.removals.after(bookmark.removals) {
             bookmark.removals = removal.sequence;
             return Ok(Some(Change::Removal(removal.clone())));
         }
@@ -194,7 +180,7 @@ impl Document {
         }
     }
 
-    /// Everything at every path, a line a thing, for reports of failures.
+    /// Everything at every path and every record of a removal, a line a thing, for reports of failures.
     pub fn describe(&self) -> String {
         use std::fmt::Write;
         let mut out = String::new();
@@ -202,6 +188,9 @@ impl Document {
         while let Some(id) = next {
             let node = self.tree.node(id);
             let path = self.tree.key(id);
+            if node.lost {
+                let _ = writeln!(out, "  {path:?}: has lost something");
+            }
             for value in &node.values {
                 let Value { dot, hlc, at, body, .. } = value;
                 let _ = writeln!(out, "  {path:?}: {dot:?} at {at} {hlc:x} {body:?}");
@@ -216,6 +205,10 @@ impl Document {
         }
         for (path, cuts) in &self.cuts {
             let _ = writeln!(out, "  {path:?}: {cuts:?}");
+        }
+        for Removal { key, below, seen, .. } in self.removals.iter() {
+            let and_below = if *below { " and below" } else { "" };
+            let _ = writeln!(out, "  gone from {key:?}{and_below}: {seen:?}");
         }
         out
     }
@@ -278,18 +271,11 @@ impl Document {
     /// The same after merging everything that another replica had: what it did not have is gone,
     /// and no record tells of that. Readers of earlier changes must read everything.
     pub fn forget_changes(&mut self) {
-        self.removals.clear();
-        self.removals_floor = self.tree.next_sequence();
+        self.removals.clear(self.tree.next_sequence());
     }
 
     pub fn note_removal(&mut self, key: PathKey, below: bool, seen: &Arc<VersionVector>) {
-        let sequence = self.tree.next_sequence();
-        self.removals.push_back(Removal { sequence, key, below, seen: seen.clone() });
-        while self.removals.len() > self.removals_max {
-            if let Some(oldest) = self.removals.pop_front() {
-                self.removals_floor = oldest.sequence;
-            }
-        }
+        self.removals.note(key, below, seen, || self.tree.next_sequence());
     }
 
     // ---- small things shared by apply and merge
