@@ -284,3 +284,53 @@ fn a_goodbye_ends_the_link_and_what_was_written_before_arrives() {
     let left = |event: &Event| matches!(event, Event::PeerDown { reason: CloseReason::Left, .. });
     assert!(mesh.events(1).iter().any(left));
 }
+
+#[test]
+fn a_forgotten_node_makes_again_what_nobody_has_seen() {
+    let config = Config { forget_after_ms: 60_000, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config; 3]);
+    mesh.link_all();
+    mesh.set(2, "seen", "1");
+    mesh.increment(2, "n", 1.0);
+    mesh.run(1500);
+    mesh.cut(2, 0);
+    mesh.cut(2, 1);
+    mesh.run(1500);
+    mesh.increment(2, "n", 10.0);
+    mesh.set(2, "unseen.x", "2");
+    mesh.delete(2, "seen");
+    mesh.set(0, "seen", "3");
+    mesh.run(100_000);
+    assert!(mesh.stats(0).folds + mesh.stats(1).folds > 0, "it was folded");
+    mesh.link(2, 0);
+    mesh.run(100);
+    assert_eq!(mesh.stats(2).rejoins, 1);
+    mesh.link_again(&[(0, 2), (1, 2)]);
+    mesh.run(3000);
+    mesh.assert_all_read("", r#"{"n":11,"seen":3,"unseen":{"x":2}}"#);
+    mesh.assert_converged();
+}
+
+#[test]
+fn nodes_that_were_alone_for_long_have_not_forgotten_each_other() {
+    let config = Config { forget_after_ms: 60_000, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config; 3]);
+    mesh.link_all();
+    mesh.set(0, "a", "1");
+    mesh.run(1500);
+    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+        mesh.cut(a, b);
+    }
+    for node in 0..3 {
+        mesh.increment(node, "n", 1.0);
+    }
+    mesh.delete(1, "a");
+    mesh.run(600_000);
+    mesh.link(0, 1);
+    mesh.run(10_000);
+    mesh.link(1, 2);
+    mesh.run(3000);
+    mesh.assert_all_read("", r#"{"n":3}"#);
+    assert!((0..3).all(|node| mesh.stats(node).rejoins == 0));
+    mesh.assert_converged();
+}

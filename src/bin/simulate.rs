@@ -45,14 +45,16 @@ fn main() -> ExitCode {
         eprint!("\r\x1b[K");
     }
     println!(
-        "{} writes, {} incarnations, {} s simulated; {} feeds, {} snapshots, {} overflows, {} folds",
+        "{} writes, {} incarnations, {} s simulated; {} feeds, {} snapshots, {} overflows, {} folds, \
+         {} rejoins",
         all.writes,
         all.incarnations,
         all.simulated_ms / 1000,
         all.feeds,
         all.snapshots,
         all.overflows,
-        all.folds
+        all.folds,
+        all.rejoins
     );
     let jobs = &all.jobs;
     let [ok, error, no_worker, lost, timeout, aborted, busy] = jobs.outcomes;

@@ -14,7 +14,7 @@ pub struct Stamp {
 }
 
 /// One replica's clock.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Clock {
     last: u64,
 }

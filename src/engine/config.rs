@@ -47,6 +47,14 @@ pub struct Config {
     /// Bytes of one part of a feed or snapshot, and of one batch of writes. 64 KiB: the lock is
     /// held for the making and the applying of one.
     pub part_bytes_max: usize,
+    /// Paths merged or folded in one go. 256: the lock is held meanwhile.
+    pub merge_paths: usize,
+    /// Changes between two places from which a feed can start. 64: fewer would cost memory, more
+    /// would send again what the asker has.
+    pub checkpoint_changes: u64,
+    /// Changes that a feed looks back through, under the lock; one that must start earlier sends
+    /// everything. 100,000.
+    pub look_back_changes: usize,
     /// Own jobs and calls that have not ended; more are refused. 65,536.
     pub jobs_max: usize,
     /// Functions running for one peer; more are answered "busy". 16,384.
@@ -104,6 +112,9 @@ impl Default for Config {
             pending_bytes_max: 1 << 20,
             removals_max: 65_536,
             part_bytes_max: 64 << 10,
+            merge_paths: 256,
+            checkpoint_changes: 64,
+            look_back_changes: 100_000,
             jobs_max: 65_536,
             runs_per_peer_max: 16_384,
             window_bytes: 16 << 20,

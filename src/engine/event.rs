@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::{CloseReason, WarningCode};
-use super::id::{JobId, LinkId, NodeId, ReplicaId, RunId};
+use super::id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId};
 
 /// The two clocks, read by the shell once per input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -217,6 +217,8 @@ pub enum Event {
     Ready,
     /// Something the engine handled itself.
     Warning { code: WarningCode, peer: Option<ReplicaId>, detail: String },
+    /// After a rejoin: an own write that nobody can have seen was made once more, under the new name.
+    MadeAgain { dot: Dot, hlc: u64, path: Vec<Box<str>>, write: Again },
     /// An address that was to be announced could not be reached; it is dialled again in silence.
     ConnectFailed { address: Address, code: String },
     /// Some watched path changed: publish the slots between turns (see `document::watch`).
@@ -224,6 +226,14 @@ pub enum Event {
     /// Items wait to be taken; told once until they are. Not `urgent`: outcomes of a job that goes
     /// on, which may wait a little for others.
     Items { urgent: bool },
+}
+
+/// A write that was made once more. Of DELETEs there are none: the new replica has nothing yet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Again {
+    /// JSON text.
+    Set(Box<str>),
+    Increment(f64),
 }
 
 /// Where to dial: `host:port`, as the user wrote it. Resolving names is the shell's business.

@@ -41,8 +41,8 @@ pub use config::{Config, Limits};
 pub use document::{Container, Explanation, Shown};
 pub use error::{AskError, CloseReason, WarningCode, WriteError};
 pub use event::{
-    Address, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output, Stop, To,
-    Write,
+    Address, Again, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output,
+    Stop, To, Write,
 };
 pub use id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId};
 pub use replication::Written;
@@ -95,7 +95,8 @@ pub struct Stats {
     pub events_unheard: u64,
 }
 
-#[derive(Debug)]
+/// A clone is for looking ahead in tests: two of one replica in a cluster would break it.
+#[derive(Clone, Debug)]
 pub struct Engine {
     config: Arc<Config>,
     rng: ChaCha8Rng,
@@ -449,7 +450,7 @@ impl Engine {
     // ---- inside
 
     fn receive(&mut self, now: Now, link: LinkId, message: Bytes) {
-        if !self.membership.knows_link(link) {
+        if !self.membership.knows_link(link) || self.membership.is_refused(link) {
             return;
         }
         self.membership.heard(now.monotonic_ms, link, &mut self.rng);
@@ -528,7 +529,8 @@ impl Engine {
         }
         if let Some(frames) = self.replication.farewell(hello.replica) {
             self.outputs.push_back(Output::Send { link, frames });
-            return Err(CloseReason::Rejoin);
+            self.membership.refuse(link);
+            return Ok(());
         }
         let advertised = hello.advertised.and_then(membership::told_address);
         let who = Introduction { replica: hello.replica, node: hello.node, advertised };
@@ -613,7 +615,7 @@ impl Engine {
     /// what nobody can have seen.
     fn rejoin(&mut self, now: Now) {
         let own = ReplicaId(self.rng.next_u64());
-        let unseen = self.replication.take_unseen();
+        let (unseen, mut lost) = self.replication.take_unseen();
         let watch = self.replication.take_watch();
         let counts = self.replication.counts.clone();
         self.replication = Replication::new(own, self.config.clone(), now);
@@ -622,16 +624,29 @@ impl Engine {
         self.jobs.rename(own);
         self.rejoins += 1;
         let mut kept = 0;
-        for again in &unseen {
-            let path = again.path().segments();
-            let path: Vec<&str> = path.iter().map(|segment| &**segment).collect();
-            kept += usize::from(self.replication.write(now, again.write(&path)).is_ok());
+        for (key, write) in unseen {
+            let path = key.segments();
+            let segments: Vec<&str> = path.iter().map(|segment| &**segment).collect();
+            let result = match &write {
+                Again::Set(json) => {
+                    self.replication.write(now, Write::Set { path: &segments, json })
+                }
+                Again::Increment(by) => {
+                    self.replication.write(now, Write::Increment { path: &segments, by: *by })
+                }
+            };
+            match result {
+                Ok(Some(Written { dot, hlc })) => {
+                    kept += 1;
+                    self.tell(Event::MadeAgain { dot, hlc, path, write });
+                }
+                _ => lost += 1,
+            }
         }
         let code = WarningCode::Rejoined;
         let detail = format!(
             "this node was away too long and rejoins as a new replica; \
-             of its unsent writes {kept} were made again, {} could not be",
-            unseen.len() - kept
+             of its unsent writes {kept} were made again, {lost} could not be"
         );
         self.tell(Event::Warning { code, peer: None, detail });
         self.membership.rejoin(now.monotonic_ms, own, &mut self.rng);

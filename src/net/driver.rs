@@ -251,6 +251,7 @@ impl Driver {
             Event::Touched => return self.shared.events.touch(),
             Event::Items { urgent } => return self.shared.events.items(urgent, Instant::now()),
             Event::ConnectFailed { address, code } => connect_failed(&address, code),
+            Event::MadeAgain { .. } => return,
             Event::Ready => NodeEvent::Ready,
             Event::Warning { code, peer, detail } => {
                 NodeEvent::Warning { code: code.code(), message: detail, peer }

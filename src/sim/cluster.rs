@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use super::chance::Chance;
 use super::jobs::{Deed, Jobs};
-use super::model::{comparable, Kind, Model, Op, Seen};
+use super::model::{alike, comparable, Kind, Model, Op, Seen};
 use super::network::{Delivery, Network};
 use super::plan::{Fault, Plan};
 use super::story::Story;
 use super::workload::Workload;
 use super::Trouble;
 use crate::engine::{
-    Address, CloseReason, Command, Context, Dot, Engine, Event, Input, LinkId, Now, Output,
+    Address, Again, CloseReason, Command, Context, Dot, Engine, Event, Input, LinkId, Now, Output,
     ReplicaId, WarningCode, Write,
 };
 
@@ -52,6 +52,10 @@ pub struct Cluster {
     writes_left: usize,
     /// Kept while a run that failed is played again.
     pub story: Option<Story>,
+    /// Cut off from all others, whatever is mended.
+    away: Option<usize>,
+    /// What a replica covered when it first said hello to another one.
+    first_meetings: BTreeMap<(ReplicaId, ReplicaId), Context>,
 }
 
 pub struct Node {
@@ -75,6 +79,7 @@ pub struct Life {
     /// In simulated time.
     deadline: Option<u64>,
     late_deadlines: usize,
+    rests_until: u64,
     inputs: u64,
     was_ready: bool,
     /// As its events tell.
@@ -82,6 +87,17 @@ pub struct Life {
     context: Context,
     rejoins: u64,
     watches: Vec<Watch>,
+    /// Addresses whose first dial was answered.
+    tried: BTreeSet<Address>,
+    /// Outputs are left for the next turn.
+    turn_due: bool,
+    /// The latest that its wall clock has shown.
+    wall_max_ms: u64,
+    /// The latest writes of its replica, if made with no peer.
+    alone: Vec<usize>,
+    /// It was away and is forgotten: what it made alone must be made again.
+    comes_back: bool,
+    made_again: Vec<(Vec<String>, Kind)>,
 }
 
 struct Watch {
@@ -105,11 +121,15 @@ enum Happening {
     Resume(usize),
     /// A node that was told to leave is gone.
     Gone(usize),
+    /// The rest of a node's outputs.
+    Turn(usize),
+    GoAway,
 }
 
 impl Cluster {
     pub fn new(seed: u64) -> Self {
-        let plan = Plan::draw(&mut Chance::new(seed, 0), &mut Chance::new(seed, 5));
+        let stream = |stream| Chance::new(seed, stream);
+        let plan = Plan::draw(&mut stream(0), &mut stream(5), &mut stream(7));
         let mut chance = Chance::new(seed, 1);
         let mut network = Network::new(
             Chance::new(seed, 2),
@@ -145,12 +165,17 @@ impl Cluster {
             next_happening: 0,
             writes_left: plan.writes,
             story: None,
+            away: None,
+            first_meetings: BTreeMap::new(),
             plan,
         };
         for node in 0..cluster.plan.nodes {
             cluster.at(cluster.plan.starts_ms[node], Happening::Start(node));
         }
         cluster.at(0, Happening::Write);
+        if let Some(away) = cluster.plan.away {
+            cluster.at(away.from_ms, Happening::GoAway);
+        }
         if !cluster.plan.faults.is_empty() {
             cluster.at(cluster.plan.fault_gap_ms, Happening::Fault);
         }
@@ -185,8 +210,12 @@ impl Cluster {
         self.jobs.quiet();
         let agenda = std::mem::take(&mut self.agenda);
         for (_, happening) in agenda {
-            if let Happening::Start(_) | Happening::Resume(_) | Happening::Gone(_) = happening {
-                self.happen(happening)?;
+            match happening {
+                Happening::Write | Happening::Fault | Happening::Mend(_) | Happening::GoAway => {}
+                Happening::Start(_)
+                | Happening::Resume(_)
+                | Happening::Gone(_)
+                | Happening::Turn(_) => self.happen(happening)?,
             }
         }
         self.mend(&pairs(self.plan.nodes));
@@ -195,6 +224,16 @@ impl Cluster {
             self.start(missed)?;
         }
         Ok(())
+    }
+
+    /// The node that was away can be reached again.
+    pub fn come_back(&mut self) -> Result<(), Trouble> {
+        if let Some(node) = self.away.take() {
+            if let Some(life) = &mut self.nodes[node].life {
+                life.comes_back = life.engine.peers().is_empty();
+            }
+        }
+        self.heal()
     }
 
     pub fn live(&self) -> Vec<usize> {
@@ -229,6 +268,9 @@ impl Cluster {
             Kind::Increment(by) => Write::Increment { path: &segments, by: *by },
             Kind::Delete => Write::Delete { path: &segments },
         };
+        let watch_hash = at.is_multiple_of(8);
+        let hash = if watch_hash { self.engine(node).hash() } else { 0 };
+        let alone = self.engine(node).peers().is_empty();
         let result = self.engine(node).write(now, write);
         let trouble = |message: String| Trouble { message, path: Some(path.to_vec()) };
         let attempt = format!("n{node}'s {kind:?} at {path:?}");
@@ -241,16 +283,29 @@ impl Cluster {
                 if self.model.deletes_anything(path, &seen) {
                     return Err(trouble(format!("{attempt} found nothing where something is")));
                 }
-                return self.drain(node);
+                return self.turn_later(node);
             }
             Err(error) => {
                 if self.model.refuses(path, &kind, &seen).is_none() {
                     return Err(trouble(format!("{attempt} was refused: {error}")));
                 }
-                return self.drain(node);
+                return self.turn_later(node);
             }
         };
-        let engine = &mut self.nodes[node].life.as_mut().expect("it just wrote").engine;
+        let life = self.nodes[node].life.as_mut().expect("it just wrote");
+        if alone {
+            life.alone.push(at);
+        }
+        life.wall_max_ms = life.wall_max_ms.max(now.wall_ms);
+        let bound_ms = life.wall_max_ms + self.plan.config.clock_skew_max_ms + 1;
+        let floor = self.model.latest_around(path, &seen);
+        if written.hlc > (bound_ms << 16).max(floor + 1) {
+            return Err(trouble(format!("{attempt} has a stamp too far ahead: {:x}", written.hlc)));
+        }
+        let engine = &mut life.engine;
+        if watch_hash && engine.hash() == hash {
+            return Err(trouble(format!("{attempt} left the hash as it was")));
+        }
         if written.dot.replica != engine.id() || seen.covers(written.dot) {
             return Err(trouble(format!("{attempt} got {:?}, not a new dot", written.dot)));
         }
@@ -267,7 +322,28 @@ impl Cluster {
         if at.is_multiple_of(8) {
             self.check_whole(node)?;
         }
-        self.drain(node)
+        self.turn_later(node)
+    }
+
+    /// An application's write wakes the shell, which may come a little later.
+    fn turn_later(&mut self, node: usize) -> Result<(), Trouble> {
+        if self.plan.outputs_max.is_none() {
+            return self.drain(node);
+        }
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        if !std::mem::replace(&mut life.turn_due, true) {
+            self.at(self.now + self.plan.turn_ms, Happening::Turn(node));
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, node: usize) -> Result<(), Trouble> {
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        if life.paused {
+            return Ok(());
+        }
+        life.turn_due = false;
+        self.drain_some(node, OUTPUTS_MAX)
     }
 
     /// Lets a node ask all for what all have; `endless`: that they never answer.
@@ -302,11 +378,13 @@ impl Cluster {
         let right = match &op.kind {
             Kind::Set(json) => {
                 let set: Value = serde_json::from_str(json).map_err(|e| e.to_string())?;
-                after == Some(comparable(set))
+                alike(after.as_ref(), Some(&comparable(set)))
             }
             // Not always the number shown before and the increment: the write may remove a scalar
             // above that hid an older SET, with a number here.
-            Kind::Increment(_) => after == self.model.value_at(&op.path, held),
+            Kind::Increment(_) => {
+                alike(after.as_ref(), self.model.value_at(&op.path, held).as_ref())
+            }
             // A hole may read as what an array shows for it.
             Kind::Delete => matches!(after, None | Some(Value::Null)),
         };
@@ -343,6 +421,11 @@ impl Cluster {
                 Ok(())
             }
             Happening::Resume(node) => self.resume(node),
+            Happening::Turn(node) => self.turn(node),
+            Happening::GoAway => {
+                self.go_away();
+                Ok(())
+            }
             Happening::Gone(node) => {
                 let now = self.clocks(node);
                 if let Some(life) = self.nodes[node].life.as_mut().filter(|life| life.leaving) {
@@ -390,12 +473,19 @@ impl Cluster {
             closed: BTreeSet::new(),
             deadline: None,
             late_deadlines: 0,
+            rests_until: 0,
             inputs: 0,
             was_ready: false,
             peers: BTreeSet::new(),
             context: Context::default(),
             rejoins: 0,
             watches,
+            tried: BTreeSet::new(),
+            turn_due: false,
+            wall_max_ms: now.wall_ms,
+            alone: Vec::new(),
+            comes_back: false,
+            made_again: Vec::new(),
         });
         self.incarnations += 1;
         self.network.start(node);
@@ -425,16 +515,23 @@ impl Cluster {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         life.paused = false;
         self.jobs.resumed(self.now, node);
+        if life.turn_due {
+            self.at(self.now + self.plan.turn_ms, Happening::Turn(node));
+        }
+        let life = self.nodes[node].life.as_mut().expect("seen above");
         for input in std::mem::take(&mut life.backlog) {
             self.handle(node, input)?;
         }
         Ok(())
     }
 
-    /// Nodes that others would have to reach through the dead, or that are all there is.
+    /// Nodes that others would have to reach through the dead, or that are all there is. The one
+    /// that is away does not count.
     fn unreached(&self) -> Vec<usize> {
-        let live = self.live();
-        let Some(&first) = live.first() else { return vec![0] };
+        let here = |node: &usize| self.away != Some(*node);
+        let live: Vec<usize> = self.live().into_iter().filter(here).collect();
+        let all: Vec<usize> = (0..self.nodes.len()).filter(here).collect();
+        let Some(&first) = live.first() else { return all };
         let mut reached = BTreeSet::from([first]);
         let mut rest = vec![first];
         while let Some(node) = rest.pop() {
@@ -449,7 +546,28 @@ impl Cluster {
         if live.len() > 1 && live.iter().all(|node| reached.contains(node)) {
             return Vec::new();
         }
-        (0..self.nodes.len()).filter(|node| !live.contains(node)).collect()
+        all.into_iter().filter(|node| !live.contains(node)).collect()
+    }
+
+    /// Cuts a node off, if the others hold together without it.
+    fn go_away(&mut self) {
+        let node = self.faults.index(self.nodes.len());
+        let mut reached = BTreeSet::from([(node + 1) % self.nodes.len()]);
+        while let Some(more) = (0..self.nodes.len()).find(|&more| {
+            let linked = |&one: &usize| {
+                self.plan.connects[one].contains(&more) || self.plan.connects[more].contains(&one)
+            };
+            more != node && !reached.contains(&more) && reached.iter().any(linked)
+        }) {
+            reached.insert(more);
+        }
+        if reached.len() + 1 < self.nodes.len() {
+            return;
+        }
+        self.away = Some(node);
+        for other in (0..self.nodes.len()).filter(|&other| other != node) {
+            self.network.sever(self.now, node, other);
+        }
     }
 
     // Engines.
@@ -478,8 +596,29 @@ impl Cluster {
             let from = link.and_then(|&link| self.network.other_end(link));
             story.expect(self.now, node, &input, from, &self.model);
         }
+        match &input {
+            Input::Opened { dialled: Some(address), .. } | Input::DialFailed { address, .. } => {
+                life.tried.insert(address.clone());
+            }
+            _ => {}
+        }
+        life.wall_max_ms = life.wall_max_ms.max(now.wall_ms);
         life.engine.handle_input(now, input);
+        self.note_meetings(node);
         self.drain(node)
+    }
+
+    fn note_meetings(&mut self, node: usize) {
+        let Some(life) = &mut self.nodes[node].life else { return };
+        let peers = life.engine.peers();
+        if !peers.is_empty() && !life.comes_back {
+            life.alone.clear();
+        }
+        for peer in peers {
+            let meeting = (life.engine.id(), peer);
+            let context = || life.engine.context().clone();
+            self.first_meetings.entry(meeting).or_insert_with(context);
+        }
     }
 
     fn keep_deadline(&mut self, node: usize) -> Result<(), Trouble> {
@@ -491,10 +630,12 @@ impl Cluster {
         if let Some(story) = &mut self.story {
             story.expect_timeout();
         }
+        life.rests_until = self.now + self.plan.step_ms;
+        life.wall_max_ms = life.wall_max_ms.max(now.wall_ms);
         life.engine.handle_timeout(now);
         self.drain(node)?;
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
-        let late = life.deadline.is_some_and(|deadline| deadline <= self.now);
+        let late = life.deadline().is_some_and(|deadline| deadline <= self.now);
         life.late_deadlines = if late { life.late_deadlines + 1 } else { 0 };
         if life.late_deadlines > LATE_DEADLINES_MAX {
             return Err(format!("n{node}: its deadline never moves into the future").into());
@@ -511,9 +652,19 @@ impl Cluster {
     }
 
     fn drain(&mut self, node: usize) -> Result<(), Trouble> {
+        self.drain_some(node, self.plan.outputs_max.unwrap_or(OUTPUTS_MAX))
+    }
+
+    /// Does what the engine puts out; if that is more, the rest comes in the next turn.
+    fn drain_some(&mut self, node: usize, outputs_max: usize) -> Result<(), Trouble> {
         let now = self.clocks(node);
-        for _ in 0..OUTPUTS_MAX {
+        for count in 0..=OUTPUTS_MAX {
             let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+            if count == outputs_max && outputs_max < OUTPUTS_MAX {
+                let at = life.engine.poll_timeout();
+                life.deadline = at.map(|at| at.saturating_sub(life.origin_ms));
+                return self.turn_later(node);
+            }
             let Some(output) = life.engine.poll_output(now) else {
                 if let Some(story) = &mut self.story {
                     story.note(self.now, node, &life.engine, &self.model);
@@ -561,8 +712,26 @@ impl Cluster {
             Event::Ready if std::mem::replace(&mut life.was_ready, true) => {
                 Err("ready for the second time".into())
             }
+            Event::Ready => self.check_ready(node),
+            Event::MadeAgain { dot, hlc, path, write } => {
+                let path: Vec<String> = path.iter().map(|segment| segment.to_string()).collect();
+                let kind = match write {
+                    Again::Set(json) => Kind::Set(json.into()),
+                    Again::Increment(by) => Kind::Increment(by),
+                };
+                life.made_again.push((path.clone(), kind.clone()));
+                let vector = BTreeMap::from([(dot.replica, dot.counter - 1)]);
+                let seen = Seen { vector, dots: BTreeSet::new() };
+                self.model.record(Op { dot, hlc, path, kind, seen })?;
+                self.journal.push((self.now, node));
+                Ok(())
+            }
             Event::PeerUp { peer, .. } if !life.peers.insert(peer) => {
                 Err(format!("peer {peer:?} comes up and is up"))
+            }
+            Event::PeerUp { advertised, .. } => {
+                life.tried.extend(advertised);
+                Ok(())
             }
             Event::PeerDown { peer, .. } if !life.peers.remove(&peer) => {
                 Err(format!("peer {peer:?} goes down and is not up"))
@@ -572,10 +741,77 @@ impl Cluster {
             }
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),
-                WarningCode::Rejoined if self.plan.forgets => Ok(()),
+                WarningCode::Rejoined if self.plan.forgets => self.check_made_again(node),
                 _ => Err(format!("warning {code:?}: {detail}")),
             },
             _ => Ok(()),
+        }
+    }
+
+    /// Before its time is over, a node is ready only with all that its peers had when they met.
+    fn check_ready(&self, node: usize) -> Result<(), String> {
+        let life = self.nodes[node].life.as_ref().expect("its engine just spoke");
+        let in_time = self.now < life.started + self.plan.config.ready_timeout_ms;
+        // Told late, it may have met others since.
+        if !in_time || self.plan.outputs_max.is_some() {
+            return Ok(());
+        }
+        for &peer in &self.plan.connects[node] {
+            if !life.tried.contains(&address(peer)) {
+                return Err(format!("ready before n{peer} was dialled"));
+            }
+        }
+        for peer in life.engine.peers() {
+            let meeting = (peer, life.engine.id());
+            let Some(had) = self.first_meetings.get(&meeting) else {
+                return Err(format!("ready before {peer:?} has said hello"));
+            };
+            let had = had.iter().map(|(replica, counter)| Dot::new(replica, counter));
+            if let Some(dot) = had.into_iter().find(|&dot| !life.engine.knows(dot)) {
+                return Err(format!("ready without {dot:?}, which {peer:?} had"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What it wrote with no peer, a node that was forgotten makes again: the last SET of a path,
+    /// the sum of the increments since; unless it cannot, as what stood there then does not now.
+    fn check_made_again(&mut self, node: usize) -> Result<(), String> {
+        let life = self.nodes[node].life.as_mut().expect("its engine just spoke");
+        let made = std::mem::take(&mut life.made_again);
+        let alone = std::mem::take(&mut life.alone);
+        if !std::mem::take(&mut life.comes_back) {
+            return Ok(());
+        }
+        let mut due: BTreeMap<&[String], (Option<&str>, f64)> = BTreeMap::new();
+        for op in alone.iter().map(|&index| &self.model.ops()[index]) {
+            if !matches!(op.kind, Kind::Increment(_)) {
+                due.retain(|path, _| !path.starts_with(&op.path));
+            }
+            match &op.kind {
+                Kind::Set(json) => {
+                    due.insert(&op.path, (Some(json), 0.0));
+                }
+                Kind::Increment(by) => due.entry(&op.path).or_default().1 += by,
+                Kind::Delete => {}
+            }
+        }
+        let mut due_writes = Vec::new();
+        for (path, (set, by)) in due {
+            let path = path.to_vec();
+            due_writes.extend(set.map(|json| (path.clone(), Kind::Set(json.into()))));
+            if by != 0.0 {
+                due_writes.push((path, Kind::Increment(by)));
+            }
+        }
+        let seen = Seen::from(life.engine.context());
+        let missed = due_writes.iter().filter(|due| !made.contains(due));
+        let refused =
+            |(path, kind): &(Vec<String>, Kind)| self.model.refuses(path, kind, &seen).is_some();
+        let wrong = made.iter().find(|write| !due_writes.contains(write));
+        match wrong.or(missed.into_iter().find(|due| !refused(due))) {
+            None => Ok(()),
+            Some(write) => Err(format!("made {made:?} again, which is wrong for {write:?}")),
         }
     }
 
@@ -610,7 +846,7 @@ impl Cluster {
         let able = |node: &usize| {
             self.nodes[*node].life.as_ref().is_some_and(|life| !life.leaving && !life.paused)
         };
-        let writers: Vec<usize> = (0..self.nodes.len()).filter(able).collect();
+        let writers: Vec<usize> = (0..self.plan.writers).filter(able).collect();
         if !writers.is_empty() {
             let node = *self.chance.pick(&writers);
             for _ in 0..self.chance.between(1, self.plan.burst) {
@@ -717,7 +953,8 @@ impl Cluster {
 
     fn mend(&mut self, pairs: &[(usize, usize)]) {
         let (bytes_per_ms, latency_ms) = (self.plan.bytes_per_ms, self.plan.latency_ms);
-        for &(a, b) in pairs {
+        let away = self.away;
+        for &(a, b) in pairs.iter().filter(|&&(a, b)| away != Some(a) && away != Some(b)) {
             self.network.mend(self.now, a, b, bytes_per_ms, latency_ms);
         }
     }
@@ -771,7 +1008,7 @@ impl Cluster {
 
 impl Life {
     fn deadline(&self) -> Option<u64> {
-        self.deadline.filter(|_| !self.paused)
+        self.deadline.filter(|_| !self.paused).map(|at| at.max(self.rests_until))
     }
 
     /// What a replica has once covered it covers for ever, or has folded; and perhaps forgotten.

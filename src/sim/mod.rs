@@ -38,6 +38,7 @@ pub struct Report {
     pub overflows: u64,
     pub folds: u64,
     pub jobs: jobs::ledger::Counts,
+    pub rejoins: u64,
 }
 
 impl Report {
@@ -52,6 +53,7 @@ impl Report {
         self.overflows += other.overflows;
         self.folds += other.folds;
         self.jobs.add(&other.jobs);
+        self.rejoins += other.rejoins;
     }
 }
 
@@ -110,6 +112,10 @@ fn tell(seed: u64, path: Vec<String>) -> String {
 fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.run_until(cluster.plan.duration_ms)?;
     cluster.heal()?;
+    if let Some(away) = cluster.plan.away {
+        cluster.run_until(cluster.now + away.for_ms)?;
+        cluster.come_back()?;
+    }
     checker::ask_all(cluster)?;
     checker::settle(cluster)?;
     checker::check_links(cluster)?;
@@ -139,6 +145,7 @@ fn report(cluster: &mut Cluster) -> Report {
         report.snapshots += stats.snapshots;
         report.overflows += stats.overflows;
         report.folds += stats.folds;
+        report.rejoins += stats.rejoins;
     }
     report
 }

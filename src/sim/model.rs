@@ -65,7 +65,7 @@ impl Op {
 }
 
 /// All writes of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Model {
     ops: Vec<Op>,
     /// Dead or alive. Vectors order by their segments, so what is at and below a path is a range.
@@ -74,14 +74,14 @@ pub struct Model {
 }
 
 /// What a write put at a path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Thing {
     op: usize,
     body: Body,
     removed_by: Writes,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Body {
     /// A root if the path is that of the SET, a piece otherwise.
     Value(Shape),
@@ -196,6 +196,13 @@ impl Model {
         things.map(fate).collect()
     }
 
+    /// The latest clock of what such a replica holds at and below a path, and of the scalars, shells
+    /// and increments above.
+    pub fn latest_around(&self, path: &[String], seen: &Seen) -> u64 {
+        let held = self.writes(&|dot| seen.covers(dot));
+        self.around(path, &held).map(|thing| self.ops[thing.op].hlc).max().unwrap_or(0)
+    }
+
     fn writes(&self, included: &dyn Fn(Dot) -> bool) -> Writes {
         let mut writes = Writes::default();
         for (index, op) in self.ops.iter().enumerate() {
@@ -237,18 +244,27 @@ impl Model {
 
     /// "A local write's stamp is later than ..."
     fn check_stamp(&self, op: &Op, seen: &Writes) -> Result<(), String> {
-        let below = self.subtree(&op.path).flat_map(|(_, things)| things);
-        let above = (1..op.path.len())
-            .filter_map(|depth| self.things.get(&op.path[..depth]))
-            .flatten()
-            .filter(|thing| !matches!(thing.body, Body::Mark(_)));
-        for thing in below.chain(above).filter(|thing| thing.is_alive(seen)) {
+        for thing in self.around(&op.path, seen) {
             if self.ops[thing.op].stamp() >= op.stamp() {
                 let (late, early) = (op.describe(), self.ops[thing.op].describe());
                 return Err(format!("{late} is no later than {early}, which it had seen"));
             }
         }
         Ok(())
+    }
+
+    /// What a write at the path must be later than.
+    fn around<'a>(
+        &'a self,
+        path: &'a [String],
+        held: &'a Writes,
+    ) -> impl Iterator<Item = &'a Thing> + 'a {
+        let below = self.subtree(path).flat_map(|(_, things)| things);
+        let above = (1..path.len())
+            .filter_map(|depth| self.things.get(&path[..depth]))
+            .flatten()
+            .filter(|thing| !matches!(thing.body, Body::Mark(_)));
+        below.chain(above).filter(|thing| thing.is_alive(held))
     }
 
     /// The marks that a write makes at each of its proper ancestors, from the top.
@@ -526,6 +542,23 @@ pub fn comparable(value: Value) -> Value {
             members.into_iter().map(|(name, value)| (name, comparable(value))).collect()
         }
         other => other,
+    }
+}
+
+/// Whether they are equal, but for the last digits of numbers: the model adds up in its own order.
+pub fn alike(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
+        (Some(Value::Number(a)), Some(Value::Number(b))) => {
+            let (a, b) = (a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0));
+            (a - b).abs() <= 1e-9 * (1.0 + a.abs())
+        }
+        (Some(Value::Array(a)), Some(Value::Array(b))) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(Some(a), Some(b)))
+        }
+        (Some(Value::Object(a)), Some(Value::Object(b))) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| alike(Some(a), b.get(name)))
+        }
+        (a, b) => a == b,
     }
 }
 

@@ -25,11 +25,19 @@ pub struct Plan {
     pub fault_gap_ms: u64,
     pub fault_length_ms: u64,
     pub restart_percent: u64,
+    /// How long a node does nothing after it has kept a deadline, so that work done in steps lasts.
+    pub step_ms: u64,
+    /// How many outputs are taken when something has come to a node; the rest comes so much later,
+    /// and more may come to it in between. `None`: all.
+    pub outputs_max: Option<usize>,
+    pub turn_ms: u64,
     /// Clocks: parts per million, and how far they are set wrong at the start.
     pub drift_ppm: u64,
     pub clock_error_ms: u64,
     pub duration_ms: u64,
     pub writes: usize,
+    /// Only the first so many nodes write.
+    pub writers: usize,
     /// Writes of a node in a row.
     pub burst: u64,
     pub workload: Workload,
@@ -39,6 +47,15 @@ pub struct Plan {
     pub forgets: bool,
     /// Jobs, remote calls and events, in some runs.
     pub jobs: Option<Jobs>,
+    /// One node is cut off from all others, from when and, after all other faults, for how long:
+    /// until they have forgotten it.
+    pub away: Option<Away>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Away {
+    pub from_ms: u64,
+    pub for_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +98,8 @@ pub struct Workload {
     /// How often a phase of nothing but deletes begins, and how long it is.
     pub purge_percent: u64,
     pub purge_length: u64,
+    /// Numbers whose sums depend on the order in doubles.
+    pub decimals: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -118,7 +137,7 @@ const NAMES: &[&str] = &["a", "b", "0", "1", "2", "3", "", "__proto__", "01", "c
 impl Plan {
     /// Jobs are drawn from a stream of their own, and change nothing else but `config` and, in
     /// runs where nothing goes wrong, `faults`.
-    pub fn draw(chance: &mut Chance, of_jobs: &mut Chance) -> Self {
+    pub fn draw(chance: &mut Chance, of_jobs: &mut Chance, late: &mut Chance) -> Self {
         let mut plan = Plan::draw_state(chance);
         if of_jobs.percent(60) {
             if of_jobs.percent(15) {
@@ -126,6 +145,7 @@ impl Plan {
             }
             plan.jobs = Some(jobs(of_jobs, &plan.faults, &mut plan.config));
         }
+        draw_late(late, &mut plan);
         plan
     }
 
@@ -157,15 +177,20 @@ impl Plan {
             fault_gap_ms: *chance.pick(&[300, 1_000, 3_000, 8_000]),
             fault_length_ms: *chance.pick(&[300, 2_000, 8_000]),
             restart_percent: *chance.pick(&[50, 90, 100]),
+            step_ms: 0,
+            outputs_max: None,
+            turn_ms: 1,
             drift_ppm: *chance.pick(&[0, 50, 10_000]),
             clock_error_ms: *chance.pick(&[0, 20, 700, 3_600_000]),
             duration_ms,
             writes: *chance.pick(&[20, 60, 150, 300]),
+            writers: nodes,
             burst: *chance.pick(&[1, 1, 3, 20]),
             workload: workload(chance),
             emptied: chance.percent(30),
             forgets,
             jobs: None,
+            away: None,
         };
         if chance.percent(40) {
             plan.config.learn_addresses = true;
@@ -222,6 +247,70 @@ fn config(chance: &mut Chance, forgets: bool) -> Config {
     config
 }
 
+/// Steps so small that much happens between them, one way of replication alone, a long absence.
+/// Drawn from a stream of its own, after all else, so that the rest of a seed stays what it was
+/// before there were these. What would keep jobs waiting is left to runs without them.
+fn draw_late(chance: &mut Chance, plan: &mut Plan) {
+    let config = &mut plan.config;
+    let alone = plan.jobs.is_none();
+    if chance.percent(40) {
+        config.merge_paths = chance.between(1, 4) as usize;
+        plan.step_ms = if alone { *chance.pick(&[0, 1, 5]) } else { 0 };
+    }
+    if chance.percent(60) {
+        config.checkpoint_changes = *chance.pick(&[1, 4, 16]);
+    }
+    if chance.percent(10) {
+        config.look_back_changes = chance.between(1, 20) as usize;
+    }
+    if chance.percent(40) {
+        config.gap_timeout_ms = *chance.pick(&[20, 2_000]);
+    }
+    if chance.percent(15) {
+        plan.writers = chance.between(1, 2) as usize;
+    }
+    let workload = &mut plan.workload;
+    workload.decimals = chance.percent(15);
+    // Counters below paths that are deleted.
+    if chance.percent(30) {
+        workload.depth_max = workload.depth_max.clamp(2, 3);
+        (workload.set_weight, workload.increment_weight) = (1, 10);
+        workload.delete_weight = chance.between(1, 5);
+    }
+    if !alone {
+        return;
+    }
+    // Much at once on few paths.
+    if chance.percent(60) {
+        workload.names.truncate(chance.between(1, 3) as usize);
+        plan.duration_ms = plan.duration_ms.min(chance.between(2_000, 8_000));
+        plan.writes = 300;
+    }
+    // Nothing is pushed: all travels by feeds, which pass on what others have fed.
+    if chance.percent(30) {
+        config.queue_bytes_max = 1;
+        config.checkpoint_changes = *chance.pick(&[1, 1, 4]);
+    }
+    // Feeds last, and much changes while they do.
+    if chance.percent(30) {
+        config.part_bytes_max = *chance.pick(&[64, 128, 256]);
+        plan.bytes_per_ms = *chance.pick(&[5, 20]);
+        workload.purge_percent = 5;
+    }
+    if plan.forgets && chance.percent(75) {
+        let from_ms = chance.below(plan.duration_ms * 2 / 3);
+        // Who is away for twice as long as it is remembered is not recognised.
+        let all_ms = config.forget_after_ms * chance.between(130, 185) / 100;
+        plan.away = Some(Away { from_ms, for_ms: all_ms - (plan.duration_ms - from_ms) });
+        // Others that die early would be forgotten before the end, when all is compared.
+        let ends = |fault: &Fault| matches!(fault, Fault::Crash | Fault::PowerLoss | Fault::Leave);
+        plan.faults.retain(|fault| !ends(fault));
+    } else if chance.percent(40) {
+        plan.outputs_max = Some(chance.between(0, 4) as usize);
+        plan.turn_ms = *chance.pick(&[1, 30, 200]);
+    }
+}
+
 fn workload(chance: &mut Chance) -> Workload {
     let mut names: Vec<_> = NAMES.iter().copied().filter(|_| chance.percent(40)).collect();
     if names.is_empty() {
@@ -237,6 +326,7 @@ fn workload(chance: &mut Chance) -> Workload {
         delete_weight: *chance.pick(&[0, 1, 5]),
         purge_percent: *chance.pick(&[0, 0, 2, 5]),
         purge_length: chance.between(3, 15),
+        decimals: false,
     }
 }
 

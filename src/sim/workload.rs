@@ -72,9 +72,10 @@ impl Workload {
         self.chance.pick(&self.plan.names).to_string()
     }
 
-    /// Multiples of a quarter: their sums are exact in any order.
+    /// Mostly multiples of a quarter: their sums are exact in any order.
     fn number(&mut self) -> f64 {
-        (self.chance.below(801) as f64 - 400.0) / 4.0
+        let whole = self.chance.below(801) as f64 - 400.0;
+        whole / if self.plan.decimals { 10.0 } else { 4.0 }
     }
 
     fn value(&mut self, depth: u32) -> Value {

@@ -35,7 +35,7 @@ impl Fold {
 }
 
 /// Folds that are not carried out everywhere yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Folding {
     folds: Vec<Fold>,
     /// Paths up to here are done.

@@ -69,6 +69,7 @@ impl Document {
         if !node.children.is_empty() && matches!(value.body, Body::Whole(_)) {
             self.put_split(id, value);
         } else {
+            debug_assert!(node.children.is_empty() || !value.is_whole());
             let value = self.count_value(id, value);
             push_tight(&mut self.tree.node_mut(id).values, value);
         }

@@ -16,7 +16,7 @@ pub type NodeId = u32;
 pub const ROOT: NodeId = 0;
 const NONE: NodeId = NodeId::MAX;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     pub name: Arc<str>,
     pub parent: NodeId,
@@ -37,7 +37,7 @@ pub struct Node {
 }
 
 /// All nodes. Node 0 is the root and always there; it holds no things.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tree {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
@@ -80,6 +80,7 @@ impl Tree {
 
     /// Adds a child that is not there.
     pub fn add_child(&mut self, parent: NodeId, name: &str) -> NodeId {
+        debug_assert!(!self.node(parent).has_whole());
         let name: Arc<str> = name.into();
         let (depth, path_hash) = {
             let node = self.node(parent);

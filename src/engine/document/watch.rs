@@ -14,7 +14,7 @@ use super::tree::{child_hash, ROOT_HASH};
 /// Names a watched path.
 pub type Slot = u32;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Watch {
     /// By hash of the path: two paths of one hash touch each other, which only costs a read.
     exact: FxHashMap<u64, Slot>,
@@ -27,7 +27,7 @@ pub struct Watch {
     touched_remote: Vec<Slot>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Watched {
     key: PathKey,
     count: u32,

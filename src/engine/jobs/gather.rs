@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::event::End;
 use crate::engine::id::{JobId, ReplicaId};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gathers {
     gathers: BTreeMap<JobId, Gather>,
     deadlines: BTreeSet<(u64, JobId)>,
     last: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Gather {
     deadline_ms: u64,
     pending: BTreeSet<ReplicaId>,

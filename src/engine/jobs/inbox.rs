@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use crate::engine::event::Item;
 use crate::engine::id::ReplicaId;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Inbox {
     entries: VecDeque<Entry>,
     wanted: Urgency,
     told: Urgency,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub item: Item,
     /// Who sent it, and the cost of it that is given back when it is taken.

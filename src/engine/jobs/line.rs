@@ -45,7 +45,7 @@ pub struct Bounds {
     pub window: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Line {
     bounds: Bounds,
     /// The peer is there.
@@ -91,14 +91,14 @@ pub struct Line {
     acked: (u64, u64),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parcel {
     frames: Bytes,
     cost: u64,
     is_piece: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Large {
     message: Bytes,
     at: usize,
@@ -120,7 +120,7 @@ pub enum Class {
 }
 
 /// What to do about a parcel that arrived.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Arrived {
     /// It was here before, or more of it is to come.
     Nothing,

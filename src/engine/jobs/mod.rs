@@ -46,7 +46,7 @@ const JOINED_BYTES_MAX: usize = 8 << 10;
 /// Peers that are gone and whose lines are kept: they may come back with parcels that were here.
 const LINES_GONE_MAX: usize = 1024;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Jobs {
     own: ReplicaId,
     config: Arc<Config>,
@@ -71,7 +71,7 @@ pub struct Jobs {
 }
 
 /// A parcel that waits, with its cost, since this time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Early {
     message: Bytes,
     cost: u64,
@@ -79,7 +79,7 @@ struct Early {
 }
 
 /// The names of what this node has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Offers {
     workers: BTreeSet<Arc<str>>,
     functions: BTreeSet<Arc<str>>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::id::{JobId, ReplicaId, RunId};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Runs {
     runs: BTreeMap<RunId, Running>,
     by_job: BTreeMap<(ReplicaId, JobId), RunId>,

@@ -14,7 +14,7 @@ const LEARNED_MAX: usize = 1024;
 
 /// The addresses given by the user, each kept connected for ever; and those learned from peers,
 /// which are forgotten when they lead nowhere.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AddressBook {
     entries: BTreeMap<Address, Entry>,
     redial_min_ms: u64,
@@ -22,7 +22,7 @@ pub struct AddressBook {
     learned_ms: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     state: State,
     /// Who was last seen behind it, or is said to be.

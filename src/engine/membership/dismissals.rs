@@ -8,7 +8,7 @@ use crate::engine::id::ReplicaId;
 const DISMISSED_MAX: usize = 1024;
 
 /// Each with its place in the order of what the user wants: an address given later stands.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Dismissals {
     dismissed: VecDeque<(ReplicaId, u64)>,
 }

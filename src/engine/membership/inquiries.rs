@@ -10,7 +10,7 @@ const ASKED_MAX: usize = 1024;
 /// An answer is waited for so many times the pause between questions.
 const PATIENCE: u64 = 10;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Inquiries {
     /// The last question for each, and when it was.
     asked: BTreeMap<ReplicaId, u64>,

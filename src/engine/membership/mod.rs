@@ -84,7 +84,7 @@ pub fn told_address(text: &str) -> Option<Address> {
     sound.then(|| Address::new(text))
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Membership {
     own: ReplicaId,
     advertised: Option<Address>,
@@ -108,7 +108,7 @@ pub struct Membership {
     sends: VecDeque<(LinkId, Bytes)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Link {
     dialled: Option<Address>,
     opened_ms: u64,
@@ -116,26 +116,28 @@ struct Link {
     peer: Option<ReplicaId>,
     /// Something came after its hello: it has had ours.
     confirmed: bool,
+    /// Its hello was not accepted. It was told why and closes; what it says until then is nothing.
+    refused: bool,
     /// What the other side says of itself on this link.
     theirs: Theirs,
     /// What it was told of us on this link.
     ours: Ours,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Theirs {
     advertised: Option<Address>,
     busy_ms: u64,
     busy_at_ms: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ours {
     advertised: Option<Address>,
     busy: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Peer {
     /// The link that messages go over; others to the same peer are about to be closed.
     link: LinkId,
@@ -186,7 +188,8 @@ impl Membership {
     /// Whether every address given was tried at least once.
     pub fn all_tried(&self) -> bool {
         let given = |address: &Address| self.book.order_of(address).is_some();
-        let shaking_hands = |link: &Link| link.peer.is_none() && link.dialled.is_some();
+        let shaking_hands =
+            |link: &Link| link.peer.is_none() && !link.refused && link.dialled.is_some();
         let waited_for = |link: &Link| shaking_hands(link) && link.dialled.iter().all(given);
         self.book.all_tried() && !self.links.values().any(waited_for)
     }
@@ -248,6 +251,7 @@ impl Membership {
             heard_ms: now_ms,
             peer: None,
             confirmed: false,
+            refused: false,
             theirs: Theirs::default(),
             ours: Ours { advertised: self.advertised.clone(), busy: false },
         };
@@ -265,6 +269,19 @@ impl Membership {
         if self.book.failed(now_ms, &address, rng) {
             self.steps.push_back(Step::ConnectFailed { address, code });
         }
+    }
+
+    /// The hello is not accepted, and its sender is being told why. Closing at once might take that
+    /// from it: what it sends meanwhile would be answered by a reset. Who does not close is closed
+    /// when the handshake takes too long.
+    pub fn refuse(&mut self, link: LinkId) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.refused = true;
+        }
+    }
+
+    pub fn is_refused(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.refused)
     }
 
     pub fn heard(&mut self, now_ms: u64, link: LinkId, rng: &mut ChaCha8Rng) {
@@ -380,7 +397,7 @@ impl Membership {
         let Some(closed) = self.links.remove(&link) else { return };
         let Some(peer) = closed.peer else {
             let Some(address) = closed.dialled else { return };
-            if reason == CloseReason::Rejoin {
+            if reason == CloseReason::Rejoin || closed.refused {
                 // It is dialled again by or as another replica; that is the attempt to tell of.
                 self.book.postpone(now_ms, &address, rng);
             } else {

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use super::Replication;
 use crate::engine::document::path::PathKey;
-use crate::engine::event::Write;
+use crate::engine::event::{Again, Write};
 use crate::engine::id::ReplicaId;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AloneLog {
     /// Whether there ever was a peer: before that, nobody can have forgotten this replica.
     had_peers: bool,
@@ -21,39 +21,15 @@ pub struct AloneLog {
 }
 
 /// The unseen writes at one path, in order of effect.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Unseen {
     /// `Some(None)`: a DELETE.
     set: Option<Option<Box<str>>>,
     increment: f64,
 }
 
-/// A write to be made again.
-#[derive(Debug)]
-pub enum Again {
-    Set(PathKey, Box<str>),
-    Delete(PathKey),
-    Increment(PathKey, f64),
-}
-
-impl Again {
-    pub fn path(&self) -> &PathKey {
-        match self {
-            Again::Set(key, _) | Again::Delete(key) | Again::Increment(key, _) => key,
-        }
-    }
-
-    pub fn write<'a>(&'a self, path: &'a [&'a str]) -> Write<'a> {
-        match self {
-            Again::Set(_, json) => Write::Set { path, json },
-            Again::Delete(_) => Write::Delete { path },
-            Again::Increment(_, by) => Write::Increment { path, by: *by },
-        }
-    }
-}
-
 impl AloneLog {
-    /// A peer is there, and will get everything.
+    /// A peer has taken this replica for what it is, and gets everything.
     pub fn meet(&mut self, own_counter: u64) {
         self.had_peers = true;
         self.exposed = own_counter;
@@ -93,19 +69,20 @@ impl AloneLog {
         }
     }
 
-    pub fn take(&mut self) -> Vec<Again> {
-        let mut writes = Vec::new();
+    /// What can be made again, and how many DELETEs cannot: what they removed is not here then.
+    pub fn take(&mut self) -> (Vec<(PathKey, Again)>, usize) {
+        let (mut writes, mut deletes) = (Vec::new(), 0);
         for (key, unseen) in std::mem::take(&mut self.paths) {
             match unseen.set {
-                Some(Some(json)) => writes.push(Again::Set(key.clone(), json)),
-                Some(None) => writes.push(Again::Delete(key.clone())),
+                Some(Some(json)) => writes.push((key.clone(), Again::Set(json))),
+                Some(None) => deletes += 1,
                 None => {}
             }
             if unseen.increment != 0.0 {
-                writes.push(Again::Increment(key, unseen.increment));
+                writes.push((key, Again::Increment(unseen.increment)));
             }
         }
-        writes
+        (writes, deletes)
     }
 }
 

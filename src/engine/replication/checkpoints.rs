@@ -7,19 +7,23 @@ use crate::engine::causality::VersionVector;
 
 /// Kept at most; older ones are thinned out, so the last ones lie closest.
 const CHECKPOINTS_MAX: usize = 256;
-/// Changes between two checkpoints at least.
-const CHANGES_MIN: u64 = 64;
 
 /// A peer that covers a checkpoint's vector lacks nothing that changed up to its place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Checkpoints {
+    /// Changes between two at least.
+    changes_min: u64,
     ring: VecDeque<(u64, Arc<VersionVector>)>,
 }
 
 impl Checkpoints {
+    pub fn new(changes_min: u64) -> Self {
+        Checkpoints { changes_min, ring: VecDeque::new() }
+    }
+
     /// Takes note that all changes up to `sequence` are effects of the writes in `vector`.
     pub fn record(&mut self, sequence: u64, vector: &Arc<VersionVector>) {
-        if self.ring.back().is_some_and(|(last, _)| sequence < last + CHANGES_MIN) {
+        if self.ring.back().is_some_and(|(last, _)| sequence < last + self.changes_min) {
             return;
         }
         self.ring.push_back((sequence, vector.clone()));

@@ -13,10 +13,7 @@ use crate::engine::document::path::PathKey;
 use crate::engine::document::{Bookmark, Change, Document, NodeId, Outrun};
 use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Kind};
 
-/// Changes to look back through at most, under the lock; beyond that everything is sent.
-const LOOK_BACK_MAX: usize = 100_000;
-
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Feed {
     id: u32,
     parts: u32,
@@ -40,17 +37,19 @@ pub enum Next {
 }
 
 impl Feed {
+    /// Looks back through so many changes at most.
     pub fn start(
         id: u32,
         document: &mut Document,
         checkpoints: &Checkpoints,
         vector: &VersionVector,
+        steps: usize,
     ) -> Self {
         let after = checkpoints.reached_by(vector);
         let bookmark = match after {
             // Nothing is known to be there: walk in order, which the receiver likes better.
             0 => Err(Outrun),
-            after => document.bookmark(after, LOOK_BACK_MAX),
+            after => document.bookmark(after, steps),
         };
         match bookmark {
             Ok(changes) => {

@@ -9,7 +9,7 @@ use super::{Replication, LATELY_MS};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
 use crate::engine::document::Fold;
-use crate::engine::event::Now;
+use crate::engine::event::{Again, Now};
 use crate::engine::id::{Dot, ReplicaId};
 use crate::engine::wire::message::{self, Digest, Item, Kind, Stub};
 
@@ -58,7 +58,10 @@ impl Replication {
                 self.folds.heard(replica, now.monotonic_ms);
             }
         }
-        if let Some(since_ms) = now.monotonic_ms.checked_sub(forget_after_ms) {
+        // A node with no peer hears nobody, which says nothing about the others.
+        let company_ms = self.company_since_ms.unwrap_or(now.monotonic_ms);
+        let since_ms = now.monotonic_ms.checked_sub(forget_after_ms);
+        if let Some(since_ms) = since_ms.filter(|&since_ms| company_ms <= since_ms) {
             let silent: Vec<ReplicaId> = vector
                 .iter()
                 .map(|(replica, _)| replica)
@@ -232,8 +235,8 @@ impl Replication {
         Some(others)
     }
 
-    /// The paths of what must be written again under a new name, and how.
-    pub fn take_unseen(&mut self) -> Vec<super::alone::Again> {
+    /// What is to be written again under a new name, and how many DELETEs cannot be.
+    pub fn take_unseen(&mut self) -> (Vec<(PathKey, Again)>, usize) {
         self.alone.take()
     }
 

@@ -16,7 +16,7 @@ struct Folded {
     into: Dot,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Folds {
     stubs: BTreeMap<ReplicaId, Folded>,
     /// For folds that not everybody is known to have yet: the earlier folds that they absorb.

@@ -9,7 +9,7 @@ use crate::engine::id::ReplicaId;
 use crate::engine::wire::message::{self, Malformed, WritesHead};
 
 /// The unread rest of a batch of one replica's writes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch {
     pub origin: ReplicaId,
     /// Counter of the next write in it.
@@ -43,14 +43,14 @@ impl Batch {
 }
 
 /// Waiting batches, by origin and first counter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Waiting {
     origins: BTreeMap<ReplicaId, Origin>,
     bytes: usize,
     origin_bytes_max: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Origin {
     batches: BTreeMap<u64, Batch>,
     bytes: usize,

@@ -45,8 +45,6 @@ use rows::Rows;
 use session::{Session, Target};
 use staging::{Merging, Staging};
 
-/// Paths merged in one go after a feed.
-const MERGE_PATHS: usize = 256;
 /// Parts of a feed on their way to one peer.
 const FEED_PARTS: usize = 4;
 /// How long others are told of a replica that nobody hears any more.
@@ -77,7 +75,7 @@ pub struct Counts {
     pub folds: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replication {
     own: ReplicaId,
     config: Arc<Config>,
@@ -88,6 +86,8 @@ pub struct Replication {
     outbox: Outbox,
     waiting: Waiting,
     sessions: BTreeMap<ReplicaId, Session>,
+    /// Since when there has always been a peer.
+    company_since_ms: Option<u64>,
     rows: Rows,
     folds: Folds,
     alone: AloneLog,
@@ -105,7 +105,7 @@ pub struct Replication {
 }
 
 /// A feed we asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pulling {
     id: u32,
     peer: ReplicaId,
@@ -120,10 +120,11 @@ impl Replication {
             clock: Clock::default(),
             document: Document::new(config.removals_max),
             vector: Arc::default(),
-            checkpoints: Checkpoints::default(),
+            checkpoints: Checkpoints::new(config.checkpoint_changes),
             outbox: Outbox::new(config.part_bytes_max, config.message_bytes_max()),
             waiting: Waiting::new(config.pending_bytes_max),
             sessions: BTreeMap::new(),
+            company_since_ms: None,
             rows: Rows::default(),
             folds: Folds::default(),
             alone: AloneLog::default(),
@@ -185,6 +186,12 @@ impl Replication {
         self.vector.covers(dot) || self.folds.knows(dot)
     }
 
+    /// Whether no peer has said anything since its hello: it may say next that this replica was
+    /// forgotten.
+    fn is_alone(&self) -> bool {
+        self.sessions.values().all(|session| session.links.is_none())
+    }
+
     /// Whether what a feed brought, or a fold, is still being carried out.
     fn is_settling(&self) -> bool {
         self.merging.is_some() || self.document.is_folding()
@@ -223,21 +230,24 @@ impl Replication {
 
     pub fn peer_up(&mut self, now: Now, peer: ReplicaId) {
         self.sessions.insert(peer, Session::default());
+        self.company_since_ms.get_or_insert(now.monotonic_ms);
         self.folds.heard(peer, now.monotonic_ms);
-        self.alone.meet(self.vector.get(self.own));
         // Its links and ours have changed: tell everybody.
         self.send_digests(now);
     }
 
     pub fn peer_down(&mut self, now: Now, peer: ReplicaId) {
+        self.folds.heard(peer, now.monotonic_ms);
+        if !self.is_alone() {
+            self.alone.meet(self.vector.get(self.own));
+        }
         if let Some(feed) = self.sessions.remove(&peer).and_then(|session| session.feed) {
             feed.drop_bookmark(&mut self.document);
         }
-        self.folds.heard(peer, now.monotonic_ms);
         if self.sessions.is_empty() {
             // What is made from here on is for nobody; who comes later pulls it.
             self.outbox.clear();
-            self.alone.meet(self.vector.get(self.own));
+            self.company_since_ms = None;
         }
         self.abandon_pull_from(now, peer);
         self.send_digests(now);
@@ -379,7 +389,8 @@ impl Replication {
         let feed = if vector.includes(&self.vector) {
             Feed::nothing(id, &mut self.document)
         } else {
-            Feed::start(id, &mut self.document, &self.checkpoints, &vector)
+            let steps = self.config.look_back_changes;
+            Feed::start(id, &mut self.document, &self.checkpoints, &vector, steps)
         };
         self.counts.feeds += 1;
         self.counts.snapshots += u64::from(feed.is_full());
@@ -512,12 +523,13 @@ impl Replication {
     fn merge_some(&mut self, now: Now) {
         let Some(merging) = &mut self.merging else {
             if self.document.is_folding() {
-                self.document.fold_some(MERGE_PATHS);
+                self.document.fold_some(self.config.merge_paths);
                 self.checkpoints.record(self.document.sequence(), &self.vector);
             }
             return;
         };
-        if merging.step(&mut self.document, &self.vector, &self.folds, MERGE_PATHS) {
+        let paths = self.config.merge_paths;
+        if merging.step(&mut self.document, &self.vector, &self.folds, paths) {
             if merging.is_full() {
                 self.document.forget_changes();
                 self.checkpoints.clear();

@@ -8,7 +8,7 @@ use crate::engine::causality::VersionVector;
 use crate::engine::id::ReplicaId;
 use crate::engine::wire::message::{self, Item, Kind, WritesHead};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outbox {
     /// The batch being filled.
     batch: Vec<u8>,

@@ -242,6 +242,7 @@ impl Replication {
             self.forgotten = true;
             return Ok(());
         }
+        self.alone.meet(self.vector.get(self.own));
         let mut vector = self.told_vector(digest.vector)?;
         self.folds.rename(&mut vector);
         self.rows.learn(peer, &vector);

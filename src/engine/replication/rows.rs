@@ -10,7 +10,7 @@ use crate::engine::causality::VersionVector;
 use crate::engine::document::things::Cut;
 use crate::engine::id::ReplicaId;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     rows: BTreeMap<ReplicaId, VersionVector>,
 }

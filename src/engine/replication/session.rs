@@ -6,7 +6,7 @@ use super::feed::Feed;
 use crate::engine::causality::VersionVector;
 use crate::engine::id::ReplicaId;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Session {
     /// Bytes given to its link and not yet taken by the operating system.
     pub outstanding: usize,
@@ -24,7 +24,7 @@ pub struct Session {
     pub asked: Option<(u32, VersionVector)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// `None`: whatever it has; only the end of a feed will do.
     pub vector: Option<VersionVector>,

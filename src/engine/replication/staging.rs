@@ -24,7 +24,7 @@ use crate::engine::document::{Document, State};
 use crate::engine::wire::message::{self, FeedHead, FeedItem, Malformed};
 
 /// What a feed has brought so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Staging {
     states: BTreeMap<PathKey, Staged>,
     removals: Vec<Removal>,
@@ -33,7 +33,7 @@ pub struct Staging {
     last_key: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Staged {
     state: Bytes,
     /// Removals that came later in the feed take from this state what they cover.
@@ -41,7 +41,7 @@ struct Staged {
     merged: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Removal {
     key: PathKey,
     below: bool,
@@ -110,7 +110,7 @@ impl Staging {
 }
 
 /// A feed that ended: the union is declared and being carried out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Merging {
     staging: Staging,
     /// Everything the donor had was sent.

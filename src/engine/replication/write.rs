@@ -46,7 +46,8 @@ impl Replication {
             Write::Delete { .. } => Action::Delete,
         };
         let floor = self.document.latest_around(path);
-        let fresh = self.sessions.is_empty() && self.is_unseen(path, self.own);
+        let alone = self.is_alone();
+        let fresh = alone && self.is_unseen(path, self.own);
         let hlc = self.clock.tick(now, floor, self.config.clock_skew_max_ms);
         let op = Op { dot, hlc, path, action, arrays: &arrays };
         let cuts = self.document.apply(&op, &self.vector, &self.vector, Whose::Own);
@@ -54,7 +55,7 @@ impl Replication {
             self.document.add_cut(key.clone(), cut.clone(), &self.vector, Whose::Own);
         }
         self.push_write(&op, &cuts);
-        if self.sessions.is_empty() {
+        if alone {
             self.alone.note(write, fresh);
         }
         Arc::make_mut(&mut self.vector).raise(dot.replica, dot.counter);

@@ -97,7 +97,7 @@ struct Running {
 impl Jobs {
     pub fn new(chance: Chance, plan: &Plan) -> Self {
         let of = |part: fn(&plan::Jobs) -> usize| plan.jobs.as_ref().map_or(0, part);
-        let calm = plan.faults.is_empty();
+        let calm = plan.faults.is_empty() && plan.away.is_none();
         let has_room = plan.config.window_bytes == Config::default().window_bytes;
         let prompt = calm && has_room && plan.bytes_per_ms >= 1_000;
         let mut jobs = Jobs {
