@@ -1,0 +1,521 @@
+//! Model-checked small: every interleaving of a few writes on three nodes, real engines against the
+//! reference model.
+//!
+//! A **history** is a list of writes: who made which, having seen which of the earlier ones. For
+//! each history every node is brought into every state that deliveries can bring it into: a
+//! delivery is one write, as soon as all that it had seen is there, or a whole feed from another
+//! node in any of *its* states. A merge may be cut short before every step, and a node may be read
+//! in between. What a node does depends on nothing but its own state and what comes to it, so
+//! states are kept for each node; any three of them that belong to one history are a state of the
+//! cluster.
+//!
+//! In each state the node must show what `sim::model` makes of the writes it holds, and nodes that
+//! hold the same writes must have the same hash; so when all have everything, all are the same.
+//!
+//! States are told apart by the writes held and by all that the document keeps of them. Later
+//! writes have later stamps; as concurrent writes are made in either order, nothing is left out by
+//! that. Nodes are alike, so the first write is node 0's, and the first of another node node 1's.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use collective_io::engine::wire::message::{self, Kind as Message};
+use collective_io::engine::{Config, Engine, Input, LinkId, Now, Output, Write};
+use collective_io::sim::model::{comparable, Kind, Model, Op, Seen};
+use serde_json::Value;
+
+const NODES: usize = 3;
+const WALL_START_MS: u64 = 1_750_000_000_000;
+/// More steps than any merge here has.
+const STEPS_MAX: usize = 100;
+
+/// What an application can do.
+#[derive(Clone, Copy, Debug)]
+struct Act {
+    path: &'static [&'static str],
+    does: Does,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Does {
+    Set(&'static str),
+    Increment,
+    Delete,
+}
+
+const P: &[&str] = &["p"];
+const PA: &[&str] = &["p", "a"];
+const PAB: &[&str] = &["p", "a", "b"];
+const SCALAR: Does = Does::Set("\"x\"");
+const OBJECT: Does = Does::Set(r#"{"a":{"b":1}}"#);
+
+fn all_acts() -> Vec<Act> {
+    let does = [SCALAR, OBJECT, Does::Increment, Does::Delete];
+    [P, PA, PAB].iter().flat_map(|&path| does.map(|does| Act { path, does })).collect()
+}
+
+/// At each path what is most its own.
+fn few_acts() -> Vec<Act> {
+    let at = |path, does| Act { path, does };
+    vec![
+        at(P, OBJECT),
+        at(P, Does::Delete),
+        at(PA, SCALAR),
+        at(PA, Does::Increment),
+        at(PA, Does::Delete),
+        at(PAB, Does::Increment),
+    ]
+}
+
+/// Feeds from the middle, and merges of several steps.
+fn config() -> Config {
+    Config { checkpoint_changes: 1, merge_paths: 1, ..Config::default() }
+}
+
+/// The same, and hardly any removal is remembered: many feeds send everything.
+fn forgetful() -> Config {
+    Config { removals_max: 1, ..config() }
+}
+
+#[test]
+fn three_writes_of_any_kind() {
+    explore("three writes of any kind", &all_acts(), 3, config()).assert_above(100_000);
+}
+
+#[test]
+fn four_writes_of_few_kinds() {
+    explore("four writes of few kinds", &few_acts(), 4, config()).assert_above(100_000);
+}
+
+#[test]
+fn three_writes_with_few_removals_remembered() {
+    let name = "three writes, few removals remembered";
+    explore(name, &few_acts(), 3, forgetful()).assert_above(10_000);
+}
+
+#[test]
+#[ignore = "takes long: npm run exhaustive"]
+fn four_writes_of_any_kind() {
+    explore("four writes of any kind", &all_acts(), 4, config()).assert_above(10_000_000);
+}
+
+#[test]
+#[ignore = "takes long: npm run exhaustive"]
+fn four_writes_with_few_removals_remembered() {
+    let name = "four writes, few removals remembered";
+    explore(name, &few_acts(), 4, forgetful()).assert_above(1_000_000);
+}
+
+/// What was looked at.
+#[derive(Debug, Default)]
+struct Tally {
+    histories: u64,
+    /// Of the cluster: for each history, who holds what.
+    states: u64,
+    /// Of single nodes, told apart by what their documents keep.
+    node_states: u64,
+    /// Writes and deliveries carried out by an engine.
+    steps: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.histories += other.histories;
+        self.states += other.states;
+        self.node_states += other.node_states;
+        self.steps += other.steps;
+    }
+
+    fn assert_above(&self, states: u64) {
+        assert!(self.states > states, "only {} states", self.states);
+    }
+}
+
+fn explore(name: &str, acts: &[Act], depth: usize, config: Config) -> Tally {
+    let start = std::time::Instant::now();
+    let engines = linked(&config);
+    let tally = Mutex::new(Tally::default());
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(acts.len());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut explorer = Explorer { acts, depth, tally: Tally::default() };
+                let empty = Position::new(&engines);
+                while let Some(&first) = acts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    explorer.act(&empty, 0, first);
+                }
+                tally.lock().unwrap().add(&explorer.tally);
+            });
+        }
+    });
+    let tally = tally.into_inner().unwrap();
+    let Tally { histories, states, node_states, steps } = tally;
+    println!(
+        "{name}: {states} states of {histories} histories ({node_states} states of single nodes, \
+         {steps} steps of an engine) in {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    tally
+}
+
+/// Sets of writes, as bits.
+type Writes = u8;
+
+fn bit(write: usize) -> Writes {
+    1 << write
+}
+
+/// A history, and all states that its nodes can be in.
+struct Position {
+    writes: Vec<Made>,
+    model: Model,
+    states: [Vec<Rc<State>>; NODES],
+}
+
+/// A write of the history.
+#[derive(Clone)]
+struct Made {
+    node: usize,
+    seen: Writes,
+    message: Bytes,
+}
+
+struct State {
+    engine: Engine,
+    holds: Writes,
+    /// How it came to be, for reports.
+    came: String,
+}
+
+impl Position {
+    fn new(engines: &[Engine; NODES]) -> Self {
+        let state = |engine: &Engine| {
+            vec![Rc::new(State { engine: engine.clone(), holds: 0, came: String::new() })]
+        };
+        Position {
+            writes: Vec::new(),
+            model: Model::default(),
+            states: engines.each_ref().map(state),
+        }
+    }
+
+    /// How many states of the cluster there are: any choice of what each node holds.
+    fn count(&self) -> u64 {
+        let holdings = |states: &Vec<Rc<State>>| {
+            states.iter().map(|state| state.holds).collect::<HashSet<_>>().len() as u64
+        };
+        self.states.iter().map(holdings).product()
+    }
+}
+
+struct Explorer<'a> {
+    acts: &'a [Act],
+    depth: usize,
+    tally: Tally,
+}
+
+impl Explorer<'_> {
+    fn go_on(&mut self, position: &Position) {
+        self.tally.histories += 1;
+        self.tally.states += position.count();
+        if position.writes.len() == self.depth {
+            return;
+        }
+        let strangers = position.writes.iter().map(|made| made.node + 1).max().unwrap_or(0);
+        for node in 0..NODES.min(strangers + 1) {
+            for act in self.acts {
+                self.act(position, node, *act);
+            }
+        }
+    }
+
+    /// Has the node make a write, in each of its states, and goes on from there.
+    fn act(&mut self, position: &Position, node: usize, act: Act) {
+        let mut holdings: Vec<Writes> =
+            position.states[node].iter().map(|state| state.holds).collect();
+        holdings.sort_unstable();
+        holdings.dedup();
+        for holds in holdings {
+            let states = position.states[node].iter().filter(|state| state.holds == holds);
+            let made: Vec<_> = states.map(|state| self.write(position, node, state, act)).collect();
+            let Some(first) = made.first().cloned().flatten() else {
+                assert!(made.iter().all(Option::is_none), "{act:?} is a write in some states");
+                continue;
+            };
+            let mut model = position.model.clone();
+            let op = first.op.clone();
+            model.record(op).unwrap_or_else(|error| panic!("{error}\n{}", first.state.came));
+            let mut writes = position.writes.clone();
+            writes.push(first.made.clone());
+            let mut states = position.states.clone();
+            let mut fresh = Vec::new();
+            for written in made.into_iter().flatten() {
+                assert_eq!(
+                    written.made.message, first.made.message,
+                    "the same write is told otherwise\n{}\n{}",
+                    written.state.came, first.state.came
+                );
+                fresh.push(written.state);
+            }
+            states[node].clear();
+            let mut next = Position { writes, model, states };
+            Closing::new(&mut next, &mut self.tally).close(node, fresh);
+            self.go_on(&next);
+        }
+    }
+
+    /// `None` if it is refused, or no write.
+    fn write(
+        &mut self,
+        position: &Position,
+        node: usize,
+        state: &State,
+        act: Act,
+    ) -> Option<Written> {
+        let now = now(position.writes.len() as u64 + 1);
+        let mut engine = state.engine.clone();
+        self.tally.steps += 1;
+        let seen = Seen::from(engine.context());
+        let path: Vec<String> = act.path.iter().map(|name| name.to_string()).collect();
+        let (write, kind) = match act.does {
+            Does::Set(json) => (Write::Set { path: act.path, json }, Kind::Set(json.into())),
+            Does::Increment => (Write::Increment { path: act.path, by: 1.0 }, Kind::Increment(1.0)),
+            Does::Delete => (Write::Delete { path: act.path }, Kind::Delete),
+        };
+        let Ok(Some(written)) = engine.write(now, write) else {
+            let right = position.model.refuses(&path, &kind, &seen).is_some()
+                || (kind == Kind::Delete && !position.model.deletes_anything(&path, &seen));
+            assert!(right, "node {node} does not do {act:?}\n{}", state.came);
+            return None;
+        };
+        let messages: Vec<_> = sent(&mut engine, now).map(|(_, message)| message).collect();
+        let message = messages.first().expect("it has peers").clone();
+        assert!(messages.iter().all(|other| *other == message) && is(&message, Message::Writes));
+        let number = position.writes.len();
+        let came = format!("{}  node {node} writes #{number}: {act:?}\n", state.came);
+        Some(Written {
+            op: Op { dot: written.dot, hlc: written.hlc, path, kind, seen },
+            made: Made { node, seen: state.holds, message },
+            state: State { engine, holds: state.holds | bit(number), came },
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Written {
+    op: Op,
+    made: Made,
+    state: State,
+}
+
+impl Clone for State {
+    fn clone(&self) -> Self {
+        State { engine: self.engine.clone(), holds: self.holds, came: self.came.clone() }
+    }
+}
+
+/// Finds all states that deliveries bring about.
+struct Closing<'a> {
+    position: &'a mut Position,
+    tally: &'a mut Tally,
+    known: [HashSet<(Writes, String)>; NODES],
+    /// What a node must show, and how it must hash, that holds these writes.
+    expected: HashMap<Writes, (Value, u64)>,
+    fresh: Vec<(usize, Rc<State>)>,
+}
+
+impl<'a> Closing<'a> {
+    fn new(position: &'a mut Position, tally: &'a mut Tally) -> Self {
+        Closing {
+            position,
+            tally,
+            known: Default::default(),
+            expected: HashMap::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    /// From these states of one node, and what is there of the others.
+    fn close(mut self, node: usize, states: Vec<State>) {
+        for other in (0..NODES).filter(|&other| other != node) {
+            let keys = self.position.states[other].iter().map(|state| key(state));
+            self.known[other] = keys.collect();
+        }
+        for state in states {
+            self.add(node, state);
+        }
+        while let Some((node, state)) = self.fresh.pop() {
+            for number in 0..self.position.writes.len() {
+                self.push(node, &state, number);
+            }
+            for other in (0..NODES).filter(|&other| other != node) {
+                for peer in self.position.states[other].clone() {
+                    self.feed(other, &peer, node, &state);
+                    self.feed(node, &state, other, &peer);
+                }
+            }
+            self.position.states[node].push(state);
+        }
+    }
+
+    /// A write arrives.
+    fn push(&mut self, node: usize, state: &State, number: usize) {
+        let made = &self.position.writes[number];
+        let ready = made.seen & !state.holds == 0;
+        if state.holds & bit(number) != 0 || !ready {
+            return;
+        }
+        let mut engine = state.engine.clone();
+        let message = made.message.clone();
+        let link = link(node, made.node);
+        self.receive(&mut engine, link, message);
+        let came = format!("{}  node {node} gets #{number}\n", state.came);
+        self.add(node, State { engine, holds: state.holds | bit(number), came });
+    }
+
+    /// A node asks another one for what it has.
+    fn feed(&mut self, from: usize, donor: &State, to: usize, asker: &State) {
+        // Who merges gives nothing and asks for nothing.
+        let busy = merges(&donor.engine) || merges(&asker.engine);
+        if busy || donor.holds & !asker.holds == 0 {
+            return;
+        }
+        let link = link(from, to);
+        let mut engine = asker.engine.clone();
+        let behind = message::encode_empty(Message::Behind).slice(4..);
+        let asked = self.receive(&mut engine, link, behind);
+        let pull = asked.into_iter().find(|(_, message)| is(message, Message::Pull));
+        let (_, pull) = pull.expect("it asks who says that it is behind");
+        let mut donor_engine = donor.engine.clone();
+        for (_, message) in self.receive(&mut donor_engine, link, pull) {
+            self.receive(&mut engine, link, message);
+        }
+        let holds = asker.holds | donor.holds;
+        let came = format!(
+            "{}  node {to} is fed by node {from}, which was thus:\n{}",
+            asker.came,
+            donor.came.lines().map(|line| format!("  | {line}\n")).collect::<String>()
+        );
+        self.add(to, State { engine, holds, came });
+    }
+
+    fn receive(
+        &mut self,
+        engine: &mut Engine,
+        link: LinkId,
+        message: Bytes,
+    ) -> Vec<(LinkId, Bytes)> {
+        let now = now(self.position.writes.len() as u64);
+        self.tally.steps += 1;
+        engine.handle_input(now, Input::Received { link, message });
+        sent(engine, now).collect()
+    }
+
+    /// Takes a state in, with those that a step of its merge and a reader make of it.
+    fn add(&mut self, node: usize, state: State) {
+        if !self.known[node].insert(key(&state)) {
+            return;
+        }
+        self.tally.node_states += 1;
+        let mut merged = state.clone();
+        if merges(&merged.engine) {
+            let now = now(self.position.writes.len() as u64);
+            merged.engine.handle_timeout(now);
+            sent(&mut merged.engine, now).for_each(drop);
+            merged.came.push_str("  it merges one path more\n");
+            self.add(node, merged);
+        }
+        let mut read = state.clone();
+        self.check(node, &mut read);
+        read.came.push_str("  it is read\n");
+        if self.known[node].insert(key(&read)) {
+            self.fresh.push((node, Rc::new(read)));
+        }
+        self.fresh.push((node, Rc::new(state)));
+    }
+
+    fn check(&mut self, node: usize, state: &mut State) {
+        let shown = state.engine.read(&[]).expect("the document is always there");
+        let shown = comparable(serde_json::from_str(&shown).expect("what is read is JSON"));
+        let hash = state.engine.hash();
+        let holds = state.holds;
+        let (value, its_hash) = self.expected.entry(holds).or_insert_with(|| {
+            let dots = self.position.model.ops().iter().enumerate();
+            let held = dots.filter(|(number, _)| holds & bit(*number) != 0);
+            let held: HashSet<_> = held.map(|(_, op)| op.dot).collect();
+            (self.position.model.value(&|dot| held.contains(&dot)), hash)
+        });
+        let covers =
+            |write: usize| state.engine.context().covers(self.position.model.ops()[write].dot);
+        let writes = 0..self.position.writes.len();
+        let covered = writes.filter(|&write| covers(write)).fold(0, |all, write| all | bit(write));
+        if shown != *value || hash != *its_hash || covered != holds {
+            let same = if hash == *its_hash { "the same" } else { "another" };
+            panic!(
+                "node {node} holds {holds:b}, covers {covered:b} and shows {shown}, not {value}, \
+                 with {same} hash as others\n{}{}",
+                state.came,
+                state.engine.describe()
+            );
+        }
+    }
+}
+
+/// What tells states of a node apart.
+fn key(state: &State) -> (Writes, String) {
+    (state.holds, format!("{} {}", merges(&state.engine), state.engine.describe()))
+}
+
+fn merges(engine: &Engine) -> bool {
+    engine.poll_timeout() == Some(0)
+}
+
+/// Time stands still but for the wall clock's last digits, so nothing happens by itself.
+fn now(writes: u64) -> Now {
+    Now { monotonic_ms: 0, wall_ms: WALL_START_MS + writes }
+}
+
+fn link(a: usize, b: usize) -> LinkId {
+    LinkId((a.min(b) * NODES + a.max(b)) as u64)
+}
+
+fn is(message: &Bytes, kind: Message) -> bool {
+    Message::of(message) == Some(kind)
+}
+
+/// The messages that an engine sends.
+fn sent(engine: &mut Engine, now: Now) -> impl Iterator<Item = (LinkId, Bytes)> + '_ {
+    std::iter::from_fn(move || engine.poll_output(now)).filter_map(|output| match output {
+        Output::Send { link, frames } => Some((link, frames.slice(4..))),
+        _ => None,
+    })
+}
+
+/// Three engines, all linked, that have told one another all they have to.
+fn linked(config: &Config) -> [Engine; NODES] {
+    let mut engines: [Engine; NODES] = std::array::from_fn(|node| {
+        let mut engine = Engine::new(config.clone(), [node as u8 + 1; 32], now(0));
+        engine.handle_timeout(now(0));
+        for peer in (0..NODES).filter(|&peer| peer != node) {
+            let link = link(node, peer);
+            engine.handle_input(now(0), Input::Opened { link, dialled: None });
+        }
+        engine
+    });
+    for _ in 0..STEPS_MAX {
+        for node in 0..NODES {
+            let messages: Vec<_> = sent(&mut engines[node], now(0)).collect();
+            for (over, message) in messages {
+                let mut peers = (0..NODES).filter(|&peer| peer != node);
+                let peer = peers.find(|&peer| link(node, peer) == over).expect("it has two links");
+                engines[peer].handle_input(now(0), Input::Received { link: over, message });
+            }
+        }
+    }
+    assert!(engines.iter().all(|engine| engine.peers().len() == NODES - 1));
+    engines
+}
