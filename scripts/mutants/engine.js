@@ -1,0 +1,698 @@
+'use strict';
+
+/** Defects of the replicated document and of how it is replicated. Rules: docs/replication.md. */
+
+const DOCUMENT = 'src/engine/document';
+const REPLICATION = 'src/engine/replication';
+
+module.exports = [
+  // ---- what a write does
+  {
+    name: 'delete-unseen',
+    file: `${DOCUMENT}/apply.rs`,
+    find: 'let keep = !seen.covers(value.dot) || (which != Which::All && !value.body.is_scalar());',
+    replace: 'let keep = which != Which::All && !value.body.is_scalar();',
+    breaks: 'rules 2, 4',
+  },
+  {
+    name: 'unseen-marks-replaced',
+    file: `${DOCUMENT}/apply.rs`,
+    find: 'let replaced = seen.covers(old.dot);',
+    replace: 'let replaced = true;',
+    breaks: 'rule 2',
+  },
+  {
+    name: 'marks-outlive-delete',
+    file: `${DOCUMENT}/apply.rs`,
+    find: 'if which == Which::All && !self.tree.node(id).marks.is_empty() {',
+    replace: 'if false && !self.tree.node(id).marks.is_empty() {',
+    breaks: 'rules 2, 7',
+  },
+  {
+    name: 'scalar-above-stays',
+    file: `${DOCUMENT}/apply.rs`,
+    find: 'if self.strip(id, Which::ScalarsAndParts, Some(op.dot), seen, removed) {',
+    replace: 'if false && self.strip(id, Which::ScalarsAndParts, Some(op.dot), seen, removed) {',
+    breaks: 'rule 2',
+  },
+  {
+    name: 'delete-of-nothing-is-a-write',
+    file: `${REPLICATION}/write.rs`,
+    find: 'Write::Delete { .. } if !self.document.holds_anything(path) => return Ok(None),',
+    replace: '',
+    breaks: 'rule 2',
+  },
+  {
+    name: 'write-before-merge',
+    file: `${REPLICATION}/write.rs`,
+    find: `        self.settle(path);
+        let dot = Dot::new(self.own, self.vector.get(self.own) + 1);`,
+    replace: '        let dot = Dot::new(self.own, self.vector.get(self.own) + 1);',
+    breaks: 'rules 1, 2',
+  },
+  {
+    name: 'apply-before-merge',
+    file: `${REPLICATION}/receive.rs`,
+    find: `        self.settle(&write.path);
+        for (key, cut) in cuts {`,
+    replace: '        for (key, cut) in cuts {',
+    breaks: 'rules 1, 2',
+  },
+
+  // ---- stamps
+  {
+    name: 'earliest-set-wins',
+    file: `${DOCUMENT}/read.rs`,
+    find: 'roots.max_by_key(|value| value.stamp()).map(|value| value.dot)',
+    replace: 'roots.min_by_key(|value| value.stamp()).map(|value| value.dot)',
+    breaks: 'rule 3',
+  },
+  {
+    name: 'later-stamp-loses',
+    file: `${DOCUMENT}/read.rs`,
+    find: 'if best.as_ref().is_none_or(|(latest, _)| stamp >= *latest) {',
+    replace: 'if best.as_ref().is_none_or(|(latest, _)| stamp <= *latest) {',
+    breaks: 'rule 6',
+  },
+  {
+    name: 'stamp-without-replica',
+    file: `${DOCUMENT}/read.rs`,
+    find: 'roots.max_by_key(|value| value.stamp()).map(|value| value.dot)',
+    replace: 'roots.max_by_key(|value| value.hlc).map(|value| value.dot)',
+    breaks: 'rule 3',
+  },
+  {
+    name: 'stamp-ignores-seen',
+    file: 'src/engine/clock.rs',
+    find: 'let stamp = self.last.max(floor.saturating_add(1));',
+    replace: 'let stamp = self.last.max(floor.min(0));',
+    breaks: 'rule 3',
+  },
+  {
+    name: 'stamp-ignores-below',
+    file: `${DOCUMENT}/apply.rs`,
+    find: `            rest.extend(node.children.values());
+        }`,
+    replace: '        }',
+    breaks: 'rule 3',
+  },
+  {
+    name: 'clock-follows-any-stamp',
+    file: 'src/engine/clock.rs',
+    find: 'self.last = self.last.max(hlc.min(bound));',
+    replace: 'self.last = self.last.max(hlc);',
+    breaks: 'rule 3',
+  },
+  {
+    name: 'container-stamp-ignores-below',
+    file: `${DOCUMENT}/read.rs`,
+    find: 'own.max(self.latest_below(id, &mut winners.clone()))',
+    replace: 'own',
+    breaks: 'rule 6',
+  },
+
+  // ---- counters
+  {
+    name: 'baseline-dropped',
+    file: `${DOCUMENT}/things.rs`,
+    find: 'self.low_total = total.clone();',
+    replace: 'let _ = total;',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'removal-of-part-not-told',
+    file: `${DOCUMENT}/apply.rs`,
+    find: 'removed.push((self.tree.key(id), cut_whole(part, by)));',
+    replace: 'let _ = by;',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'low-forgotten',
+    file: `${DOCUMENT}/apply.rs`,
+    find: 'if old.epoch == part.epoch && old.low > part.low {',
+    replace: 'if false && old.low > part.low {',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'cut-not-applied-later',
+    file: `${DOCUMENT}/apply.rs`,
+    find: 'if self.cuts_count > 0 && !part.settled {',
+    replace: 'if false && !part.settled {',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'cut-leaves-no-trace',
+    file: `${DOCUMENT}/apply.rs`,
+    find: `        self.tree.node_mut(id).lost = true;
+        self.tree.changed(id);
+        self.free_if_empty(id, known);`,
+    replace: '        self.free_if_empty(id, known);',
+    breaks: 'rules 5, 7',
+  },
+  {
+    name: 'epoch-never-new',
+    file: `${REPLICATION}/write.rs`,
+    find: 'None => (dot.counter, by_exactly),',
+    replace: 'None => (1, by_exactly),',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'cut-of-theirs-ignored',
+    file: `${DOCUMENT}/merge.rs`,
+    find: 'if !part.cut(low, &total) {',
+    replace: 'if low > part.high && !part.cut(low, &total) {',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'removed-part-comes-back',
+    file: `${DOCUMENT}/merge.rs`,
+    find: 'None if part.is_covered_by(ours) => continue,',
+    replace: '',
+    breaks: 'rules 5, 7',
+  },
+  {
+    name: 'cut-forgotten-early',
+    file: `${REPLICATION}/rows.rs`,
+    find: 'Some(row) => !row.covers(cut.by) || vector.get(cut.replica) < row.get(cut.replica),',
+    replace: 'Some(row) => vector.get(cut.replica) < row.get(cut.replica),',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'cut-forgotten-before-caught-up',
+    file: `${REPLICATION}/rows.rs`,
+    find: 'Some(row) => !row.covers(cut.by) || vector.get(cut.replica) < row.get(cut.replica),',
+    replace: 'Some(row) => !row.covers(cut.by),',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'late-cuts-not-fed',
+    file: `${REPLICATION}/feed.rs`,
+    find: 'if self.cuts_added != document.cuts_added() {',
+    replace: 'if self.cuts_added == u64::MAX {',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'asker-counts-as-caught-up',
+    file: `${REPLICATION}/receive.rs`,
+    find: `self.rows.learn(peer, &vector);
+                if let Some(session)`,
+    replace: `self.rows.learn(peer, &self.vector);
+                if let Some(session)`,
+    breaks: 'rule 5',
+  },
+
+  // ---- order and vectors
+  {
+    name: 'applied-before-what-it-saw',
+    file: `${REPLICATION}/receive.rs`,
+    find: '&& self.vector.includes(&batch.seen);',
+    replace: '|| self.vector.includes(&batch.seen);',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'causes-ignored',
+    file: `${REPLICATION}/receive.rs`,
+    find: `                        let ready = self.vector.get(dot.replica) + 1 == dot.counter
+                            && self.vector.includes(&batch.seen);`,
+    replace: '                        let ready = self.vector.get(dot.replica) + 1 == dot.counter;',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'vector-not-raised',
+    file: `${REPLICATION}/receive.rs`,
+    find: `        Arc::make_mut(&mut self.vector).raise(dot.replica, dot.counter);
+        self.counts.writes_remote += 1;`,
+    replace: '        self.counts.writes_remote += 1;',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'duplicate-applied',
+    file: `${REPLICATION}/receive.rs`,
+    find: `                    if self.vector.covers(dot) {
+                        self.counts.writes_duplicate += 1;
+                    } else {
+                        let ready = self.vector.get(dot.replica) + 1 == dot.counter`,
+    replace: `                    if false {
+                        self.counts.writes_duplicate += 1;
+                    } else {
+                        let ready = self.vector.get(dot.replica) + 1 >= dot.counter`,
+    breaks: 'rules 1, 7',
+  },
+  {
+    name: 'seen-between-writes-not-told',
+    file: `${REPLICATION}/outbox.rs`,
+    find: 'message::append(&mut self.batch, &Item::Seen(grown.collect()));',
+    replace: 'let _ = grown.count();',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'advanced-before-applied',
+    file: `${REPLICATION}/receive.rs`,
+    find: '        let mut ours = self.vector.as_ref().clone();',
+    replace: `        Arc::make_mut(&mut self.vector).join(&theirs);
+        let mut ours = self.vector.as_ref().clone();`,
+    breaks: 'rule 1',
+  },
+  {
+    name: 'merge-not-carried-out',
+    file: `${REPLICATION}/mod.rs`,
+    find: 'merging.touch(&mut self.document, &self.vector, &self.folds, path);',
+    replace: 'let _ = merging;',
+    breaks: 'rule 1',
+  },
+
+  // ---- merging
+  {
+    name: 'deleted-value-comes-back',
+    file: `${DOCUMENT}/merge.rs`,
+    find: 'if here || !ours.covers(value.dot) {',
+    replace: 'if here || value.dot.counter > 0 {',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'deleted-mark-comes-back',
+    file: `${DOCUMENT}/merge.rs`,
+    find: 'if !ours.covers(mark.dot) && !marks.iter().any(|mine| mine.dot == mark.dot) {',
+    replace: 'if !marks.iter().any(|mine| mine.dot == mark.dot) {',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'deleted-mark-stays',
+    file: `${DOCUMENT}/merge.rs`,
+    find: 'let keep = !theirs.covers(mine.dot) || incoming.iter().any(|mark| mark.dot == mine.dot);',
+    replace: 'let keep = true;',
+    breaks: 'rules 2, 7',
+  },
+  {
+    name: 'merge-leaves-no-trace',
+    file: `${DOCUMENT}/merge.rs`,
+    find: `            self.tree.node_mut(id).lost = true;
+            self.tree.changed(id);`,
+    replace: '            self.tree.changed(id);',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'pieces-outlive-shell',
+    file: `${DOCUMENT}/merge.rs`,
+    find: 'if !gone.is_empty() {',
+    replace: 'if gone.len() > 1000 {',
+    breaks: 'rules 2, 7',
+  },
+  {
+    name: 'pieces-gone-without-record',
+    file: `${DOCUMENT}/merge.rs`,
+    find: `                self.note_removal(self.tree.key(id), false, ours);
+                self.tree.remove_leaf(id);`,
+    replace: '                self.tree.remove_leaf(id);',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'piece-in-a-whole-forgotten',
+    file: `${REPLICATION}/staging.rs`,
+    find: 'Body::Whole(text) => json::at(text, &path[depth..]).is_some(),',
+    replace: 'Body::Whole(text) => json::at(text, &path[depth..]).is_none(),',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'not-passed-on',
+    file: `${REPLICATION}/staging.rs`,
+    find: `        document.pass_on(key, known);
+    }`,
+    replace: '    }',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'removal-not-passed-on',
+    file: `${REPLICATION}/staging.rs`,
+    find: `        document.note_removal(removal.key.clone(), removal.below, &seen);
+        self.removals_done += 1;`,
+    replace: '        self.removals_done += 1;',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'unsent-stays-after-snapshot',
+    file: `${REPLICATION}/staging.rs`,
+    find: 'if self.staging.states.contains_key(key) {',
+    replace: 'if self.full {',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'old-changes-served-after-snapshot',
+    file: `${REPLICATION}/mod.rs`,
+    find: `                self.document.forget_changes();
+                self.checkpoints.clear();
+            }`,
+    replace: '            }',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'later-removal-ignored',
+    file: `${REPLICATION}/staging.rs`,
+    find: 'staged.less.push(seen.clone());',
+    replace: 'let _ = staged;',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'read-without-removals',
+    file: `${REPLICATION}/staging.rs`,
+    find: `        while self.removals_done < self.staging.removals.len() {
+            self.remove_next(document, folds);
+        }
+        let above: Vec<PathKey> =`,
+    replace: '        let above: Vec<PathKey> =',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'read-without-what-is-above',
+    file: `${REPLICATION}/staging.rs`,
+    find: `            self.merge_state(document, known, folds, key);
+            if self.full {`,
+    replace: '            if self.full {',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'fed-while-merging',
+    file: `${REPLICATION}/mod.rs`,
+    find: `        if self.is_settling() {
+            return;
+        }
+        let room = self.config.part_bytes_max * FEED_PARTS;`,
+    replace: '        let room = self.config.part_bytes_max * FEED_PARTS;',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'pull-while-merging',
+    file: `${REPLICATION}/mod.rs`,
+    find: 'if self.pull.is_some() || self.merging.is_some() || !self.sessions.contains_key(&peer) {',
+    replace: 'if self.pull.is_some() || !self.sessions.contains_key(&peer) {',
+    breaks: 'rule 1',
+  },
+
+  // ---- splitting
+  {
+    name: 'not-split-again',
+    file: `${DOCUMENT}/split.rs`,
+    find: 'if !node.children.is_empty() && matches!(value.body, Body::Whole(_)) {',
+    replace: 'if node.children.len() > 1000 && matches!(value.body, Body::Whole(_)) {',
+    breaks: 'rules 2, 6',
+  },
+  {
+    name: 'read-in-two-forms',
+    file: `${DOCUMENT}/read.rs`,
+    find: 'if node.things() > 1 && node.has_whole() {',
+    replace: 'if node.things() > 1000 && node.has_whole() {',
+    breaks: 'rules 2, 6',
+  },
+  {
+    name: 'whole-beside-a-shell',
+    file: `${DOCUMENT}/split.rs`,
+    find: `            if !matches!(value.body, Body::Whole(_)) && self.tree.node(id).values[there].is_whole()
+            {`,
+    replace: '            if self.tree.node(id).values[there].at == 255 {',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'split-untold',
+    file: `${DOCUMENT}/split.rs`,
+    find: `        // Who reads our changes must learn that pieces may go from here on.
+        self.tree.changed(id);
+        let values = std::mem::take(&mut self.tree.node_mut(id).values);`,
+    replace: '        let values = std::mem::take(&mut self.tree.node_mut(id).values);',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'pieces-untold',
+    file: `${DOCUMENT}/split.rs`,
+    find: `        self.tree.changed(id);
+    }`,
+    replace: '    }',
+    breaks: 'rule 7',
+  },
+
+  // ---- the feed
+  {
+    name: 'feed-pruned-early',
+    file: `${DOCUMENT}/removals.rs`,
+    find: '                self.floor = sequence;',
+    replace: '                let _ = sequence;',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'records-of-a-path-not-joined',
+    file: `${DOCUMENT}/removals.rs`,
+    find: 'Arc::make_mut(&mut seen).join_all(&known.seen);',
+    replace: '',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'feed-outrun-unnoticed',
+    file: `${DOCUMENT}/mod.rs`,
+    find: 'if bookmark.removals < self.removals.floor() {',
+    replace: 'if bookmark.removals > self.removals.floor() + (1 << 60) {',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'bookmark-after-removals',
+    file: `${DOCUMENT}/mod.rs`,
+    find: 'Ok(Bookmark { node: self.tree.add_bookmark(first), removals: after })',
+    replace: 'Ok(Bookmark { node: self.tree.add_bookmark(first), removals: self.tree.sequence() })',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'removal-below-unrecorded',
+    file: `${DOCUMENT}/apply.rs`,
+    find: `        if freed {
+            self.note_removal(key, true, seen);
+        }`,
+    replace: '        let _ = (freed, key);',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'earlier-loss-unrecorded',
+    file: `${DOCUMENT}/apply.rs`,
+    find: `                if node.lost {
+                    self.note_removal(self.tree.key(id), false, known);
+                }`,
+    replace: '                let _ = known;',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'freed-unrecorded',
+    file: `${DOCUMENT}/mod.rs`,
+    find: 'self.note_removal(self.tree.key(id), false, known);',
+    replace: 'let _ = known;',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'loss-of-subtree-untold',
+    file: `${DOCUMENT}/apply.rs`,
+    find: `                self.tree.node_mut(id).lost = true;
+                self.tree.changed(id);`,
+    replace: '                self.tree.changed(id);',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'loss-above-untold',
+    file: `${DOCUMENT}/apply.rs`,
+    find: `                if self.strip(id, Which::ScalarsAndParts, Some(op.dot), seen, removed) {
+                    self.tree.node_mut(id).lost = true;
+                }`,
+    replace: '                self.strip(id, Which::ScalarsAndParts, Some(op.dot), seen, removed);',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'checkpoint-one-too-far',
+    file: `${REPLICATION}/checkpoints.rs`,
+    find: 'reached.checked_sub(1).map_or(0, |last| self.ring[last].0)',
+    replace: 'self.ring.get(reached).or(self.ring.back()).map_or(0, |&(place, _)| place)',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'checkpoint-while-merging',
+    file: `${REPLICATION}/mod.rs`,
+    find: 'if !self.is_settling() {',
+    replace: 'if true {',
+    breaks: 'rule 7',
+  },
+
+  // ---- the hash
+  {
+    name: 'hash-ignores-counters',
+    file: `${DOCUMENT}/hash.rs`,
+    find: 'Head { dot, hlc: part.hlc, at: 0 }.hash(path_hash, 6, &content)',
+    replace: '{ let _ = (dot, path_hash); 0 }',
+    breaks: 'digests',
+  },
+  {
+    name: 'hash-ignores-marks',
+    file: `${DOCUMENT}/hash.rs`,
+    find: 'None => head.hash(path_hash, 4, &[]),',
+    replace: 'None => 0,',
+    breaks: 'digests',
+  },
+  {
+    name: 'hash-keeps-removed-counters',
+    file: `${DOCUMENT}/hash.rs`,
+    find: 'self.hash = self.hash.wrapping_sub(part_hash(path_hash, part));',
+    replace: 'let _ = (path_hash, part);',
+    breaks: 'digests',
+  },
+
+  // ---- folding and rejoining
+  {
+    name: 'folded-twice',
+    file: `${DOCUMENT}/fold.rs`,
+    find: 'if !there {',
+    replace: 'if !there || self.things > 0 {',
+    breaks: 'rules 5, 8',
+  },
+  {
+    name: 'twin-fold-ignored',
+    file: `${REPLICATION}/fold.rs`,
+    find: `            self.document.fold(fold);
+            self.rename_known();`,
+    replace: '            self.rename_known();',
+    breaks: 'rule 8',
+  },
+  {
+    name: 'fold-before-all-agree',
+    file: `${REPLICATION}/fold.rs`,
+    find: '.is_some_and(|row| row.get(dead) == counter && self.vector.get(id) >= row.get(id))',
+    replace: '.is_some_and(|row| self.vector.get(id) >= row.get(id))',
+    breaks: 'rules 5, 8',
+  },
+  {
+    name: 'fold-before-caught-up',
+    file: `${REPLICATION}/fold.rs`,
+    find: '.is_some_and(|row| row.get(dead) == counter && self.vector.get(id) >= row.get(id))',
+    replace: '.is_some_and(|row| row.get(dead) == counter)',
+    breaks: 'rules 5, 8',
+  },
+  {
+    name: 'fold-with-cuts-open',
+    file: `${REPLICATION}/fold.rs`,
+    find: 'if !all_agree || !lowest || self.document.has_cuts_of(dead) {',
+    replace: 'if !all_agree || !lowest {',
+    breaks: 'rules 5, 8',
+  },
+  {
+    name: 'fold-without-the-absent',
+    file: `${REPLICATION}/fold.rs`,
+    find: '(false, false) if self.vector.get(id) > 0 => return None,',
+    replace: '',
+    breaks: 'rules 8, 9',
+  },
+  {
+    name: 'absorbed-before-all-know',
+    file: `${REPLICATION}/fold.rs`,
+    find: '.filter(|&into| into.replica == self.own && self.is_known_to(&others, into))',
+    replace: '.filter(|&into| into.replica == self.own)',
+    breaks: 'rules 5, 8',
+  },
+  {
+    name: 'run-base-not-renamed',
+    file: `${DOCUMENT}/fold.rs`,
+    find: 'run.base = Some(fold.into);',
+    replace: 'run.base = run.base.or(Some(fold.into));',
+    breaks: 'rule 5',
+  },
+  {
+    name: 'marks-not-folded',
+    file: `${DOCUMENT}/fold.rs`,
+    find: `                mark.dot = fold.into;
+                self.count_mark(path_hash, mark);`,
+    replace: '                self.count_mark(path_hash, mark);',
+    breaks: 'rule 8',
+  },
+  {
+    name: 'alias-not-renamed-in-batch',
+    file: `${REPLICATION}/receive.rs`,
+    find: `        self.folds.rename(&mut batch.seen);
+        while batch.at < message.len() {`,
+    replace: '        while batch.at < message.len() {',
+    breaks: 'rules 1, 8',
+  },
+  {
+    name: 'alias-not-renamed-between-writes',
+    file: `${REPLICATION}/receive.rs`,
+    find: `                    self.folds.rename(&mut batch.seen);
+                }`,
+    replace: '                }',
+    breaks: 'rules 1, 8',
+  },
+  {
+    name: 'alias-not-renamed-after-fold',
+    file: `${REPLICATION}/receive.rs`,
+    find: `                                self.folds.rename(&mut batch.seen);
+                            }`,
+    replace: '                            }',
+    breaks: 'rules 1, 8',
+  },
+  {
+    name: 'merge-not-renamed',
+    file: `${REPLICATION}/fold.rs`,
+    find: 'merging.rename(&self.folds);',
+    replace: 'let _ = merging;',
+    breaks: 'rules 7, 8',
+  },
+  {
+    name: 'stub-not-adopted',
+    file: `${REPLICATION}/fold.rs`,
+    find: 'if known || ours.get(stub.replica) >= stub.counter {',
+    replace: 'if known {',
+    breaks: 'rules 5, 8',
+  },
+  {
+    name: 'rejoin-keeps-id',
+    file: 'src/engine/mod.rs',
+    find: 'let own = ReplicaId(self.rng.next_u64());',
+    replace: 'let own = self.id();',
+    breaks: 'rule 9',
+  },
+  {
+    name: 'stale-hello-accepted',
+    file: 'src/engine/mod.rs',
+    find: 'if let Some(frames) = self.replication.farewell(hello.replica) {',
+    replace: 'if let Some(frames) = self.replication.farewell(hello.replica).filter(|_| false) {',
+    breaks: 'rule 9',
+  },
+  {
+    name: 'seen-writes-made-again',
+    file: `${REPLICATION}/alone.rs`,
+    find: `        self.paths.clear();
+    }`,
+    replace: '    }',
+    breaks: 'rules 5, 9',
+  },
+  {
+    name: 'unseen-writes-lost',
+    file: `${REPLICATION}/write.rs`,
+    find: 'self.alone.note(write, fresh);',
+    replace: 'let _ = fresh;',
+    breaks: 'rule 9',
+  },
+
+  // ---- what is told to the application
+  {
+    name: 'ready-before-caught-up',
+    file: 'src/engine/mod.rs',
+    find: 'let all = self.membership.all_tried() && self.replication.is_caught_up();',
+    replace: 'let all = self.membership.all_tried();',
+    breaks: 'ready',
+  },
+  {
+    name: 'ready-before-all-tried',
+    file: 'src/engine/mod.rs',
+    find: 'let all = self.membership.all_tried() && self.replication.is_caught_up();',
+    replace: 'let all = self.replication.is_caught_up();',
+    breaks: 'ready',
+  },
+  {
+    name: 'remote-write-untouched',
+    file: `${DOCUMENT}/merge.rs`,
+    find: `        self.touch_path(&path, Whose::Remote);
+    }`,
+    replace: '    }',
+    breaks: 'cached reads',
+  },
+];
