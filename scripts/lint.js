@@ -2,12 +2,15 @@
 'use strict';
 
 /**
- * npm run lint: formatting, clippy, the walls between the storeys (docs/ARCHITECTURE.md), types.
+ * npm run lint: formatting, clippy, the walls between the storeys (docs/ARCHITECTURE.md), types,
+ * and that the mutants still fit the sources.
  */
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
+
+const mutants = require('./mutants');
 
 const ROOT = path.dirname(__dirname);
 
@@ -37,6 +40,7 @@ const CHECKS = {
     .filter(Boolean)
     .join('\n'),
   'walls: one door to the addon': doors,
+  'mutants: each patch finds its place': () => mutants.check().join('\n'),
   'types': () => run(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', '__test__/types']),
 };
 const CLIPPY = ['clippy', '--quiet', '--locked'];
