@@ -19,7 +19,7 @@ const path = require('node:path');
 const { parseArgs } = require('node:util');
 
 const ROOT = path.dirname(__dirname);
-const GROUPS = ['engine'];
+const GROUPS = ['engine', 'jobs', 'membership'];
 const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'tests', 'benches'];
 const BUILD = ['--locked', '--quiet', '--profile', 'mutants', '--no-default-features', '--features', 'sim'];
 const BATCH_MIN = 20;

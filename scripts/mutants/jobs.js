@@ -1,0 +1,366 @@
+'use strict';
+
+/** Defects of jobs, calls and events. What is promised: docs/jobs.md. */
+
+const JOBS = 'src/engine/jobs/mod.rs';
+const LINE = 'src/engine/jobs/line.rs';
+const GATHER = 'src/engine/jobs/gather.rs';
+const RUN = 'src/engine/jobs/run.rs';
+
+module.exports = [
+  // ---- how a job ends
+  {
+    name: 'second-answer-counts',
+    file: GATHER,
+    find: 'if !gather.pending.remove(&node) {',
+    replace: 'if !gather.pending.remove(&node) && false {',
+    breaks: 'one outcome a node',
+  },
+  {
+    name: 'job-outlives-deadline',
+    file: GATHER,
+    find: `        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// A job whose time`,
+    replace: `        None
+    }
+
+    /// A job whose time`,
+    breaks: 'ends in time',
+  },
+  {
+    name: 'timeout-ends-as-complete',
+    file: GATHER,
+    find: 'gather.timed_out |= by_timeout;',
+    replace: 'gather.timed_out &= by_timeout;',
+    breaks: 'how it ended',
+  },
+  {
+    name: 'postponed-job-never-ends',
+    file: GATHER,
+    find: 'self.deadlines.insert((deadline_ms, job));\n        gather.deadline_ms',
+    replace: 'gather.deadline_ms',
+    breaks: 'ends in time',
+  },
+  {
+    name: 'lost-peer-waited-for',
+    file: JOBS,
+    find: 'self.settle(job, peer, Outcome::Lost);',
+    replace: 'let _ = job;',
+    breaks: 'ends by node set',
+  },
+  {
+    name: 'asks-those-gone',
+    file: JOBS,
+    find: 'let peers = || self.lines.iter().filter(|(_, line)| line.is_up()).map(|(&peer, _)| peer);',
+    replace: 'let peers = || self.lines.keys().copied();',
+    breaks: 'ends by node set',
+  },
+  {
+    name: 'end-not-urgent',
+    file: JOBS,
+    find: `        if let Settled::Ended(end) = settled {
+            self.inbox.push(Urgency::Now,`,
+    replace: `        if let Settled::Ended(end) = settled {
+            self.inbox.push(Urgency::Soon,`,
+    breaks: 'told in time',
+  },
+  {
+    name: 'leaving-leaves-jobs',
+    file: 'src/engine/mod.rs',
+    find: '        self.jobs.leave();\n',
+    replace: '',
+    breaks: 'ends in time',
+  },
+  {
+    name: 'leaving-stops-runs-as-timeouts',
+    file: JOBS,
+    find: `        for run in self.runs.all() {
+            self.stop(run, Stop::CallerLost);
+        }
+        for job in self.gathers.all() {
+            self.end(job, Outcome::Aborted, End::Aborted, None);
+        }`,
+    replace: `        for job in self.gathers.all() {
+            self.end(job, Outcome::Aborted, End::Aborted, None);
+        }
+        for run in self.runs.all() {
+            self.stop(run, Stop::CallerLost);
+        }`,
+    breaks: 'why it stops',
+  },
+
+  // ---- what runs here
+  {
+    name: 'runs-go-on-for-the-lost',
+    file: JOBS,
+    find: `        for run in self.runs.of(peer) {
+            self.stop(run, Stop::CallerLost);
+        }`,
+    replace: '',
+    breaks: 'caller lost',
+  },
+  {
+    name: 'run-outlives-deadline',
+    file: RUN,
+    find: 'self.deadlines.first().map(|&(at, _)| at)',
+    replace: 'None',
+    breaks: 'ends in time',
+  },
+  {
+    name: 'expired-work-is-run',
+    edits: [
+      {
+        file: RUN,
+        find: '.filter(|running| running.deadline_ms > now_ms)?;',
+        replace: '.filter(|_| { let _ = now_ms; true })?;',
+      },
+      {
+        file: JOBS,
+        find: '*remaining_ms = running.deadline_ms - now.monotonic_ms;',
+        replace: '*remaining_ms = running.deadline_ms.saturating_sub(now.monotonic_ms);',
+      },
+    ],
+    breaks: 'expired work refused',
+  },
+  {
+    name: 'waiting-time-not-taken-off',
+    file: JOBS,
+    find: '*remaining_ms = running.deadline_ms - now.monotonic_ms;',
+    replace: 'let _ = (running, remaining_ms);',
+    breaks: 'remaining time',
+  },
+  {
+    name: 'one-run-too-many',
+    file: JOBS,
+    find: 'if self.runs.count(caller) >= self.config.runs_per_peer_max {',
+    replace: 'if self.runs.count(caller) > self.config.runs_per_peer_max {',
+    breaks: 'runs_per_peer_max',
+  },
+  {
+    name: 'busy-though-it-ran',
+    file: JOBS,
+    find: 'let answer = AnswerItem::Error(&dropped);',
+    replace: 'let answer = { let _ = &dropped; AnswerItem::Busy };',
+    breaks: 'busy: it did not run',
+  },
+  {
+    name: 'postponement-not-told',
+    file: JOBS,
+    find: 'None => self.push(node, Class::About(job), &parcel),',
+    replace: 'None => {}',
+    breaks: 'moved deadline',
+  },
+  {
+    name: 'cancel-not-told',
+    file: JOBS,
+    find: 'if !line.take_back(job) {',
+    replace: 'if !line.take_back(job) && false {',
+    breaks: 'cancel',
+  },
+  {
+    name: 'event-for-nobody-taken',
+    file: JOBS,
+    find: `        let Some(name) = self.offers.events.get(emit.name) else {
+            self.events_unheard += 1;
+            return Ok(false);
+        };`,
+    replace: '        let name: &Arc<str> = &emit.name.into();',
+    breaks: 'events: listeners only',
+  },
+
+  // ---- lines
+  {
+    name: 'parcel-taken-twice',
+    file: LINE,
+    find: `        if number <= self.received {
+            return Ok(Arrived::Nothing);`,
+    replace: `        if number <= self.received {
+            if Kind::of(&message) != Some(Kind::Piece) {
+                return Ok(Arrived::Message { message, cost: 0 });
+            }
+            return Ok(Arrived::Nothing);`,
+    breaks: 'at most once',
+  },
+  {
+    name: 'sent-parcels-not-repeated',
+    file: LINE,
+    find: `        self.up = true;
+        self.sent = 0;
+        self.cost_sent = self.cost_before;`,
+    replace: `        self.up = true;
+        for parcel in self.queue.drain(..std::mem::take(&mut self.sent)) {
+            self.first += 1;
+            self.cost_before += parcel.cost;
+            self.queue_cost -= parcel.cost;
+            self.bytes -= parcel.frames.len();
+        }
+        self.cost_sent = self.cost_before;`,
+    breaks: 'nothing lost while linked',
+  },
+  {
+    name: 'numbers-used-again-after-loss',
+    file: LINE,
+    find: '        self.first += self.queue.len() as u64;\n',
+    replace: '',
+    breaks: 'at most once',
+  },
+  {
+    name: 'large-ones-outlive-loss',
+    file: LINE,
+    find: `        self.large.clear();
+        self.bytes = 0;`,
+    replace: '        self.bytes = self.large.iter().map(|large| large.message.len() - large.at).sum();',
+    breaks: 'loss is loss',
+  },
+  {
+    name: 'line-forgotten-at-loss',
+    file: JOBS,
+    find: `        self.part(peer);
+    }
+
+    pub fn link_closed`,
+    replace: `        self.part(peer);
+        self.lines.remove(&peer);
+        self.gone.retain(|&gone| gone != peer);
+    }
+
+    pub fn link_closed`,
+    breaks: 'at most once',
+  },
+  {
+    name: 'unnoticed-loss-not-told',
+    file: LINE,
+    find: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);',
+    replace: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses) && false;',
+    breaks: 'ends by node set',
+  },
+  {
+    name: 'noticed-loss-told-again',
+    file: LINE,
+    find: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);',
+    replace: 'let was_lost = resume.losses > before;',
+    breaks: 'nothing lost while linked',
+  },
+  {
+    name: 'unnoticed-loss-sends-the-unsent',
+    file: JOBS,
+    find: '                    line.forget_unsent();\n',
+    replace: '',
+    breaks: 'loss is loss',
+  },
+  {
+    name: 'unnoticed-loss-cancels-nothing',
+    file: JOBS,
+    find: `                        let cancel = Cancel { job, reason: Some("null") };
+                        self.push(peer, Class::About(job), &Parcel::new(Kind::Cancel, &cancel));`,
+    replace: '                        let _ = job;',
+    breaks: 'loss is loss',
+  },
+  {
+    name: 'unnoticed-loss-ends-nothing',
+    file: JOBS,
+    find: `                    self.part(peer);
+                }
+                self.ready`,
+    replace: `                }
+                self.ready`,
+    breaks: 'ends by node set',
+  },
+  {
+    name: 'sent-numbers-used-again',
+    file: LINE,
+    find: 'let kept = (self.last_sent + 1).saturating_sub(self.first) as usize;',
+    replace: 'let kept = self.sent;',
+    breaks: 'nothing lost while linked',
+  },
+  {
+    name: 'event-overtakes-event',
+    file: LINE,
+    find: 'Class::Event => large.is_event,',
+    replace: 'Class::Event => false,',
+    breaks: 'events in order',
+  },
+  {
+    name: 'postponement-overtakes-call',
+    file: LINE,
+    find: 'Class::About(job) => large.job == Some(job),',
+    replace: 'Class::About(_) => false,',
+    breaks: 'moved deadline',
+  },
+  {
+    name: 'half-a-call-stays',
+    file: LINE,
+    find: `        if begun {
+            self.drop_piece();
+        }
+        true`,
+    replace: `        let _ = begun;
+        true`,
+    breaks: 'pieces make a whole',
+  },
+  {
+    name: 'call-not-taken-back',
+    file: LINE,
+    find: '        let begun = self.large[place].at > 0;\n',
+    replace: `        let begun = self.large[place].at > 0;
+        if !begun {
+            return true;
+        }
+`,
+    breaks: 'cancel',
+  },
+  {
+    name: 'half-a-message-stays',
+    file: LINE,
+    find: `        self.assembly = Vec::new();
+        let cost`,
+    replace: '        let cost',
+    breaks: 'pieces make a whole',
+  },
+  {
+    name: 'window-ignored',
+    file: LINE,
+    find: 'untaken == 0 || untaken + cost <= self.peer_window',
+    replace: '{ let _ = (untaken, cost, self.peer_window); true }',
+    breaks: 'bounded memory',
+  },
+  {
+    name: 'taken-before-it-is-taken',
+    edits: [
+      {
+        file: JOBS,
+        find: `        if !kept {
+            self.taken(now, peer, cost);`,
+        replace: `        {
+            let _ = kept;
+            self.taken(now, peer, cost);`,
+      },
+      {
+        file: JOBS,
+        find: '            if let Some((peer, cost)) = entry.cost {\n                self.taken(now, peer, cost);\n            }\n',
+        replace: '            let _ = entry.cost;\n',
+      },
+    ],
+    breaks: 'bounded memory',
+  },
+  {
+    name: 'large-costs-not-given-back',
+    file: LINE,
+    find: '        self.taken_cost += cost;\n        self.ack_due |= self.taken_cost',
+    replace: `        if cost > 3000 {
+            return;
+        }
+        self.taken_cost += cost;
+        self.ack_due |= self.taken_cost`,
+    breaks: 'nothing stays',
+  },
+  {
+    name: 'no-acknowledgement-by-time',
+    file: LINE,
+    find: 'self.ack_due = self.owes_ack();',
+    replace: 'self.ack_due = false;',
+    breaks: 'nothing stays',
+  },
+];
