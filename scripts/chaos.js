@@ -12,6 +12,7 @@
 const { isDeepStrictEqual, parseArgs } = require('node:util');
 const { setTimeout: sleep } = require('node:timers/promises');
 
+const { anySeed, chance } = require('../__test__/support/chance');
 const { Member } = require('../__test__/support/process');
 const { freePorts } = require('../__test__/support/ports');
 const { linkedMesh } = require('../__test__/support/wire');
@@ -259,18 +260,6 @@ function side(count, index) {
   return Array.from({ length: count }, (_, at) => at).filter((at) => at !== index);
 }
 
-/** A function that gives integers below its argument, the same for the same seed. */
-function chance(seed) {
-  let state = BigInt(seed);
-  return (below) => {
-    // SplitMix64.
-    state = BigInt.asUintN(64, state + 0x9e3779b97f4a7c15n);
-    let mixed = BigInt.asUintN(64, (state ^ (state >> 30n)) * 0xbf58476d1ce4e5b9n);
-    mixed = BigInt.asUintN(64, (mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn);
-    return Number((mixed ^ (mixed >> 31n)) % BigInt(below));
-  };
-}
-
 const started = performance.now();
 
 function say(text) {
@@ -282,7 +271,7 @@ async function main() {
     options: {
       seconds: { type: 'string', default: '60' },
       nodes: { type: 'string', default: '8' },
-      seed: { type: 'string', default: String(Date.now() % 1e9) },
+      seed: { type: 'string', default: anySeed() },
     },
   });
   const [seconds, nodes] = [Number(values.seconds), Number(values.nodes)];

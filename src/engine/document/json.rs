@@ -9,6 +9,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// Up to so many keys are compared each with each.
+const TWINS_SOUGHT_PAIRWISE: usize = 8;
+
 /// What kind of JSON a text is, by its first byte. The text must be valid and trimmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -66,7 +69,8 @@ pub fn at<'a, S: AsRef<str>>(json: &'a str, path: &[S]) -> Option<&'a str> {
 }
 
 /// Checks a text from a peer: one JSON value without white space around it, whose object keys are
-/// strings of whole characters. Gives the depth of its nesting: 0 for a scalar, 1 for `[]`.
+/// strings of whole characters, each once in its object. Gives the depth of its nesting: 0 for a
+/// scalar, 1 for `[]`.
 pub fn check(json: &str, depth_max: usize) -> Result<usize, Refusal> {
     if json.trim_ascii().len() != json.len() || json.is_empty() {
         return Err(Refusal::Invalid("white space around the value, or no value".into()));
@@ -126,6 +130,9 @@ fn inner_depth(json: &str, depth: usize, depth_max: usize) -> Result<usize, Refu
     match level(json) {
         Level::Scalar => return Err(Refusal::Invalid("a key with half a character".into())),
         Level::Object(entries) => {
+            if has_twins(&entries) {
+                return Err(Refusal::Invalid("a key twice in one object".into()));
+            }
             for (_, inner) in entries {
                 deepest = deepest.max(inner_depth(inner, depth, depth_max)?);
             }
@@ -137,6 +144,18 @@ fn inner_depth(json: &str, depth: usize, depth_max: usize) -> Result<usize, Refu
         }
     }
     Ok(deepest)
+}
+
+/// Whether a key comes twice. Of a whole value `JSON.parse` would show the last; taken apart it has
+/// room for one.
+fn has_twins(entries: &[(Cow<'_, str>, &str)]) -> bool {
+    if entries.len() <= TWINS_SOUGHT_PAIRWISE {
+        return (1..entries.len()).any(|at| entries[..at].iter().any(|e| e.0 == entries[at].0));
+    }
+    // Sorted and not hashed: a peer may choose keys whose hashes collide.
+    let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_ref()).collect();
+    keys.sort_unstable();
+    keys.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// Why a value is refused.
@@ -231,6 +250,12 @@ mod tests {
         for bad in ["", " 1", "1 ", "{", "nul", "[1,]", "\"\n\"", r#"{"\ud800":1}"#, "1 2"] {
             assert!(matches!(check(bad, 8), Err(Refusal::Invalid(_))), "{bad:?}");
         }
+        for twins in [r#"{"a":1,"a":1}"#, r#"[{"é":{},"b":2,"\u00e9":{}}]"#] {
+            assert!(matches!(check(twins, 8), Err(Refusal::Invalid(_))), "{twins}");
+        }
+        let many: Vec<String> = (0..20).map(|key| format!("\"k{key}\":0")).collect();
+        assert_eq!(check(&format!("{{{}}}", many.join(",")), 8), Ok(1));
+        assert!(check(&format!("{{{},\"k3\":1}}", many.join(",")), 8).is_err());
         assert_eq!(check(r#"["\ud800"]"#, 8), Ok(1), "as JSON.stringify escapes it, in a value");
     }
 
