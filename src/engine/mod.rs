@@ -26,7 +26,7 @@ pub mod id;
 mod jobs;
 mod membership;
 mod replication;
-mod text;
+pub mod text;
 pub mod wire;
 
 use std::collections::VecDeque;
