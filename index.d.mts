@@ -2,6 +2,8 @@ import Collective from './index.js';
 
 export default Collective;
 export { Collective };
+export declare const join: typeof Collective.join;
+export import Node = Collective.Node;
 export import Servent = Collective.Servent;
 export import Peer = Collective.Peer;
 export import Worker = Collective.Worker;

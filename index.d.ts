@@ -31,6 +31,17 @@ declare class Collective extends EventEmitter<Collective.Events> {
     callback?: ((collective: Collective) => void) | null,
     options?: Collective.Options | null,
   );
+  /**
+   * Stands on a node that is there, and shares its mesh. `close()` then leaves the node open.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARGUMENT` for addresses or options beside it.
+   */
+  constructor(
+    local: null | undefined,
+    all: null | undefined,
+    callback: ((collective: Collective) => void) | null | undefined,
+    options: Collective.Guest,
+  );
 
   /** `new Collective.Collective()`, for those who like to destructure. */
   static readonly Collective: typeof Collective;
@@ -38,6 +49,22 @@ declare class Collective extends EventEmitter<Collective.Events> {
   static readonly default: typeof Collective;
   /** The version of this package. */
   static readonly version: string;
+
+  /**
+   * Opens a node and joins a cluster: today's interface.
+   *
+   * ```js
+   * const { join } = require('collective-io');
+   *
+   * const node = await join({ seeds: ['10.0.0.7:9000'] });
+   * ```
+   *
+   * @returns The node, when it has what the nodes that it has reached hold, or when none could be
+   *   reached; at the latest after {@link Collective.Options.readyTimeout}. Rejected with the
+   *   system's error if it cannot listen, with `ABORT_ERR` if the signal is aborted, with
+   *   `ERR_INVALID_ARGUMENT` or `ERR_INSECURE_BIND`.
+   */
+  static join(options?: Collective.JoinOptions | null): Promise<Collective.Node>;
 
   /** What `set` can do. */
   static readonly OPERATIONS: Collective.Operations;
@@ -63,6 +90,9 @@ declare class Collective extends EventEmitter<Collective.Events> {
   readonly active: number;
   /** The number of live peers whose host differs from `local.host`. */
   readonly active_remote: number;
+
+  /** The node that it stands on, in today's interface. */
+  readonly node: Collective.Node;
 
   /**
    * The whole state as an object, live: `collective.data.a.b`. Assigning to a member and deleting
@@ -178,6 +208,85 @@ declare namespace Collective {
     depth?: number;
     /** Bytes of a value as JSON text. Default 1 MiB. */
     valueBytes?: number;
+  }
+
+  /** In place of options: stands on a node that is there. */
+  interface Guest {
+    node: Node;
+  }
+
+  /** What `join` takes. */
+  interface JoinOptions extends Options {
+    /**
+     * Where to listen: `'host:port'` or an object, of which each part may be left out; `false` for
+     * a node that only connects. Default `'127.0.0.1:0'`, any free port.
+     */
+    listen?: string | Partial<Address> | false;
+    /** Where others reach this node, if that is not where it listens. */
+    advertise?: string | Address;
+    /** Nodes to begin with, `'host:port'`: through one of them it gets to know all others. */
+    seeds?: readonly (string | Address)[];
+    /** Gives up joining. A node that has joined is closed by `close()`. */
+    signal?: AbortSignal;
+  }
+
+  /**
+   * One node of a cluster, as {@link Collective.join} gives it.
+   *
+   * It keeps the process alive until it is closed, unless `unref` was called.
+   */
+  class Node extends EventEmitter<Node.Events> {
+    private constructor();
+
+    /** 24 upper-case hexadecimal digits, another one for each node. */
+    readonly id: string;
+    /** Where others reach it, `'host:port'`; null if it does not listen. */
+    readonly address: string | null;
+    /** The nodes that it is connected with, by id. */
+    readonly peers: ReadonlyMap<string, NodePeer>;
+
+    /** Counters of this node. */
+    stats(): Stats;
+
+    /** Lets it keep the process alive, as it does at first. */
+    ref(): this;
+    /** Lets the process end although it is open. */
+    unref(): this;
+
+    /**
+     * Finishes what is under way, for at most 5 s, says goodbye and frees everything. Can be called
+     * again.
+     */
+    close(): Promise<void>;
+    /** Frees everything at once. Can be called again, also to cut `close` short. */
+    destroy(): Promise<void>;
+    /** The same as `close`, for `await using`. */
+    [Symbol.asyncDispose](): Promise<void>;
+  }
+
+  namespace Node {
+    interface Events {
+      /** A peer is there. */
+      'peer:join': [peer: NodePeer];
+      /** A peer is gone, and why. */
+      'peer:leave': [peer: NodePeer, code: string];
+      /** Something that was handled: a bad message, a skewed clock. */
+      warning: [warning: CodedError];
+      /** The end of `close()`. */
+      close: [];
+    }
+  }
+
+  /** Another node, seen from this one. One that goes and comes back is another object. */
+  interface NodePeer {
+    /** The `id` of the node. */
+    readonly id: string;
+    /** Where it listens, `'host:port'`, as far as it is known; else null. */
+    readonly address: string | null;
+    /** `busy` while its event loop does not turn. */
+    readonly state: 'up' | 'busy' | 'gone';
+    /** For how many ms its event loop has not turned, 0 while it does: alive, but busy. */
+    readonly busyFor: number;
   }
 
   /** What a key shows on one node, and why. */
@@ -367,11 +476,17 @@ declare namespace Collective {
    * It keeps the process alive from `listen` or `connect` on, and while own jobs or calls run.
    */
   class Servent extends EventEmitter {
-    /** @throws {TypeError} `ERR_INVALID_ARGUMENT` for bad and unknown options. */
-    constructor(options?: Servent.Options | null);
+    /**
+     * @param options With a `node` it stands on that one and shares its mesh; `close()` then leaves
+     *   the node open.
+     * @throws {TypeError} `ERR_INVALID_ARGUMENT` for bad and unknown options.
+     */
+    constructor(options?: Servent.Options | Guest | null);
 
     /** 24 upper-case hexadecimal digits, another one for each servent. */
     readonly id: string;
+    /** The node that it stands on, in today's interface. */
+    readonly node: Node;
     /** The peers that are there, by id. */
     readonly peers: Readonly<Record<string, Peer>>;
     /** Whether it listens. */

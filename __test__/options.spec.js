@@ -115,17 +115,17 @@ for (const [name, args] of Object.entries(bad)) {
 }
 
 test('a servent neither listens nor dials at first, and learns addresses', (t) => {
-  const always = { listen: false, learn: true, introductions: true };
-  assert.deepEqual(serventOptions(), { insecure: false, advertised: null, ...always });
+  const always = { listen: false, learn: true };
+  assert.deepEqual(serventOptions().native, { insecure: false, advertised: null, ...always });
   const options = { cluster: 'mine', limits: { depth: 5 }, heartbeatInterval: 100, lossTimeout: 500, insecure: true };
-  const native = serventOptions({ ...options, advertise: { host: '::1', port: '80' } });
+  const { native } = serventOptions({ ...options, advertise: { host: '::1', port: '80' } });
   assert.deepEqual(native, { ...options, advertised: '[::1]:80', ...always });
-  assert.equal(serventOptions({ advertise: 'a.example:80' }).advertised, 'a.example:80');
-  assert.equal(serventOptions({ advertise: '[::1]:80' }).advertised, '[::1]:80');
+  assert.equal(serventOptions({ advertise: 'a.example:80' }).native.advertised, 'a.example:80');
+  assert.equal(serventOptions({ advertise: '[::1]:80' }).native.advertised, '[::1]:80');
   t.after(() => delete process.env.COLLECTIVE_INSECURE);
   process.env.COLLECTIVE_INSECURE = '1';
-  assert.equal(serventOptions().insecure, true);
-  assert.equal(serventOptions({ insecure: false }).insecure, false);
+  assert.equal(serventOptions().native.insecure, true);
+  assert.equal(serventOptions({ insecure: false }).native.insecure, false);
 });
 
 test('the arguments of listen', () => {

@@ -19,7 +19,7 @@ test('CommonJS and ESM give the same', async () => {
   assert.equal(module.default, Collective);
   assert.equal(module.Collective, Collective);
   assert.equal(module.version, manifest.version);
-  for (const name of ['Servent', 'Peer', 'Worker', 'Job']) {
+  for (const name of ['join', 'Node', 'Servent', 'Peer', 'Worker', 'Job']) {
     assert.equal(typeof Collective[name], 'function');
     assert.equal(module[name], Collective[name]);
   }

@@ -2,17 +2,33 @@
 
 const EventEmitter = require('node:events');
 
+const { attempt } = require('./attempt.js');
+const { ReadCache } = require('./cache.js');
 const { DataViews, SHAPE_ABSENT } = require('./data-view.js');
 const { codedError } = require('./errors.js');
 const { History } = require('./history.js');
 const { encode } = require('./json.js');
 const { checkKey, closedError } = require('./keys.js');
 const { LocalNode, eventError } = require('./local-node.js');
+const { Node } = require('./node.js');
 const { collectiveOptions, insecureBind, isLoopback, splitAddress } = require('./options.js');
 
 const OPERATIONS = Object.freeze({ SET: 0, INCREMENT: 1, DELETE: 2 });
 const TYPES = Object.freeze(['New', 'Accept', 'Data']);
 const DELIMITER = '\n';
+
+/** What a collective has for a node after it has left one that goes on. */
+const GONE = {
+  isClosed: true,
+  cache: new ReadCache(),
+  ref() {},
+  unref() {},
+};
+for (const name of ['set', 'increment', 'delete', 'shape', 'names', 'explain', 'stats']) {
+  GONE[name] = () => {
+    throw closedError();
+  };
+}
 
 /** The inside of a Collective, see `Inside`. */
 const kInside = Symbol('collective');
@@ -26,7 +42,7 @@ const kInside = Symbol('collective');
  * @param {{host?: string, port: number}} local where this node listens
  * @param {{host?: string, port: number}[]} all every node of the cluster, this one included
  * @param {(collective: Collective) => void} [callback] runs once, when this node has the data
- * @param {import('..').Options} [options]
+ * @param {import('..').Options} [options] with a `node`, the first two are left out
  */
 function Collective(local, all, callback, options) {
   if (!(this instanceof Collective)) {
@@ -35,12 +51,13 @@ function Collective(local, all, callback, options) {
   const settings = collectiveOptions(local, all, callback, options);
   EventEmitter.call(this);
 
-  this.local = local;
+  this.local = settings.local;
   this.remote = settings.remote;
   this.connections = {};
   this.active = 0;
   this.active_remote = 0;
   Object.defineProperty(this, kInside, { value: new Inside(this, settings, callback) });
+  this[kInside].arrive();
 }
 Object.setPrototypeOf(Collective, EventEmitter);
 Object.setPrototypeOf(Collective.prototype, EventEmitter.prototype);
@@ -82,7 +99,7 @@ Collective.prototype.stats = function stats() {
 
 /** Leaves the cluster. The promise is fulfilled when nothing of this node is left. Repeatable. */
 Collective.prototype.close = function close() {
-  return this[kInside].node.close();
+  return this[kInside].close();
 };
 
 /** Lets this node keep the process alive, as it does from the start. */
@@ -108,6 +125,13 @@ Object.defineProperties(Collective.prototype, {
       throw codedError('ERR_INVALID_ARGUMENT', 'Assign to the members of `data`, not to `data` itself');
     },
   },
+  /** The same node as today's interface has it. */
+  node: {
+    configurable: true,
+    get() {
+      return this[kInside].today;
+    },
+  },
   /** Per key, the time in ms of the write that gave it its value. */
   history: {
     configurable: true,
@@ -122,6 +146,13 @@ class Inside {
   #collective;
   #settings;
   #callback;
+  /** What this is to the node. */
+  #face = { event: (event) => this.#handle(event) };
+  #local;
+  /** The node was there before, and goes on when this collective closes. */
+  #isGuest;
+  /** Its end, if it is a guest. */
+  #left;
   /** Live peers: id to the name that each has in `connections`. */
   #peers = new Map();
 
@@ -129,12 +160,40 @@ class Inside {
     this.#collective = collective;
     this.#settings = settings;
     this.#callback = callback ?? undefined;
-    this.node = new LocalNode(settings.native, { event: (event) => this.#handle(event) });
-    this.cache = this.node.cache;
+    this.#isGuest = settings.guestOf !== undefined;
+    this.#local = settings.guestOf ?? new LocalNode(settings.native);
+    this.node = this.#local;
+    this.cache = this.#local.cache;
     this.history = new History((key) => this.shape(key) !== SHAPE_ABSENT);
     this.views = new DataViews(this);
-    this.node.stay(!settings.refused);
-    if (settings.refused) setImmediate(() => this.#refuseBind());
+  }
+
+  /** Takes part in what happens to the node from now on. */
+  arrive() {
+    const { node } = this;
+    node.attach(this.#face);
+    if (!this.#isGuest) {
+      node.stay(this.#face, !this.#settings.refused);
+      if (this.#settings.refused) setImmediate(() => this.#refuseBind());
+      return;
+    }
+    const found = node.roster.map((event) => this.#join(event));
+    // Listeners are told once there can be some.
+    process.nextTick(() => {
+      if (node.address !== null) attempt(this.#collective.emit, this.#collective, 'listening', node.address);
+      for (const name of found) attempt(this.#collective.emit, this.#collective, 'connect', name);
+      if (node.isReady) this.#ready();
+    });
+  }
+
+  get today() {
+    return Node.of(this.#local);
+  }
+
+  close() {
+    if (!this.#isGuest) return this.#local.close();
+    this.#left ??= this.#leave();
+    return this.#left;
   }
 
   set(key, value) {
@@ -182,6 +241,14 @@ class Inside {
     return true;
   }
 
+  async #leave() {
+    this.#local.detach(this.#face);
+    this.node = GONE;
+    this.cache = GONE.cache;
+    await null;
+    this.#closed();
+  }
+
   #handle(event) {
     const collective = this.#collective;
     switch (event.type) {
@@ -202,12 +269,17 @@ class Inside {
     }
   }
 
-  #connected({ peer, address, advertised }) {
+  #connected(event) {
+    this.#collective.emit('connect', this.#join(event));
+  }
+
+  /** A peer is there: the name that it gets. */
+  #join({ peer, address, advertised }) {
     const name = this.#nameOf(address ?? advertised ?? peer);
     this.#peers.set(peer, name);
     this.#collective.connections[name] = { id: peer, ...splitAddress(name) };
     this.#count();
-    this.#collective.emit('connect', name);
+    return name;
   }
 
   #disconnected({ peer, code }) {
@@ -252,7 +324,7 @@ class Inside {
 
   #failed(error) {
     this.#callback = null;
-    this.node.stay(false);
+    this.node.stay(this.#face, false);
     this.#collective.emit('error', error);
   }
 

@@ -5,6 +5,8 @@
 module.exports = {
   /** The key of what an object of the interface holds for the other files. */
   kInside: Symbol('inside'),
+  /** The key of the local node that a `Node` stands for. */
+  kLocal: Symbol('local'),
 
   /** What a node can offer, by the numbers of the addon. */
   WORKER: 0,

@@ -2,29 +2,49 @@
 
 const { randomBytes } = require('node:crypto');
 
+const { attempt, rethrow } = require('./attempt.js');
 const { ReadCache } = require('./cache.js');
 const { codedError } = require('./errors.js');
+const { EVENT } = require('./inside.js');
 const { checkKey, closedError } = require('./keys.js');
 const lifetime = require('./lifetime.js');
 const native = require('./native.js');
+const { Offers } = require('./offers.js');
+const { joinAddress } = require('./options.js');
+const { describeError } = require('./outcomes.js');
 
 /** How often the network thread hears that the event loop turns. */
 const BEAT_MS = 1000;
 
+/** What items of jobs are about, by their first element. */
+const ITEM_RUN = 0;
+const ITEM_EMITTED = 4;
+/** What becomes of a run whose function was taken away while it was on its way. */
+const NO_WORKER = describeError(codedError('ERR_NO_WORKER'));
+
 /**
- * One node of ours: the addon's handle, the values read through it, its events and its end.
- * What the originals' APIs and today's have in common is here.
+ * One node of ours: the addon's handle, the values read through it, its events and its end. The
+ * objects that programs use are its faces: a `Node`, a `Collective`, a `Servent`, or several of
+ * them at once.
  *
- * @typedef {object} Handlers called between turns; what they throw is an uncaught exception
+ * @typedef {object} Face called between turns; what it throws is an uncaught exception
  * @property {(event: object) => void} event
  * @property {(item: any[]) => void} [item] of jobs, calls and events of peers
- * @property {() => Promise<void>} [finish] what is to be done before a node closes
+ * @property {() => Promise<void> | undefined} [finish] what is to be done before the node closes
  */
 class LocalNode {
   #handle;
   #native;
-  #handlers;
   #cache = new ReadCache();
+  #faces = new Set();
+  #offers = new Offers();
+  /** Peers that are there: replica to the event that told so. */
+  #roster = new Map();
+  #address = null;
+  #isReady = false;
+  /** Who listens, and who wanted to be connected to an address: they are told if that fails. */
+  #listener;
+  #connectors = new Map();
   #isClosed = false;
   #isDestroyed = false;
   /** The end of the node, once it was asked for, and what fulfils it. */
@@ -35,20 +55,20 @@ class LocalNode {
    * JavaScript alone decides.
    */
   #timer;
-  /** Why the process stays: the node listens or is to be connected, unless the program lets it go. */
-  #isOpen = false;
+  /** Faces for which the process stays, unless the program lets the node go. */
+  #stays = new Set();
   #isRef = true;
-  /** Something is under way. */
-  #isHeld = false;
+  /** Those with something under way, for which it stays whatever the program said. */
+  #holds = new Set();
 
-  /**
-   * @param {object} options for the addon, see "The binding's contract" in docs/ARCHITECTURE.md
-   * @param {Handlers} handlers
-   */
-  constructor(options, handlers) {
-    this.#handlers = handlers;
+  /** @param {object} options for the addon, see "The binding's contract" in docs/ARCHITECTURE.md */
+  constructor(options) {
+    /** Where others reach it, `'host:port'`, as the program says; or null. */
+    this.advertised = options.advertised ?? null;
     // Chance comes in as an argument: the engine has none of its own.
-    const seeded = { ...options, seed: randomBytes(32).toString('hex') };
+    const seed = randomBytes(32).toString('hex');
+    // A peer's calls wait until every face has heard of the peer.
+    const seeded = { ...options, introductions: true, seed };
     const doorbell = () => this.#drain();
     this.#handle = native.open(JSON.stringify(seeded), this.#cache.slots, doorbell);
     this.#native = this.#handle.functions();
@@ -61,6 +81,39 @@ class LocalNode {
   /** 16 hexadecimal digits: another one if this node has to join again. */
   get id() {
     return this.#handle.id();
+  }
+
+  /** 24 hexadecimal digits, which stay. */
+  get node() {
+    return this.#handle.node();
+  }
+
+  /** Where it listens, as `{address, family, port}`, or null. */
+  get address() {
+    return this.#address;
+  }
+
+  /** Whether it was told that it is ready. */
+  get isReady() {
+    return this.#isReady;
+  }
+
+  /** The events that told of the peers that are there. */
+  get roster() {
+    return [...this.#roster.values()];
+  }
+
+  /** From now on this face is told everything, until `detach`. The first one is the listener. */
+  attach(face) {
+    this.#faces.add(face);
+    this.#listener ??= face;
+  }
+
+  /** The node goes on without this face. */
+  detach(face) {
+    this.#faces.delete(face);
+    this.stay(face, false);
+    for (const faces of this.#connectors.values()) faces.delete(face);
   }
 
   /** Reads go to it directly: it is the hot path. */
@@ -112,20 +165,19 @@ class LocalNode {
     return JSON.parse(this.#handle.explain(key));
   }
 
-  listen(host, port) {
+  /** Listens, for a face. */
+  listen(host, port, face) {
     this.#checkOpen();
     this.#handle.listen(host, port);
+    this.#listener = face;
   }
 
-  /** Keeps a connection to `host:port`, for ever. */
-  connect(address) {
+  /** Keeps a connection to `host:port`, for ever. A face is told once if it fails at first. */
+  connect(address, face) {
     this.#checkOpen();
     this.#handle.connect(address);
-  }
-
-  /** The program knows this peer: what came of it may be told. */
-  introduce(peer) {
-    if (!this.#isClosed) this.#handle.introduce(peer);
+    const faces = this.#connectors.get(address) ?? new Set();
+    this.#connectors.set(address, faces.add(face));
   }
 
   /** Ends the connection to a peer; neither side dials the other again. */
@@ -138,14 +190,17 @@ class LocalNode {
     return this.#isClosed ? 0 : this.#handle.busyFor(peer);
   }
 
-  /** Has peers know that there is something of this name. */
-  offer(kind, name) {
+  /**
+   * Has peers know that there is something of this name, and `tasks` handle what comes of it: of
+   * several with one name the latest runs functions, and all hear events.
+   */
+  offer(kind, name, tasks) {
     this.#checkOpen();
-    this.#handle.offer(kind, name);
+    if (this.#offers.add(kind, name, tasks)) this.#handle.offer(kind, name);
   }
 
-  withdraw(kind, name) {
-    if (!this.#isClosed) this.#handle.withdraw(kind, name);
+  withdraw(kind, name, tasks) {
+    if (this.#offers.remove(kind, name, tasks) && !this.#isClosed) this.#handle.withdraw(kind, name);
   }
 
   /** Starts a job or call: JSON text of its number and the nodes asked. */
@@ -177,17 +232,14 @@ class LocalNode {
     return { ...JSON.parse(this.#handle.stats()), cachedKeys: this.#cache.size };
   }
 
-  /** Whether this node listens, or is to be connected, and so keeps the process. */
-  stay(isOpen) {
-    this.#isOpen = isOpen;
-    this.#weigh();
+  /** Whether a face listens, or is to be connected, and so keeps the process. */
+  stay(face, isOpen) {
+    this.#count(this.#stays, face, isOpen);
   }
 
   /** Whether something is under way for which the process stays, whatever the program said. */
-  hold(isHeld) {
-    if (isHeld === this.#isHeld) return;
-    this.#isHeld = isHeld;
-    this.#weigh();
+  hold(tasks, isHeld) {
+    this.#count(this.#holds, tasks, isHeld);
   }
 
   ref() {
@@ -204,9 +256,9 @@ class LocalNode {
   close() {
     if (this.#closing === undefined) {
       this.#ending();
-      const finished = this.#handlers.finish?.();
-      if (finished === undefined) this.#leave();
-      else finished.then(() => this.#leave());
+      const finishing = [...this.#faces].map((face) => face.finish?.()).filter(Boolean);
+      if (finishing.length === 0) this.#leave();
+      else Promise.all(finishing).then(() => this.#leave());
     }
     return this.#closing;
   }
@@ -246,9 +298,16 @@ class LocalNode {
     this.#cache.close();
   }
 
+  #count(set, member, isIn) {
+    if (isIn === set.has(member)) return;
+    if (isIn) set.add(member);
+    else set.delete(member);
+    this.#weigh();
+  }
+
   #weigh() {
-    const stays = this.#closing !== undefined || this.#isHeld || (this.#isOpen && this.#isRef);
-    if (stays) this.#timer.ref();
+    const isKept = this.#holds.size > 0 || (this.#stays.size > 0 && this.#isRef);
+    if (this.#closing !== undefined || isKept) this.#timer.ref();
     else this.#timer.unref();
   }
 
@@ -268,14 +327,59 @@ class LocalNode {
   }
 
   #handleItem(item) {
-    if (!this.#isClosed) this.#handlers.item?.(item);
+    if (this.#isClosed) return;
+    if (item[0] === ITEM_RUN) return this.#handleRun(item);
+    const told = item[0] === ITEM_EMITTED ? this.#offers.all(EVENT, item[2]) : this.#faces;
+    for (const face of [...told]) attempt(face.item, face, item);
+  }
+
+  #handleRun(item) {
+    const [, run, kind, name] = item;
+    const tasks = this.#offers.latest(kind, name);
+    if (tasks === undefined) this.#native.answer(run, false, NO_WORKER);
+    else tasks.item(item);
   }
 
   #handleEvent(event) {
     if (event.type === 'closed') this.#end();
     // Who closes a node has done with it: nothing but the end is told.
     else if (this.#isClosed) return;
-    this.#handlers.event(event);
+    this.#note(event);
+    for (const face of this.#told(event)) attempt(face.event, face, event);
+    // Listeners may have exposed something to it: what it calls waits for that.
+    if (event.type === 'connect' && !this.#isClosed) this.#handle.introduce(event.peer);
+  }
+
+  #note(event) {
+    switch (event.type) {
+      case 'listening':
+        this.#address = event.address;
+        break;
+      case 'ready':
+        this.#isReady = true;
+        break;
+      case 'connect':
+        this.#roster.set(event.peer, event);
+        break;
+      case 'disconnect':
+        this.#roster.delete(event.peer);
+        break;
+      case 'closed':
+        this.#roster.clear();
+        this.#address = null;
+    }
+  }
+
+  /** The faces that an event is for. */
+  #told(event) {
+    switch (event.type) {
+      case 'error':
+        return [this.#listener].filter((face) => this.#faces.has(face));
+      case 'connectFailed':
+        return [...this.#connectors.get(joinAddress(event.address, event.port)) ?? []];
+      default:
+        return [...this.#faces];
+    }
   }
 
   #end() {
@@ -302,20 +406,4 @@ function eventError({ type, code, message, ...properties }) {
   return codedError(code, message, properties);
 }
 
-/**
- * Calls what runs code of the program. What that throws is an uncaught exception, but whatever
- * comes after this call is done all the same.
- */
-function attempt(method, self, ...args) {
-  try {
-    method.apply(self, args);
-  } catch (error) {
-    process.nextTick(rethrow, error);
-  }
-}
-
-function rethrow(error) {
-  throw error;
-}
-
-module.exports = { LocalNode, attempt, eventError };
+module.exports = { LocalNode, eventError };

@@ -1,6 +1,7 @@
 'use strict';
 
 const { codedError } = require('./errors.js');
+const { kLocal } = require('./inside.js');
 
 const LISTEN_HOST_DEFAULT = '127.0.0.1';
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
@@ -28,8 +29,27 @@ const CHECKS = {
   lossTimeout: isTimeout,
 };
 
-/** What the addon is told of every servent: it gets to know peers before it hears them. */
-const SERVENT = { listen: false, learn: true, introductions: true };
+/** Those of a Collective or Servent that stands on a node that is there. */
+const GUEST_CHECKS = { node: isNode };
+
+/** Those of `join`. */
+const JOIN_CHECKS = {
+  ...CHECKS,
+  /** Where to listen: `'host:port'`, `{host, port}`, or false. */
+  listen: isAny,
+  /** Where others reach this node, if that is not where it listens. */
+  advertise: isAny,
+  /** Nodes to begin with. */
+  seeds: isSeeds,
+  /** Gives up joining when it is aborted. */
+  signal: isSignal,
+};
+
+/** What the addon is told of every node that `join` opens. */
+const JOINED = { learn: true };
+
+/** What the addon is told of every servent. */
+const SERVENT = { listen: false, learn: true };
 
 /** Those of a remote call. */
 const CALL_CHECKS = {
@@ -46,11 +66,23 @@ const CALL_CHECKS = {
  * @param {{host?: string, port: number}[]} all
  * @param {Function} [callback]
  * @param {object} [options]
- * @returns {{ own: Address, others: Address[], remote: object[], refused: boolean, native: object }}
+ * @returns {{ local: object, others: Address[], remote: object[], refused: boolean, native: object, guestOf?: LocalNode }}
  *   `others` and `remote` are `all` without `local`, parsed and as given; `refused` says that this
- *   host may not be bound without `insecure`; `native` is what the addon is opened with.
+ *   host may not be bound without `insecure`; `native` is what the addon is opened with, unless
+ *   there is a node, `guestOf`.
  */
 function collectiveOptions(local, all, callback, options) {
+  if (callback != null && typeof callback !== 'function') {
+    throw invalid('The callback must be a function');
+  }
+  const guestOf = guestOptions(options);
+  if (guestOf !== undefined) {
+    if (local != null || all != null) {
+      throw invalid('With `node`, where to listen and whom to connect with is that node\'s: give null for both');
+    }
+    const { address = LISTEN_HOST_DEFAULT, port = 0 } = guestOf.address ?? {};
+    return { local: { host: address, port }, others: [], remote: [], refused: false, guestOf };
+  }
   const own = parseAddress(local, 'local');
   if (!Array.isArray(all)) {
     throw invalid('`all` must be an array of {host, port}');
@@ -60,18 +92,12 @@ function collectiveOptions(local, all, callback, options) {
   if (others.some((address) => address.port === 0)) {
     throw invalid('Port 0, any that is free, is for `local` alone');
   }
-  if (callback != null && typeof callback !== 'function') {
-    throw invalid('The callback must be a function');
-  }
-  if (options != null && typeof options !== 'object') {
-    throw invalid('The options must be an object');
-  }
   checkOptions(options ?? {}, CHECKS, '');
 
   const insecure = isInsecure(options);
   const refused = !insecure && !isLoopback(own.host);
   return {
-    own,
+    local,
     others,
     remote: all.filter((_, index) => parsed[index].name !== own.name),
     refused,
@@ -92,16 +118,59 @@ function collectiveOptions(local, all, callback, options) {
  * Checks what `new Servent()` was given.
  *
  * @param {object} [options]
- * @returns {object} what the addon is opened with: a node that neither listens nor dials
+ * @returns {{ native: object, guestOf?: LocalNode }} what the addon is opened with, a node that
+ *   neither listens nor dials, unless there is one, `guestOf`
  */
 function serventOptions(options) {
-  if (options != null && typeof options !== 'object') {
-    throw invalid('The options must be an object');
-  }
+  const guestOf = guestOptions(options);
+  if (guestOf !== undefined) return { native: { insecure: isInsecure() }, guestOf };
   const { advertise, ...others } = options ?? {};
   checkOptions(others, CHECKS, '');
   const advertised = advertise == null ? null : dialled(advertise, 'advertise');
-  return { ...others, insecure: isInsecure(options), advertised, ...SERVENT };
+  return { native: { ...others, insecure: isInsecure(options), advertised, ...SERVENT } };
+}
+
+/** The local node that the options name, if they do: that leaves nothing else to choose. */
+function guestOptions(options) {
+  if (options != null && typeof options !== 'object') throw invalid('The options must be an object');
+  if (options?.node === undefined) return undefined;
+  checkOptions(options, GUEST_CHECKS, '');
+  return options.node[kLocal];
+}
+
+/**
+ * Checks what `join()` was given.
+ *
+ * @param {object} [options]
+ * @returns {{ signal?: AbortSignal, refused: boolean, native: object }} `refused` says that this
+ *   host may not be bound without `insecure`; `native` is what the addon is opened with
+ */
+function joinOptions(options) {
+  if (options != null && typeof options !== 'object') throw invalid('The options must be an object');
+  checkOptions(options ?? {}, JOIN_CHECKS, '');
+  const { listen, advertise, seeds = [], signal, ...others } = options ?? {};
+  const own = listen === false ? undefined : parseAddress(inParts(listen ?? {}), 'listen', 0);
+  const insecure = isInsecure(options);
+  const advertised = advertise == null ? null : dialled(advertise, 'advertise');
+  return {
+    signal,
+    refused: own !== undefined && !insecure && !isLoopback(own.host),
+    native: {
+      ...others,
+      ...JOINED,
+      insecure,
+      host: own?.host,
+      port: own?.port,
+      listen: own !== undefined,
+      advertised,
+      connect: seedAddresses(seeds, 'seeds'),
+    },
+  };
+}
+
+/** What can be dialled of a list of seeds, each once. */
+function seedAddresses(seeds, what) {
+  return [...new Set(Array.from(seeds, (seed, index) => dialled(seed, `${what}[${index}]`)))];
 }
 
 /**
@@ -155,9 +224,14 @@ function callbackOf(args) {
 
 /** An address that can be dialled, of `'host:port'` or `{host, port}`. */
 function dialled(value, what) {
-  const { port, dial } = parseAddress(typeof value === 'string' ? splitAddress(value) : value, what);
+  const { port, dial } = parseAddress(inParts(value), what);
   if (port === 0) throw invalid(`\`${what}.port\` must be the port that a node listens on`);
   return dial;
+}
+
+/** An address given as text, as an object. */
+function inParts(value) {
+  return typeof value === 'string' ? splitAddress(value) : value;
 }
 
 function isInsecure(options) {
@@ -182,7 +256,7 @@ function insecureBind(address, port) {
  */
 
 /** @returns {Address} */
-function parseAddress(value, what) {
+function parseAddress(value, what, portDefault) {
   if (value === null || typeof value !== 'object') {
     throw invalid(`\`${what}\` must be {host, port}`);
   }
@@ -191,13 +265,13 @@ function parseAddress(value, what) {
     throw invalid(`\`${what}.host\` must be a host name or an IP address`);
   }
   // Ports come from the environment as text often enough.
-  const text = typeof value.port === 'number' ? String(value.port) : value.port;
+  const given = value.port ?? portDefault;
+  const text = typeof given === 'number' ? String(given) : given;
   const port = typeof text === 'string' && /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (!(port <= 65535)) {
     throw invalid(`\`${what}.port\` must be an integer from 0 to 65535`);
   }
-  const name = `${host}:${port}`;
-  return { host, port, name, dial: host.includes(':') ? `[${host}]:${port}` : name };
+  return { host, port, name: `${host}:${port}`, dial: joinAddress(host, port) };
 }
 
 /** `host:port` in parts. */
@@ -207,6 +281,11 @@ function splitAddress(address) {
     host: address.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/g, ''),
     port: Number(address.slice(colon + 1) || NaN),
   };
+}
+
+/** `host:port` of parts. */
+function joinAddress(host, port) {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Whether only programs of this machine can reach a listener on this host. */
@@ -264,6 +343,19 @@ function isSignal(value) {
   return !(value instanceof AbortSignal) && 'an AbortSignal';
 }
 
+/** Checked where it is taken apart. */
+function isAny() {
+  return false;
+}
+
+function isNode(value) {
+  return value?.[kLocal] === undefined && 'a node, as `join` gives it';
+}
+
+function isSeeds(value) {
+  return !Array.isArray(value) && "an array of 'host:port'";
+}
+
 function isDuration(value) {
   return !(Number.isSafeInteger(value) && value > 0) && 'a positive integer of milliseconds';
 }
@@ -273,6 +365,6 @@ function invalid(message) {
 }
 
 module.exports = {
-  callOptions, checkTTL, collectiveOptions, connectArguments, insecureBind, isLoopback, listenArguments, serventOptions,
-  splitAddress,
+  callOptions, checkTTL, collectiveOptions, connectArguments, insecureBind, isLoopback, joinAddress,
+  joinOptions, listenArguments, serventOptions, splitAddress,
 };

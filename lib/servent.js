@@ -2,11 +2,13 @@
 
 const EventEmitter = require('node:events');
 
+const { attempt } = require('./attempt.js');
 const { checkEvent, isEvent } = require('./event-names.js');
 const { codedError } = require('./errors.js');
 const { EVENT, kInside } = require('./inside.js');
 const { closedError } = require('./keys.js');
-const { LocalNode, attempt, eventError } = require('./local-node.js');
+const { LocalNode, eventError } = require('./local-node.js');
+const { Node } = require('./node.js');
 const {
   connectArguments, insecureBind, isLoopback, listenArguments, serventOptions,
 } = require('./options.js');
@@ -26,12 +28,17 @@ const { Worker } = require('./worker.js');
 class Servent extends EventEmitter {
   #options;
   #node;
+  /** What this is to the node. */
+  #face;
+  /** The node was there before, and goes on when this servent closes. */
+  #isGuest;
   #peers;
   #tasks;
-  /** Where it listens, and whether it does or is about to. */
-  #address = null;
+  /** Whether it listens or is about to, and whether it is to be connected. */
   #isListening = false;
   #isConnecting = false;
+  /** Its end, if it is a guest, once that was asked for. */
+  #leaving;
   #isClosed = false;
   /** `{address, callback}` for whom there is no peer yet. */
   #wishes = new Set();
@@ -39,28 +46,38 @@ class Servent extends EventEmitter {
   /** @param {import('..').Servent.Options} [options] */
   constructor(options) {
     super();
-    this.#options = serventOptions(options);
-    this.id = uid();
-    this.#node = new LocalNode({ ...this.#options, id: this.id }, {
-      event: (event) => this.#handle(event),
-      item: (item) => this.#tasks.handle(item),
-      finish: () => this.#tasks.finish(),
-    });
+    const { guestOf, native } = serventOptions(options);
+    this.#options = native;
+    this.#isGuest = guestOf !== undefined;
+    this.#node = guestOf ?? new LocalNode({ ...native, id: uid() });
+    this.id = this.#node.node;
     this.#peers = new Peers(this, this.#node);
     this.#tasks = new Tasks(this, this.#node, this.#peers);
+    this.#face = {
+      event: (event) => this.#handle(event),
+      item: (item) => this.#tasks.item(item),
+      finish: () => this.#tasks.finish(),
+    };
     /** Those that are there, by id. */
     this.peers = this.#peers.live;
     Object.defineProperty(this, kInside, { value: this.#tasks });
+    this.#node.attach(this.#face);
+    if (this.#isGuest) this.#arrive();
+  }
+
+  /** The same node as today's interface has it. */
+  get node() {
+    return Node.of(this.#node);
   }
 
   /** Whether it listens. */
   get listening() {
-    return this.#address !== null;
+    return !this.#isClosed && this.#node.address !== null;
   }
 
   /** Where it listens, as `{address, family, port}`, or null. */
   address() {
-    return this.#address && { ...this.#address };
+    return this.listening ? { ...this.#node.address } : null;
   }
 
   /**
@@ -71,9 +88,11 @@ class Servent extends EventEmitter {
    */
   listen(...args) {
     const { host, port, callback } = listenArguments(args);
-    if (this.#node.isClosing) throw closedError();
-    if (this.#isListening) throw codedError('ERR_INVALID_STATE', 'This servent listens already');
-    if (this.#options.insecure || isLoopback(host)) this.#node.listen(host, port);
+    if (this.#isClosing) throw closedError();
+    if (this.#isListening || this.#node.address !== null) {
+      throw codedError('ERR_INVALID_STATE', 'This servent listens already');
+    }
+    if (this.#options.insecure || isLoopback(host)) this.#node.listen(host, port, this.#face);
     else setImmediate(() => this.#listenFailed(insecureBind(host, port)));
     if (callback !== undefined) this.once('listening', callback);
     this.#isListening = true;
@@ -89,8 +108,8 @@ class Servent extends EventEmitter {
    */
   connect(...args) {
     const { address, callback } = connectArguments(args);
-    if (this.#node.isClosing) throw closedError();
-    this.#node.connect(address);
+    if (this.#isClosing) throw closedError();
+    this.#node.connect(address, this.#face);
     this.#isConnecting = true;
     this.#stay();
     if (callback !== undefined) {
@@ -170,12 +189,17 @@ class Servent extends EventEmitter {
       if (this.#isClosed) process.nextTick(callback);
       else this.once('close', callback);
     }
-    return this.#node.close();
+    if (!this.#isGuest) return this.#node.close();
+    this.#leaving ??= Promise.resolve(this.#tasks.finish()).then(() => this.#leave());
+    return this.#leaving;
   }
 
   /** Frees everything at once; own jobs are aborted. Repeatable. */
   destroy() {
-    return this.#node.destroy();
+    if (!this.#isGuest) return this.#node.destroy();
+    this.#leaving ??= Promise.resolve();
+    this.#leave();
+    return this.#leaving;
   }
 
   on(event, listener) {
@@ -216,7 +240,7 @@ class Servent extends EventEmitter {
   #handle(event) {
     switch (event.type) {
       case 'listening':
-        return this.#listens(event.address);
+        return this.emit('listening');
       case 'error':
         return this.#listenFailed(eventError(event));
       case 'connectFailed':
@@ -232,13 +256,29 @@ class Servent extends EventEmitter {
     }
   }
 
-  #listens(address) {
-    this.#address = address;
-    this.emit('listening');
+  get #isClosing() {
+    return this.#leaving !== undefined || this.#node.isClosing;
+  }
+
+  /** A guest finds peers that are there. Listeners are told once there can be some. */
+  #arrive() {
+    const found = this.#node.roster.map((event) => this.#peers.join(event));
+    process.nextTick(() => {
+      if (this.#node.address !== null) attempt(this.emit, this, 'listening');
+      for (const peer of found) {
+        if (!peer.destroyed) attempt(this.emit, this, 'peer', peer);
+      }
+    });
+  }
+
+  /** A guest goes. */
+  #leave() {
+    this.#node.detach(this.#face);
+    this.#closed();
   }
 
   #listenFailed(error) {
-    if (this.#node.isClosing) return;
+    if (this.#isClosing) return;
     this.#isListening = false;
     this.#stay();
     this.emit('error', error);
@@ -250,8 +290,6 @@ class Servent extends EventEmitter {
       attempt(this.emit, this, 'peer', peer);
       this.#fulfil(peer);
     }
-    // Listeners may have exposed something to it: what it calls waits for that.
-    this.#node.introduce(event.peer);
   }
 
   #fulfil(peer) {
@@ -277,8 +315,8 @@ class Servent extends EventEmitter {
   }
 
   #closed() {
+    if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#address = null;
     this.#wishes.clear();
     this.#tasks.abandon();
     for (const peer of this.#peers.leaveAll()) this.#left(peer, 'ERR_CLOSED');
@@ -287,7 +325,7 @@ class Servent extends EventEmitter {
 
   /** Only who listens or is to be connected keeps the process. */
   #stay() {
-    this.#node.stay(this.#isListening || this.#isConnecting);
+    this.#node.stay(this.#face, this.#isListening || this.#isConnecting);
   }
 }
 

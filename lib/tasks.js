@@ -2,14 +2,17 @@
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
+const { attempt } = require('./attempt.js');
 const { codedError } = require('./errors.js');
 const { WORKER, kEnded, kOutcome, kPending } = require('./inside.js');
 const { encodeArguments } = require('./json.js');
 const { closedError } = require('./keys.js');
-const { attempt } = require('./local-node.js');
-const { ABORTED, END_ABORTED, STOP_CLOSED, encodeReason } = require('./outcomes.js');
+const { ABORTED, END_ABORTED, STOP_CLOSED, describeError, encodeReason } = require('./outcomes.js');
 const { Functions } = require('./rpc.js');
 const { Run } = require('./run.js');
+
+/** What becomes of runs that are under way at the end, for their callers. */
+const CLOSED = describeError(codedError('ERR_CLOSED'));
 
 /** Kinds of items, by their first element. */
 const ITEM_RUN = 0;
@@ -52,14 +55,13 @@ class Tasks {
 
   /** Has this node offer a name to everybody, or no longer. Repeatable. */
   offer(kind, name, isOffered) {
+    if (this.#isClosing || this.node.isClosed) return;
     const names = this.#offered[kind];
-    if (this.#isClosing || this.node.isClosed || isOffered === names.has(name)) return;
     if (isOffered) {
-      this.node.offer(kind, name);
+      this.node.offer(kind, name, this);
       names.add(name);
-    } else {
-      this.node.withdraw(kind, name);
-      names.delete(name);
+    } else if (names.delete(name)) {
+      this.node.withdraw(kind, name, this);
     }
   }
 
@@ -84,7 +86,7 @@ class Tasks {
     const [number, ...nodes] = JSON.parse(this.node.ask(kind, name, args, to, Math.ceil(timeout)));
     task[kPending] = nodes;
     this.#asked.set(number, task);
-    this.node.hold(true);
+    this.node.hold(this, true);
     return number;
   }
 
@@ -113,8 +115,11 @@ class Tasks {
     attempt(this.#servent.emit, this.#servent, 'warning', codedError(code, message));
   }
 
-  /** One item of a drain: see "The binding's contract" in docs/ARCHITECTURE.md. */
-  handle(item) {
+  /**
+   * One item of a drain: see "The binding's contract" in docs/ARCHITECTURE.md. Those about runs and
+   * jobs of others are no news here.
+   */
+  item(item) {
     switch (item[0]) {
       case ITEM_RUN:
         return this.#run(item[1], item[2], item[3], this.peers.origin(item[4]), item[5], item[6]);
@@ -154,7 +159,7 @@ class Tasks {
     const task = this.#asked.get(number);
     if (task === undefined) return;
     this.#asked.delete(number);
-    if (this.#asked.size === 0) this.node.hold(false);
+    if (this.#asked.size === 0) this.node.hold(this, false);
     task[kEnded](end);
   }
 
@@ -162,12 +167,21 @@ class Tasks {
     if (peer !== undefined) this.#servent.emit(name, peer, ...args);
   }
 
-  /** Takes no new work and waits for what is under way, but not for long. */
-  async finish() {
-    for (const [kind, names] of this.#offered.entries()) {
-      for (const name of names) this.node.withdraw(kind, name);
-    }
+  /** Takes no new work and waits for what is under way, if there is something, but not for long. */
+  finish() {
+    this.#takeNoMore();
+    return this.#isBusy() ? this.#settle() : undefined;
+  }
+
+  #takeNoMore() {
     this.#isClosing = true;
+    for (const [kind, names] of this.#offered.entries()) {
+      for (const name of names) this.node.withdraw(kind, name, this);
+      names.clear();
+    }
+  }
+
+  async #settle() {
     const end = performance.now() + FINISH_MS;
     while (this.#isBusy() && performance.now() < end) await sleep(FINISH_LOOK_MS);
   }
@@ -178,11 +192,15 @@ class Tasks {
       || this.node.stats().jobBytesQueued > FINISH_BYTES;
   }
 
-  /** The node is closed: nobody answers any more, and nobody waits for an answer. */
+  /** This is the end: nobody answers any more, and nobody waits for an answer. */
   abandon() {
-    this.#isClosing = true;
-    for (const number of [...this.#runs.keys()]) this.#stop(number, STOP_CLOSED);
+    this.#takeNoMore();
+    for (const number of [...this.#runs.keys()]) {
+      this.#stop(number, STOP_CLOSED);
+      this.node.answer(number, false, CLOSED);
+    }
     for (const [number, task] of [...this.#asked]) {
+      this.node.cancel(number, encodeReason(codedError('ERR_CLOSED')));
       for (const replica of [...task[kPending]]) {
         attempt(this.#outcome, this, number, replica, ABORTED);
       }

@@ -1,0 +1,96 @@
+'use strict';
+
+const { inspect } = require('node:util');
+
+const { kInside } = require('./inside.js');
+
+/** Another node, seen from this one. Who goes and comes back is another object. */
+class NodePeer {
+  #local;
+
+  /** @hideconstructor */
+  constructor(local, { peer: replica, node: id, address, advertised }) {
+    this.#local = local;
+    // `replica` is what native calls name it by.
+    Object.defineProperty(this, kInside, { value: { replica, isUp: true } });
+    this.id = id;
+    /** Where it listens, `'host:port'`, as far as it is known; else null. */
+    this.address = advertised ?? address;
+  }
+
+  /** `'up'`, `'busy'` while its event loop does not turn, `'gone'`. */
+  get state() {
+    if (!this[kInside].isUp) return 'gone';
+    return this.busyFor > 0 ? 'busy' : 'up';
+  }
+
+  /** For how many ms its event loop has not turned, 0 while it does: it is alive, but busy. */
+  get busyFor() {
+    return this[kInside].isUp ? this.#local.busyFor(this[kInside].replica) : 0;
+  }
+
+  toJSON() {
+    const { id, address, state, busyFor } = this;
+    return { id, address, state, busyFor };
+  }
+
+  [inspect.custom](_depth, options) {
+    return `NodePeer ${inspect(this.toJSON(), options)}`;
+  }
+}
+
+/** The peers of a node, by id and by replica. */
+class NodePeers {
+  #local;
+  #replicas = new Map();
+
+  /** Those that are there, by id. */
+  live = new Map();
+
+  constructor(local) {
+    this.#local = local;
+  }
+
+  /** The peer that a native call names, if it is there. */
+  at(replica) {
+    return this.#replicas.get(replica);
+  }
+
+  /** A peer is there: gives it, unless it already was. */
+  join(event) {
+    const known = this.live.get(event.node);
+    if (known !== undefined) {
+      // It has joined again under another name before its former self was lost.
+      this.#replicas.set(event.peer, known);
+      known[kInside].replica = event.peer;
+      return undefined;
+    }
+    const peer = new NodePeer(this.#local, event);
+    this.live.set(peer.id, peer);
+    this.#replicas.set(event.peer, peer);
+    return peer;
+  }
+
+  /** A peer is gone: gives it, if it was there. */
+  leave(replica) {
+    const peer = this.#replicas.get(replica);
+    this.#replicas.delete(replica);
+    if (peer === undefined || peer[kInside].replica !== replica) return undefined;
+    peer[kInside].isUp = false;
+    this.live.delete(peer.id);
+    return peer;
+  }
+
+  /** All are gone: gives those that were there. */
+  leaveAll() {
+    return [...this.live.values()].map((peer) => this.leave(peer[kInside].replica));
+  }
+
+  /** An event with the id of its peer in place of what native calls name it by. */
+  named(event) {
+    if (event.peer === undefined) return event;
+    return { ...event, peer: this.at(event.peer)?.id };
+  }
+}
+
+module.exports = { NodePeer, NodePeers };

@@ -1,0 +1,129 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+const { inspect } = require('node:util');
+
+const { attempt } = require('./attempt.js');
+const { kLocal } = require('./inside.js');
+const { eventError } = require('./local-node.js');
+const { NodePeers } = require('./node-peers.js');
+const { joinAddress } = require('./options.js');
+
+/** The node that a local node is to programs, once one has asked. */
+const nodes = new WeakMap();
+
+/**
+ * One node of a cluster, as `join` gives it. A `Collective` and a `Servent` stand on one too, and
+ * several of them may stand on the same.
+ *
+ * Its events: `peer:join` (peer), `peer:leave` (peer, code), `peer:busy` (peer), `warning` (error),
+ * `error` (error), `close`.
+ */
+class Node extends EventEmitter {
+  #local;
+  #peers;
+
+  /** @hideconstructor */
+  constructor(local) {
+    super();
+    this.#local = local;
+    this.#peers = new NodePeers(local);
+    Object.defineProperty(this, kLocal, { value: local });
+    for (const event of local.roster) this.#peers.join(event);
+    local.attach({ event: (event) => this.#handle(event) });
+  }
+
+  /** The one for a local node. */
+  static of(local) {
+    let node = nodes.get(local);
+    if (node === undefined) {
+      node = new Node(local);
+      nodes.set(local, node);
+    }
+    return node;
+  }
+
+  /** 24 upper-case hexadecimal digits, another one for each node. */
+  get id() {
+    return this.#local.node;
+  }
+
+  /** Where others reach it, `'host:port'`; null if it does not listen. */
+  get address() {
+    const { address, advertised } = this.#local;
+    if (advertised !== null || address === null) return advertised;
+    return joinAddress(address.address, address.port);
+  }
+
+  /** The nodes that it is connected with, by id. */
+  get peers() {
+    return this.#peers.live;
+  }
+
+  /** Counters of this node. */
+  stats() {
+    return this.#local.stats();
+  }
+
+  /** Lets it keep the process alive, as it does at first. */
+  ref() {
+    this.#local.ref();
+    return this;
+  }
+
+  /** Lets the process end although it is open. */
+  unref() {
+    this.#local.unref();
+    return this;
+  }
+
+  /** Finishes what is under way, says goodbye and frees everything. Repeatable. */
+  close() {
+    return this.#local.close();
+  }
+
+  /** Frees everything at once. Repeatable, also to cut `close` short. */
+  destroy() {
+    return this.#local.destroy();
+  }
+
+  [inspect.custom](_depth, options) {
+    const { id, address } = this;
+    return `Node ${inspect({ id, address, peers: this.peers.size }, options)}`;
+  }
+
+  #handle(event) {
+    switch (event.type) {
+      case 'connect': {
+        const peer = this.#peers.join(event);
+        if (peer !== undefined) this.emit('peer:join', peer);
+        return undefined;
+      }
+      case 'disconnect': {
+        const peer = this.#peers.leave(event.peer);
+        if (peer !== undefined) this.emit('peer:leave', peer, event.code);
+        return undefined;
+      }
+      case 'warning':
+        return this.emit('warning', eventError(this.#peers.named(event)));
+      case 'closed':
+        return this.#closed();
+    }
+  }
+
+  #closed() {
+    for (const peer of this.#peers.leaveAll()) attempt(this.emit, this, 'peer:leave', peer, 'ERR_CLOSED');
+    this.emit('close');
+  }
+}
+
+// Node.js before 20.4 does not have the symbol.
+if (Symbol.asyncDispose !== undefined) {
+  Object.defineProperty(Node.prototype, Symbol.asyncDispose, {
+    value: Node.prototype.close,
+    configurable: true,
+    writable: true,
+  });
+}
+
+module.exports = { Node };
