@@ -1,11 +1,12 @@
 //! What must hold between nodes once the network is whole again.
 
+use rustc_hash::FxHashSet;
 use serde_json::{Map, Value};
 
 use super::cluster::Cluster;
 use super::model::{alike, Kind};
 use super::Trouble;
-use crate::engine::{Context, ReplicaId};
+use crate::engine::{Context, Dot, ReplicaId};
 
 /// Longest time from the last fault to agreement.
 const SETTLING_MS: u64 = 60_000;
@@ -65,10 +66,9 @@ fn unlinked(cluster: &mut Cluster) -> Option<(usize, usize)> {
 /// All nodes show what the model makes of the writes that survived.
 pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
     let live = cluster.live();
-    check_survivors(cluster)?;
+    let survivors = check_survivors(cluster)?;
     let contexts = contexts(cluster);
-    let covers = |dot| !cluster.knowers(dot).is_empty();
-    let expected = cluster.model.value(&covers);
+    let expected = cluster.model.value(&|dot| survivors.contains(&dot));
     for &node in &live {
         let shown = cluster.shown(node, &[])?.unwrap_or(Value::Null);
         same(&format!("n{node}"), &shown, "the model", &expected)?;
@@ -222,32 +222,35 @@ fn first_difference(a: Option<&Value>, b: Option<&Value>) -> Option<Difference> 
 }
 
 /// All live nodes know the same writes; no write is lost but a crashed node's; and no write is
-/// here without those it had seen.
-fn check_survivors(cluster: &Cluster) -> Result<(), Trouble> {
+/// here without those it had seen. Gives those that are here.
+fn check_survivors(cluster: &Cluster) -> Result<FxHashSet<Dot>, Trouble> {
     let live = cluster.live();
-    let ops = cluster.model.ops();
-    let known: Vec<bool> = ops.iter().map(|op| !cluster.knowers(op.dot).is_empty()).collect();
-    for (index, op) in ops.iter().enumerate() {
+    let mut survivors = FxHashSet::default();
+    let mut lost = Vec::new();
+    for (index, op) in cluster.model.ops().iter().enumerate() {
         let trouble = |message| Err(Trouble { message, path: Some(op.path.clone()) });
         let knowers = cluster.knowers(op.dot);
         if knowers.is_empty() {
             if !cluster.ended.contains(&op.dot.replica) {
                 return trouble(format!("write #{index} {:?} of a live node is lost", op.dot));
             }
-        } else if knowers != live {
+            lost.push((index, op.dot));
+            continue;
+        }
+        if knowers != live {
             return trouble(format!(
                 "only {knowers:?} of {live:?} know write #{index} {:?}",
                 op.dot
             ));
-        } else if let Some(missing) =
-            (0..index).find(|&earlier| !known[earlier] && op.seen.covers(ops[earlier].dot))
-        {
+        }
+        if let Some((missing, _)) = lost.iter().find(|&&(_, dot)| op.seen.covers(dot)) {
             return trouble(format!(
                 "write #{index} is here without #{missing}, which it had seen"
             ));
         }
+        survivors.insert(op.dot);
     }
-    Ok(())
+    Ok(survivors)
 }
 
 /// `container` tells the same as `read`.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 
+use super::agenda::Agenda;
 use super::chance::Chance;
 use super::jobs::{Deed, Jobs};
 use super::model::{alike, comparable, Kind, Model, Op, Seen};
@@ -47,8 +48,7 @@ pub struct Cluster {
     workload: Workload,
     chance: Chance,
     faults: Chance,
-    agenda: BTreeMap<(u64, u64), Happening>,
-    next_happening: u64,
+    agenda: Agenda<Happening>,
     writes_left: usize,
     /// Kept while a run that failed is played again.
     pub story: Option<Story>,
@@ -87,6 +87,7 @@ pub struct Life {
     context: Context,
     rejoins: u64,
     watches: Vec<Watch>,
+    touched: Vec<u32>,
     /// Addresses whose first dial was answered.
     tried: BTreeSet<Address>,
     /// Outputs are left for the next turn.
@@ -98,12 +99,15 @@ pub struct Life {
     /// It was away and is forgotten: what it made alone must be made again.
     comes_back: bool,
     made_again: Vec<(Vec<String>, Kind)>,
+    /// As which replica it last had which peers.
+    met: (ReplicaId, Vec<ReplicaId>),
 }
 
 struct Watch {
     path: Vec<String>,
     slot: u32,
-    shown: Option<Value>,
+    /// JSON text.
+    shown: Option<String>,
 }
 
 #[derive(Debug)]
@@ -161,8 +165,7 @@ impl Cluster {
             workload,
             chance,
             faults: Chance::new(seed, 4),
-            agenda: BTreeMap::new(),
-            next_happening: 0,
+            agenda: Agenda::default(),
             writes_left: plan.writes,
             story: None,
             away: None,
@@ -189,8 +192,7 @@ impl Cluster {
             while let Some(Delivery { node, input }) = self.network.poll(self.now) {
                 self.handle(node, input)?;
             }
-            let due = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now);
-            if let Some(happening) = due.map(|entry| entry.remove()) {
+            if let Some(happening) = self.agenda.pop_due(self.now) {
                 self.happen(happening)?;
             }
             for node in 0..self.nodes.len() {
@@ -208,8 +210,7 @@ impl Cluster {
     /// No more writes and faults; all is mended, and every node lives that must.
     pub fn heal(&mut self) -> Result<(), Trouble> {
         self.jobs.quiet();
-        let agenda = std::mem::take(&mut self.agenda);
-        for (_, happening) in agenda {
+        for happening in self.agenda.take_all() {
             match happening {
                 Happening::Write | Happening::Fault | Happening::Mend(_) | Happening::GoAway => {}
                 Happening::Start(_)
@@ -363,10 +364,9 @@ impl Cluster {
         let engine =
             &self.nodes[node].life.as_ref().expect("the caller asks for a live node").engine;
         let mut seen = Seen::from(engine.context());
-        for op in self.model.ops() {
-            let dot = op.dot;
-            if !seen.vector.contains_key(&dot.replica) && !seen.covers(dot) && engine.knows(dot) {
-                seen.dots.insert(dot);
+        for (replica, dots) in self.model.dots() {
+            if !seen.vector.contains_key(&replica) {
+                seen.dots.extend(dots.filter(|&dot| engine.knows(dot)));
             }
         }
         seen
@@ -406,8 +406,7 @@ impl Cluster {
 
     fn next_at(&self) -> Option<u64> {
         let deadlines = self.nodes.iter().filter_map(|node| node.life.as_ref()?.deadline());
-        let agenda = self.agenda.keys().next().map(|&(at, _)| at);
-        let others = agenda.into_iter().chain(self.network.poll_timeout());
+        let others = self.agenda.next_at().into_iter().chain(self.network.poll_timeout());
         deadlines.chain(others).chain(self.jobs.poll_timeout()).min()
     }
 
@@ -464,6 +463,7 @@ impl Cluster {
         self.jobs.started(self.now, node, &mut engine);
         self.nodes[node].life = Some(Life {
             replica: engine.id(),
+            met: (engine.id(), Vec::new()),
             engine,
             started: self.now,
             origin_ms,
@@ -480,6 +480,7 @@ impl Cluster {
             context: Context::default(),
             rejoins: 0,
             watches,
+            touched: Vec::new(),
             tried: BTreeSet::new(),
             turn_due: false,
             wall_max_ms: now.wall_ms,
@@ -614,19 +615,24 @@ impl Cluster {
         if !peers.is_empty() && !life.comes_back {
             life.alone.clear();
         }
-        for peer in peers {
-            let meeting = (life.engine.id(), peer);
-            let context = || life.engine.context().clone();
-            self.first_meetings.entry(meeting).or_insert_with(context);
+        let met = (life.engine.id(), peers);
+        if life.met == met {
+            return;
         }
+        for &peer in &met.1 {
+            let context = || life.engine.context().clone();
+            self.first_meetings.entry((met.0, peer)).or_insert_with(context);
+        }
+        life.met = met;
     }
 
     fn keep_deadline(&mut self, node: usize) -> Result<(), Trouble> {
-        let now = self.clocks(node);
-        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        let Some(life) = &self.nodes[node].life else { return Ok(()) };
         if life.deadline().is_none_or(|deadline| deadline > self.now) {
             return Ok(());
         }
+        let now = self.clocks(node);
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         if let Some(story) = &mut self.story {
             story.expect_timeout();
         }
@@ -960,8 +966,7 @@ impl Cluster {
     }
 
     fn at(&mut self, at: u64, happening: Happening) {
-        self.agenda.insert((at, self.next_happening), happening);
-        self.next_happening += 1;
+        self.agenda.push(at, happening);
     }
 
     /// The first path written at that nodes explain differently.
@@ -1013,22 +1018,25 @@ impl Life {
 
     /// What a replica has once covered it covers for ever, or has folded; and perhaps forgotten.
     fn check_context(&mut self, forgets: bool) -> Result<(), String> {
-        let context = self.engine.context().clone();
-        let before = std::mem::replace(&mut self.context, context);
-        let ends = before.iter().map(|(replica, counter)| Dot::new(replica, counter));
+        let context = self.engine.context();
+        if *context == self.context {
+            return Ok(());
+        }
+        let ends = self.context.iter().map(|(replica, counter)| Dot::new(replica, counter));
         for dot in ends {
-            let forgotten = forgets && self.context.get(dot.replica) == 0;
-            if !self.context.covers(dot) && !self.engine.knows(dot) && !forgotten {
+            let forgotten = forgets && context.get(dot.replica) == 0;
+            if !context.covers(dot) && !self.engine.knows(dot) && !forgotten {
                 return Err(format!("its context no longer covers {dot:?}"));
             }
         }
+        self.context.clone_from(context);
         Ok(())
     }
 
     /// Events and getter tell of the same peers.
     fn check_peers(&self) -> Result<(), String> {
-        let peers: BTreeSet<_> = self.engine.peers().into_iter().collect();
-        match self.leaving || peers == self.peers {
+        let peers = self.engine.peers();
+        match self.leaving || self.peers.iter().eq(&peers) {
             true => Ok(()),
             false => Err(format!("events told of peers {:?}, it has {peers:?}", self.peers)),
         }
@@ -1036,20 +1044,25 @@ impl Life {
 
     /// No watched value changes unless its slot was touched.
     fn check_watches(&mut self) -> Result<(), String> {
-        // Reading may finish merging, which touches too.
-        let mut all_shown = Vec::new();
-        for watch in &self.watches {
+        // Reading may finish merging, which touches too: first all are read.
+        let mut changed = Vec::new();
+        for (index, watch) in self.watches.iter().enumerate() {
             let segments: Vec<&str> = watch.path.iter().map(String::as_str).collect();
-            all_shown.push(read(&mut self.engine, &segments)?);
+            let shown = self.engine.read(&segments);
+            if shown != watch.shown {
+                changed.push((index, shown));
+            }
         }
-        let mut touched = Vec::new();
-        self.engine.take_touched(&mut touched);
-        self.engine.take_touched_local(&mut touched);
-        for (watch, shown) in self.watches.iter_mut().zip(all_shown) {
-            if shown != watch.shown && !touched.contains(&watch.slot) {
+        self.touched.clear();
+        self.engine.take_touched(&mut self.touched);
+        self.engine.take_touched_local(&mut self.touched);
+        for (index, shown) in changed {
+            let watch = &mut self.watches[index];
+            let (before, after) = (parsed(&watch.shown)?, parsed(&shown)?);
+            if before != after && !self.touched.contains(&watch.slot) {
                 return Err(format!(
-                    "{:?} went from {:?} to {shown:?} and was not touched",
-                    watch.path, watch.shown
+                    "{:?} went from {before:?} to {after:?} and was not touched",
+                    watch.path
                 ));
             }
             watch.shown = shown;
@@ -1080,7 +1093,11 @@ fn pairs(nodes: usize) -> Vec<(usize, usize)> {
 }
 
 fn read(engine: &mut Engine, path: &[&str]) -> Result<Option<Value>, String> {
-    let Some(json) = engine.read(path) else { return Ok(None) };
-    let value = serde_json::from_str(&json).map_err(|e| format!("{path:?} reads {json}: {e}"))?;
+    parsed(&engine.read(path)).map_err(|what| format!("{path:?} {what}"))
+}
+
+fn parsed(json: &Option<String>) -> Result<Option<Value>, String> {
+    let Some(json) = json else { return Ok(None) };
+    let value = serde_json::from_str(json).map_err(|e| format!("reads {json}: {e}"))?;
     Ok(Some(comparable(value)))
 }

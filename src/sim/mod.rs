@@ -21,6 +21,7 @@ pub mod plan;
 pub mod story;
 pub mod workload;
 
+mod agenda;
 mod chance;
 
 use cluster::Cluster;

@@ -68,9 +68,10 @@ impl Op {
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     ops: Vec<Op>,
+    /// Of each replica: the counters of its writes and their places, in order.
+    places: BTreeMap<ReplicaId, Vec<(u64, usize)>>,
     /// Dead or alive. Vectors order by their segments, so what is at and below a path is a range.
     things: BTreeMap<Vec<String>, Vec<Thing>>,
-    latest: BTreeMap<ReplicaId, u64>,
 }
 
 /// What a write put at a path.
@@ -127,21 +128,30 @@ impl Model {
         &self.ops
     }
 
+    /// The writes of each replica.
+    pub fn dots(&self) -> impl Iterator<Item = (ReplicaId, impl Iterator<Item = Dot> + '_)> + '_ {
+        self.places.iter().map(|(&replica, places)| {
+            (replica, places.iter().map(move |&(counter, _)| Dot::new(replica, counter)))
+        })
+    }
+
     /// Adds a write. The error says which rule of the document it breaks.
     pub fn record(&mut self, op: Op) -> Result<(), String> {
-        let seen = self.writes(&|dot| op.seen.covers(dot));
-        if let Some(reason) = self.refusal(&op.path, &op.kind, &seen) {
-            return Err(format!("{} was accepted: {reason}", op.describe()));
-        }
-        if op.kind == Kind::Delete && !self.finds_anything(&op.path, &seen) {
-            return Err(format!("{} became a write and deletes nothing", op.describe()));
+        let seen = self.seen(&op.seen);
+        let mut marks = Vec::new();
+        if op.kind == Kind::Delete {
+            if !self.finds_anything(&op.path, &seen) {
+                return Err(format!("{} became a write and deletes nothing", op.describe()));
+            }
+        } else {
+            let top = self.view(&op.path[..1], &seen);
+            if let Some(reason) = refusal(&top, &op.path, &op.kind) {
+                return Err(format!("{} was accepted: {reason}", op.describe()));
+            }
+            marks = self.marks(&top, &op.path, &seen);
         }
         self.check_stamp(&op, &seen)?;
 
-        let marks = match op.kind {
-            Kind::Delete => Vec::new(),
-            _ => self.marks(&op.path, &seen),
-        };
         let index = self.ops.len();
         self.remove(index, &op, &seen);
         for (depth, mark) in marks.into_iter().enumerate() {
@@ -155,7 +165,9 @@ impl Model {
             Kind::Increment(by) => self.put(index, op.path.clone(), Body::Increment(*by)),
             Kind::Delete => {}
         }
-        self.latest.insert(op.dot.replica, op.hlc);
+        let places = self.places.entry(op.dot.replica).or_default();
+        let at = places.partition_point(|&(counter, _)| counter < op.dot.counter);
+        places.insert(at, (op.dot.counter, index));
         self.ops.push(op);
         Ok(())
     }
@@ -168,17 +180,20 @@ impl Model {
 
     /// What such a replica shows at a path, whatever is shown above it.
     pub fn value_at(&self, path: &[String], seen: &Seen) -> Option<Value> {
-        self.view(path, &self.writes(&|dot| seen.covers(dot))).value()
+        self.view(path, &self.seen(seen)).value()
     }
 
     /// Why a replica that had seen these writes refuses this one; `None` if it doesn't.
     pub fn refuses(&self, path: &[String], kind: &Kind, seen: &Seen) -> Option<String> {
-        self.refusal(path, kind, &self.writes(&|dot| seen.covers(dot)))
+        if *kind == Kind::Delete {
+            return None;
+        }
+        refusal(&self.view(&path[..1], &self.seen(seen)), path, kind)
     }
 
     /// Whether a DELETE at the path is a write at all.
     pub fn deletes_anything(&self, path: &[String], seen: &Seen) -> bool {
-        self.finds_anything(path, &self.writes(&|dot| seen.covers(dot)))
+        self.finds_anything(path, &self.seen(seen))
     }
 
     /// What the writes have put at a path, and which writes remove it: for reports of failures.
@@ -199,7 +214,7 @@ impl Model {
     /// The latest clock of what such a replica holds at and below a path, and of the scalars, shells
     /// and increments above.
     pub fn latest_around(&self, path: &[String], seen: &Seen) -> u64 {
-        let held = self.writes(&|dot| seen.covers(dot));
+        let held = self.seen(seen);
         self.around(path, &held).map(|thing| self.ops[thing.op].hlc).max().unwrap_or(0)
     }
 
@@ -213,29 +228,21 @@ impl Model {
         writes
     }
 
-    /// "Local refusals". Each ancestor is judged by what is shown at it, even if something else is
-    /// shown further up.
-    fn refusal(&self, path: &[String], kind: &Kind, seen: &Writes) -> Option<String> {
-        if *kind == Kind::Delete {
-            return None;
-        }
-        let top = self.view(&path[..1], seen);
-        for depth in 1..path.len() {
-            let shown = top.at(&path[1..depth]).and_then(View::shown);
-            if matches!(shown, Some(Shown::Array)) && index_of(&path[depth]).is_none() {
-                return Some(format!("{:?} is no index of the array above", path[depth]));
+    fn seen(&self, seen: &Seen) -> Writes {
+        let mut writes = Writes::default();
+        for (replica, &counter) in &seen.vector {
+            let places = self.places.get(replica).into_iter().flatten();
+            for &(_, index) in places.take_while(|(at, _)| *at <= counter) {
+                writes.insert(index);
             }
         }
-        // What stands below something else that is shown is not shown itself.
-        let reached = (1..path.len()).all(|depth| {
-            let shown = top.at(&path[1..depth]).and_then(View::shown);
-            matches!(shown, Some(Shown::Object | Shown::Array))
-        });
-        let shown = top.at(&path[1..]).filter(|_| reached).and_then(View::shown);
-        match (kind, shown) {
-            (Kind::Increment(_), Some(Shown::Number(_)) | None) | (Kind::Set(_), _) => None,
-            (_, shown) => Some(format!("{shown:?} is not a number")),
+        for dot in &seen.dots {
+            let Some(places) = self.places.get(&dot.replica) else { continue };
+            if let Ok(at) = places.binary_search_by_key(&dot.counter, |&(counter, _)| counter) {
+                writes.insert(places[at].1);
+            }
         }
+        writes
     }
 
     fn finds_anything(&self, path: &[String], held: &Writes) -> bool {
@@ -268,8 +275,7 @@ impl Model {
     }
 
     /// The marks that a write makes at each of its proper ancestors, from the top.
-    fn marks(&self, path: &[String], seen: &Writes) -> Vec<Shape> {
-        let top = self.view(&path[..1], seen);
+    fn marks(&self, top: &View<'_>, path: &[String], seen: &Writes) -> Vec<Shape> {
         let mark = |depth: usize| match top.at(&path[1..depth]).and_then(View::shown) {
             Some(Shown::Array) => {
                 let index = index_of(&path[depth]).unwrap_or(0); // not an index: refused before
@@ -377,6 +383,27 @@ impl Model {
             }
         }
         view
+    }
+}
+
+/// "Local refusals", of a write that is no DELETE. Each ancestor is judged by what is shown at it,
+/// even if something else is shown further up. `top` is the view of the first name.
+fn refusal(top: &View<'_>, path: &[String], kind: &Kind) -> Option<String> {
+    for depth in 1..path.len() {
+        let shown = top.at(&path[1..depth]).and_then(View::shown);
+        if matches!(shown, Some(Shown::Array)) && index_of(&path[depth]).is_none() {
+            return Some(format!("{:?} is no index of the array above", path[depth]));
+        }
+    }
+    // What stands below something else that is shown is not shown itself.
+    let reached = (1..path.len()).all(|depth| {
+        let shown = top.at(&path[1..depth]).and_then(View::shown);
+        matches!(shown, Some(Shown::Object | Shown::Array))
+    });
+    let shown = top.at(&path[1..]).filter(|_| reached).and_then(View::shown);
+    match (kind, shown) {
+        (Kind::Increment(_), Some(Shown::Number(_)) | None) | (Kind::Set(_), _) => None,
+        (_, shown) => Some(format!("{shown:?} is not a number")),
     }
 }
 
@@ -517,6 +544,7 @@ impl<'a> View<'a> {
 struct Writes(Vec<u64>);
 
 impl Writes {
+    #[inline]
     fn insert(&mut self, index: usize) {
         if self.0.len() <= index / 64 {
             self.0.resize(index / 64 + 1, 0);

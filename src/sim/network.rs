@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::agenda::Agenda;
 use super::chance::Chance;
 use crate::engine::wire::frame::FrameDecoder;
 use crate::engine::{Address, CloseReason, Input, LinkId};
@@ -30,9 +31,7 @@ pub struct Network {
     paths: Vec<Vec<Path>>,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
-    /// By time, then order of scheduling.
-    happenings: BTreeMap<(u64, u64), Happening>,
-    next_happening: u64,
+    happenings: Agenda<Happening>,
     ready: VecDeque<Delivery>,
     message_bytes_max: usize,
 }
@@ -151,8 +150,7 @@ impl Network {
             paths: vec![vec![path; nodes]; nodes],
             connections: BTreeMap::new(),
             next_connection: 0,
-            happenings: BTreeMap::new(),
-            next_happening: 0,
+            happenings: Agenda::default(),
             ready: VecDeque::new(),
             message_bytes_max,
         }
@@ -308,7 +306,7 @@ impl Network {
 
     pub fn poll_timeout(&self) -> Option<u64> {
         if self.ready.is_empty() {
-            self.happenings.keys().next().map(|&(at, _)| at)
+            self.happenings.next_at()
         } else {
             Some(0)
         }
@@ -320,8 +318,7 @@ impl Network {
             if let Some(delivery) = self.ready.pop_front() {
                 return Some(delivery);
             }
-            let due = self.happenings.first_entry().filter(|entry| entry.key().0 <= now)?;
-            let happening = due.remove();
+            let happening = self.happenings.pop_due(now)?;
             self.happen(now, happening);
         }
     }
@@ -478,6 +475,7 @@ impl Network {
     fn receive(&mut self, id: u64, side: usize, frames: Bytes) {
         let end = &mut self.connections.get_mut(&id).expect("checked by the caller").ends[side];
         let link = link_id(id, side);
+        end.decoder.buffer().reserve(frames.len());
         let mut rest = frames;
         for pieces_left in (0..3).rev() {
             let piece = match pieces_left {
@@ -553,8 +551,7 @@ impl Network {
     }
 
     fn at(&mut self, at: u64, happening: Happening) {
-        self.happenings.insert((at, self.next_happening), happening);
-        self.next_happening += 1;
+        self.happenings.push(at, happening);
     }
 }
 

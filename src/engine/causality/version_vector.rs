@@ -55,14 +55,25 @@ impl VersionVector {
 
     /// The union of both.
     pub fn join(&mut self, other: &VersionVector) {
+        // Most often there is nothing new, or of replicas that are known.
+        let mut at = 0;
         for &(replica, counter) in &other.entries {
-            self.raise(replica, counter);
+            at += self.entries[at..].iter().take_while(|&&(id, _)| id < replica).count();
+            match self.entries.get_mut(at) {
+                Some((id, known)) if *id == replica => *known = counter.max(*known),
+                _ => self.entries.insert(at, (replica, counter)),
+            }
         }
     }
 
     /// Whether every write in `other` is in `self`.
     pub fn includes(&self, other: &VersionVector) -> bool {
-        other.entries.iter().all(|&(replica, counter)| self.get(replica) >= counter)
+        let mut entries = self.entries.iter();
+        other.entries.iter().all(|&(replica, counter)| {
+            entries
+                .find(|&&(id, _)| id >= replica)
+                .is_some_and(|&(id, n)| id == replica && n >= counter)
+        })
     }
 
     /// The same with the aliases, which the writes told of may be known by.
@@ -74,6 +85,11 @@ impl VersionVector {
     pub fn join_all(&mut self, other: &VersionVector) {
         self.join(other);
         other.aliases.iter().for_each(|&dot| self.add_alias(dot));
+    }
+
+    /// Sorted by replica.
+    pub fn entries(&self) -> &[(ReplicaId, u64)] {
+        &self.entries
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (ReplicaId, u64)> + '_ {
@@ -90,6 +106,17 @@ impl VersionVector {
 
     fn find(&self, replica: ReplicaId) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&replica, |&(id, _)| id)
+    }
+}
+
+impl From<Vec<(ReplicaId, u64)>> for VersionVector {
+    fn from(entries: Vec<(ReplicaId, u64)>) -> Self {
+        // As other nodes tell them.
+        let sorted = entries.windows(2).all(|two| two[0].0 < two[1].0);
+        match sorted && entries.iter().all(|&(_, counter)| counter > 0) {
+            true => VersionVector { entries, aliases: Vec::new() },
+            false => entries.into_iter().collect(),
+        }
     }
 }
 
@@ -125,6 +152,22 @@ mod tests {
             let mut other = b.clone();
             other.join(&a);
             prop_assert_eq!(joined, other);
+        }
+
+        #[test]
+        fn a_list_makes_the_same_vector_as_its_entries_one_by_one(
+            list in proptest::collection::vec((0u64..6, 0u64..9), 0..6)
+        ) {
+            let list: Vec<_> = list.into_iter().map(|(r, n)| (ReplicaId(r), n)).collect();
+            let vector = VersionVector::from(list.clone());
+            prop_assert_eq!(&vector, &list.into_iter().collect());
+            prop_assert_eq!(VersionVector::from(vector.entries().to_vec()), vector);
+        }
+
+        #[test]
+        fn including_is_covering_the_last_write_of_each(a in vectors(), b in vectors()) {
+            let covers = b.iter().all(|(replica, counter)| a.covers(Dot::new(replica, counter)));
+            prop_assert_eq!(a.includes(&b), covers);
         }
     }
 }

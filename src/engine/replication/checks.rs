@@ -21,7 +21,7 @@ pub fn vector(told: Vector, own: ReplicaId, own_counter: u64) -> Result<VersionV
         counter <= if replica == own { own_counter } else { COUNTER_MAX }
     };
     ok(told.iter().all(possible))?;
-    Ok(told.into_iter().collect())
+    Ok(told.into())
 }
 
 pub fn counter(counter: u64) -> Result<(), Malformed> {

@@ -32,7 +32,7 @@ impl Batch {
             return Err(Malformed);
         }
         let at = message.len() - rest.len();
-        let seen = head.seen.into_iter().collect();
+        let seen = head.seen.into();
         let (origin, next) = (head.origin, head.first);
         Ok(Batch { origin, next, seen, message, at, from, relayed: false })
     }

@@ -262,7 +262,7 @@ impl Replication {
             feed.drop_bookmark(&mut self.document);
         }
         self.abandon_pull_from(now, peer);
-        self.send_digest_to(now, peer);
+        self.send_digests_to(now, &[peer]);
     }
 
     /// Bytes sent to a peer have left our memory.
@@ -429,35 +429,39 @@ impl Replication {
 
     fn send_digests(&mut self, now: Now) {
         let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
-        for peer in peers {
-            self.send_digest_to(now, peer);
-        }
+        self.send_digests_to(now, &peers);
     }
 
-    fn send_digest_to(&mut self, now: Now, peer: ReplicaId) {
+    fn send_digests_to(&mut self, now: Now, peers: &[ReplicaId]) {
         let hash = match self.merging {
             None => self.document.hash(HASH_BYTES),
             Some(_) => None,
         };
-        let Some(session) = self.sessions.get(&peer) else { return };
-        let links = session.links.clone().unwrap_or_default();
-        let knows_itself = |id: ReplicaId| id == peer || id == self.own || links.contains(&id);
         // What is known of one that is long gone, everybody has been told.
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
-        let rows = self
-            .rows
-            .iter()
-            .filter(|&(id, _)| !knows_itself(id) && self.folds.heard_since(id, since_ms));
-        let digest = Digest {
-            vector: self.vector.iter().collect(),
+        let rows = self.rows.iter().filter(|&(id, _)| self.folds.heard_since(id, since_ms));
+        let rows: Vec<_> = rows.map(|(id, row)| (id, row.entries())).collect();
+        let mut digest = Digest {
+            vector: self.vector.entries(),
             hash,
             links: self.sessions.keys().copied().collect(),
-            rows: rows.map(|(id, row)| (id, row.iter().collect())).collect(),
+            rows: Vec::with_capacity(rows.len()),
             heard: self.heard_lately(now),
             dead: self.folds.all_dead().collect(),
             forgotten: Vec::new(),
         };
-        self.send(peer, message::encode(Kind::Digest, &digest));
+        for &peer in peers {
+            let Some(session) = self.sessions.get_mut(&peer) else { continue };
+            let links = session.links.as_ref();
+            let knows_itself = |id: ReplicaId| {
+                id == peer || id == self.own || links.is_some_and(|links| links.contains(&id))
+            };
+            digest.rows.clear();
+            digest.rows.extend(rows.iter().filter(|&&(id, _)| !knows_itself(id)));
+            let frames = message::encode(Kind::Digest, &digest);
+            session.outstanding += frames.len();
+            self.sends.push_back((peer, frames));
+        }
     }
 
     // ---- pulling

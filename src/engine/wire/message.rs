@@ -36,16 +36,16 @@ pub struct Hello<'a> {
     pub limits: (u64, u64, u64),
 }
 
-/// The heartbeat: where this node stands.
+/// The heartbeat: where this node stands. Encoded with borrowed vectors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Digest {
-    pub vector: Vector,
+pub struct Digest<V = Vector> {
+    pub vector: V,
     /// Of the state at that vector; absent while it is not worked out.
     pub hash: Option<u64>,
     /// The peers it is linked with.
     pub links: Vec<ReplicaId>,
     /// What it knows of the vectors of others.
-    pub rows: Vec<(ReplicaId, Vector)>,
+    pub rows: Vec<(ReplicaId, V)>,
     /// Replicas that it or others heard, with the milliseconds since then.
     pub heard: Vec<(ReplicaId, u64)>,
     /// Replicas that left for good.

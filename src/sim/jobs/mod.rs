@@ -9,6 +9,7 @@ pub mod ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::agenda::Agenda;
 use super::chance::Chance;
 use super::plan::{self, Plan};
 use crate::engine::{
@@ -36,9 +37,8 @@ pub struct Jobs {
     calm: bool,
     chance: Chance,
     apps: Vec<Option<App>>,
-    /// By time, then order of scheduling; by node, or whichever is able.
-    deeds: BTreeMap<(u64, u64), (Option<Whose>, Deed)>,
-    next_deed: u64,
+    /// By a node, or whichever is able.
+    deeds: Agenda<(Option<Whose>, Deed)>,
     asks_left: usize,
     emits_left: usize,
     /// No more is begun.
@@ -108,8 +108,7 @@ impl Jobs {
             calm,
             chance,
             apps: (0..plan.nodes).map(|_| None).collect(),
-            deeds: BTreeMap::new(),
-            next_deed: 0,
+            deeds: Agenda::default(),
             asks_left: of(|jobs| jobs.asks),
             emits_left: of(|jobs| jobs.emits),
             quiet: false,
@@ -202,8 +201,7 @@ impl Jobs {
             if matches!(deed, Deed::Take) {
                 app.take_at = Some(at);
             }
-            self.deeds.insert((at, self.next_deed), (Some(whose), deed));
-            self.next_deed += 1;
+            self.deeds.push(at, (Some(whose), deed));
         }
     }
 
@@ -273,14 +271,13 @@ impl Jobs {
     // ---- the timetable
 
     pub fn poll_timeout(&self) -> Option<u64> {
-        self.deeds.keys().next().map(|&(at, _)| at)
+        self.deeds.next_at()
     }
 
     /// The node that has something to do now.
     pub fn next_due(&mut self, at: u64) -> Option<(usize, Deed)> {
         loop {
-            let due = self.deeds.first_entry().filter(|entry| entry.key().0 <= at)?;
-            let (whose, deed) = due.remove();
+            let (whose, deed) = self.deeds.pop_due(at)?;
             let Some(whose) = whose else {
                 self.schedule_next(at, deed.clone());
                 match self.some_able(at) {
@@ -349,8 +346,7 @@ impl Jobs {
     }
 
     fn at(&mut self, at: u64, whose: Option<Whose>, deed: Deed) {
-        self.deeds.insert((at, self.next_deed), (whose, deed));
-        self.next_deed += 1;
+        self.deeds.push(at, (whose, deed));
     }
 
     /// Asks and emits come one after the other, as long as there are some left.
@@ -434,8 +430,7 @@ impl Jobs {
                     false => Deed::Postpone(number, self.chance.below(200)),
                 };
                 let whose = Whose { node, life: app.life };
-                self.deeds.insert((at, self.next_deed), (Some(whose), deed));
-                self.next_deed += 1;
+                self.deeds.push(at, (Some(whose), deed));
             }
         }
     }
