@@ -1,6 +1,6 @@
 //! The cluster converges, whatever goes wrong on the way: seeds of `src/sim`.
 
-use collective_io::sim;
+use collective_io::sim::{self, Wishes};
 
 /// Seeds that once failed, each with what was wrong.
 const REGRESSIONS: &[(u64, &str)] = &[
@@ -29,7 +29,7 @@ fn what_once_failed_still_passes() {
 #[test]
 fn a_seed_gives_the_same_run_every_time() {
     for seed in [1, 2, 3] {
-        let [first, second] = [(); 2].map(|()| sim::run(seed));
+        let [first, second] = [(); 2].map(|()| sim::run(seed, &Wishes::default()));
         match (first, second) {
             (Ok(first), Ok(second)) => assert_eq!(first, second),
             (Err(first), Err(second)) => assert_eq!(first.detail, second.detail),
@@ -40,7 +40,7 @@ fn a_seed_gives_the_same_run_every_time() {
 
 fn check(seeds: impl Iterator<Item = u64>) {
     let failures: Vec<String> = seeds
-        .filter_map(|seed| sim::run_caught(seed).err())
+        .filter_map(|seed| sim::run_caught(seed, &Wishes::default()).err())
         .map(|failure| failure.to_string())
         .collect();
     assert!(failures.is_empty(), "{} failed\n{}", failures.len(), failures.join("\n"));

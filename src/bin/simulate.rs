@@ -1,90 +1,175 @@
-//! `simulate --seeds N [--from S] [--verbose]`: plays seeds and tells which failed.
+//! `simulate --seeds N [--from S] [--jobs N] [--reference] [--verbose]`: plays seeds and tells
+//! which failed.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use collective_io::sim;
+use collective_io::sim::{self, Failure, Report, Wishes};
 
-const USAGE: &str = "usage: simulate --seeds N [--from S] [--verbose]";
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const USAGE: &str =
+    "usage: simulate --seeds N [--from S] [--jobs THREADS] [--reference] [--verbose]";
+/// How often progress is told: on a terminal, and in a file.
+const TOLD_MS: [u64; 2] = [200, 60_000];
 
 fn main() -> ExitCode {
     let Some(options) = Options::parse(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let start = Instant::now();
-    let progress = std::io::stderr().is_terminal();
-    let mut failed = 0;
-    let mut all = sim::Report::default();
-    for (played, seed) in (options.from..options.from.saturating_add(options.seeds)).enumerate() {
-        if progress && played % 16 == 0 {
-            eprint!("\r{played} of {} seeds, {failed} failed", options.seeds);
-            let _ = std::io::stderr().flush();
+    let series = Series::new(options);
+    std::thread::scope(|scope| {
+        for _ in 0..series.options.jobs {
+            scope.spawn(|| series.play());
         }
-        match sim::run_caught(seed) {
+    });
+    let all = series.sums.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if series.is_terminal {
+        eprint!("\r\x1b[K");
+    }
+    all.print(&series.options, series.start.elapsed());
+    ExitCode::from(u8::from(all.failed > 0))
+}
+
+/// All seeds, played by some threads.
+struct Series {
+    options: Options,
+    start: Instant,
+    is_terminal: bool,
+    next: AtomicU64,
+    sums: Mutex<Sums>,
+}
+
+#[derive(Default)]
+struct Sums {
+    played: u64,
+    failed: u64,
+    report: Report,
+    told: Duration,
+}
+
+impl Series {
+    fn new(options: Options) -> Self {
+        Series {
+            next: AtomicU64::new(options.from),
+            options,
+            start: Instant::now(),
+            is_terminal: std::io::stderr().is_terminal(),
+            sums: Mutex::default(),
+        }
+    }
+
+    fn play(&self) {
+        let end = self.options.from.saturating_add(self.options.seeds);
+        loop {
+            let seed = self.next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return;
+            }
+            let result = sim::run_caught(seed, &self.options.wishes);
+            self.note(seed, result);
+        }
+    }
+
+    fn note(&self, seed: u64, result: Result<Report, Failure>) {
+        let mut sums = self.sums.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        sums.played += 1;
+        match result {
             Ok(report) => {
-                if options.verbose {
+                if self.options.verbose {
                     println!("seed {seed}: {report:?}");
                 }
-                all.add(&report);
+                sums.report.add(&report);
             }
             Err(failure) => {
-                failed += 1;
-                if progress {
+                sums.failed += 1;
+                if self.is_terminal {
                     eprint!("\r\x1b[K");
                 }
                 println!("{failure}");
-                if options.verbose {
+                if self.options.verbose {
                     println!("{}", failure.detail);
                 }
             }
         }
+        let elapsed = self.start.elapsed();
+        let pause = Duration::from_millis(TOLD_MS[usize::from(!self.is_terminal)]);
+        if elapsed >= sums.told + pause {
+            sums.told = elapsed;
+            let (played, failed, all) = (sums.played, sums.failed, self.options.seeds);
+            let rate = played as f64 / elapsed.as_secs_f64();
+            let text = format!("{played} of {all} seeds, {failed} failed, {rate:.0} seeds/s");
+            let (before, after) = if self.is_terminal { ("\r", "") } else { ("", "\n") };
+            eprint!("{before}{text}{after}");
+            let _ = std::io::stderr().flush();
+        }
     }
-    if progress {
-        eprint!("\r\x1b[K");
+}
+
+impl Sums {
+    fn print(&self, options: &Options, elapsed: Duration) {
+        let all = &self.report;
+        println!(
+            "{} writes, {} incarnations, {} s simulated; {} feeds, {} snapshots, {} overflows, \
+             {} folds, {} rejoins",
+            all.writes,
+            all.incarnations,
+            all.simulated_ms / 1000,
+            all.feeds,
+            all.snapshots,
+            all.overflows,
+            all.folds,
+            all.rejoins
+        );
+        let jobs = &all.jobs;
+        let [ok, error, no_worker, lost, timeout, aborted, busy] = jobs.outcomes;
+        println!(
+            "{} jobs, {} functions run; {ok} ok, {error} errors, {no_worker} no worker, \
+             {lost} lost, {timeout} timeouts, {aborted} aborted, {busy} busy; \
+             {} events sent, {} heard",
+            jobs.asked, jobs.runs, jobs.emitted, jobs.heard
+        );
+        let seconds = elapsed.as_secs_f64().max(1e-9);
+        println!(
+            "{} seeds, {} failed; {:.0} seeds a second, {:.1} simulated hours an hour, \
+             on {} threads",
+            self.played,
+            self.failed,
+            self.played as f64 / seconds,
+            all.simulated_ms as f64 / 1000.0 / seconds,
+            options.jobs
+        );
     }
-    println!(
-        "{} writes, {} incarnations, {} s simulated; {} feeds, {} snapshots, {} overflows, {} folds, \
-         {} rejoins",
-        all.writes,
-        all.incarnations,
-        all.simulated_ms / 1000,
-        all.feeds,
-        all.snapshots,
-        all.overflows,
-        all.folds,
-        all.rejoins
-    );
-    let jobs = &all.jobs;
-    let [ok, error, no_worker, lost, timeout, aborted, busy] = jobs.outcomes;
-    println!(
-        "{} jobs, {} functions run; {ok} ok, {error} errors, {no_worker} no worker, {lost} lost, \
-         {timeout} timeouts, {aborted} aborted, {busy} busy; {} events sent, {} heard",
-        jobs.asked, jobs.runs, jobs.emitted, jobs.heard
-    );
-    let rate = options.seeds as f64 / start.elapsed().as_secs_f64().max(1e-9);
-    println!("{} seeds, {failed} failed ({rate:.0} seeds/s)", options.seeds);
-    ExitCode::from(u8::from(failed > 0))
 }
 
 struct Options {
     seeds: u64,
     from: u64,
+    jobs: usize,
     verbose: bool,
+    wishes: Wishes,
 }
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Option<Options> {
-        let mut options = Options { seeds: 0, from: 0, verbose: false };
+        let wishes = Wishes::default();
+        let mut options = Options { seeds: 0, from: 0, jobs: 1, verbose: false, wishes };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--seeds" => options.seeds = words.next()?.parse().ok()?,
                 "--from" => options.from = words.next()?.parse().ok()?,
+                "--jobs" => options.jobs = words.next()?.parse().ok()?,
+                "--reference" => options.wishes.reference = true,
                 "--verbose" => options.verbose = true,
                 _ => return None,
             }
         }
-        (options.seeds > 0).then_some(options)
+        (options.seeds > 0 && options.jobs > 0).then_some(options)
     }
 }

@@ -12,6 +12,11 @@ pub fn validate(json: &str) -> Result<(), String> {
 
 /// How deep a valid text is nested: 0 for a scalar, 1 for `[]`.
 pub fn nesting(json: &str) -> usize {
+    let open = |byte: &u8| matches!(byte, b'{' | b'[');
+    if json.as_bytes().iter().filter(|byte| open(byte)).count() <= 1 {
+        // At the start, or in a string.
+        return usize::from(json.as_bytes().first().is_some_and(open));
+    }
     let (mut depth, mut deepest) = (0usize, 0usize);
     let (mut in_string, mut escaped) = (false, false);
     for &byte in json.as_bytes() {

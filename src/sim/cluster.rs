@@ -13,7 +13,7 @@ use super::chance::Chance;
 use super::jobs::{Deed, Jobs};
 use super::model::{alike, comparable, Kind, Model, Op, Seen};
 use super::network::{Delivery, Network};
-use super::plan::{Fault, Plan};
+use super::plan::{Fault, Plan, Wishes};
 use super::story::Story;
 use super::workload::Workload;
 use super::Trouble;
@@ -78,6 +78,8 @@ pub struct Life {
     closed: BTreeSet<LinkId>,
     /// In simulated time.
     deadline: Option<u64>,
+    /// The engine was busy since, and `deadline` may be another.
+    deadline_stale: bool,
     late_deadlines: usize,
     rests_until: u64,
     inputs: u64,
@@ -131,9 +133,8 @@ enum Happening {
 }
 
 impl Cluster {
-    pub fn new(seed: u64) -> Self {
-        let stream = |stream| Chance::new(seed, stream);
-        let plan = Plan::draw(&mut stream(0), &mut stream(5), &mut stream(7));
+    pub fn new(seed: u64, wishes: &Wishes) -> Self {
+        let plan = Plan::draw(seed, wishes);
         let mut chance = Chance::new(seed, 1);
         let mut network = Network::new(
             Chance::new(seed, 2),
@@ -274,21 +275,21 @@ impl Cluster {
         let alone = self.engine(node).peers().is_empty();
         let result = self.engine(node).write(now, write);
         let trouble = |message: String| Trouble { message, path: Some(path.to_vec()) };
-        let attempt = format!("n{node}'s {kind:?} at {path:?}");
+        let failed = |what: String| trouble(format!("n{node}'s {kind:?} at {path:?} {what}"));
         let written = match result {
             Ok(Some(written)) => written,
             Ok(None) => {
                 if kind != Kind::Delete {
-                    return Err(trouble(format!("{attempt} became no write")));
+                    return Err(failed("became no write".into()));
                 }
                 if self.model.deletes_anything(path, &seen) {
-                    return Err(trouble(format!("{attempt} found nothing where something is")));
+                    return Err(failed("found nothing where something is".into()));
                 }
                 return self.turn_later(node);
             }
             Err(error) => {
                 if self.model.refuses(path, &kind, &seen).is_none() {
-                    return Err(trouble(format!("{attempt} was refused: {error}")));
+                    return Err(failed(format!("was refused: {error}")));
                 }
                 return self.turn_later(node);
             }
@@ -299,26 +300,26 @@ impl Cluster {
         }
         life.wall_max_ms = life.wall_max_ms.max(now.wall_ms);
         let bound_ms = life.wall_max_ms + self.plan.config.clock_skew_max_ms + 1;
-        let floor = self.model.latest_around(path, &seen);
-        if written.hlc > (bound_ms << 16).max(floor + 1) {
-            return Err(trouble(format!("{attempt} has a stamp too far ahead: {:x}", written.hlc)));
-        }
         let engine = &mut life.engine;
         if watch_hash && engine.hash() == hash {
-            return Err(trouble(format!("{attempt} left the hash as it was")));
+            return Err(failed("left the hash as it was".into()));
         }
         if written.dot.replica != engine.id() || seen.covers(written.dot) {
-            return Err(trouble(format!("{attempt} got {:?}, not a new dot", written.dot)));
+            return Err(failed(format!("got {:?}, not a new dot", written.dot)));
         }
         let after = read(engine, &segments).map_err(trouble)?;
-        let held = Seen::from(engine.context());
-        if !held.covers(written.dot) || !engine.knows(written.dot) {
-            return Err(trouble(format!("{attempt} is not held by its own writer")));
+        if !engine.context().covers(written.dot) || !engine.knows(written.dot) {
+            return Err(failed("is not held by its own writer".into()));
         }
-        let op = Op { dot: written.dot, hlc: written.hlc, path: path.to_vec(), kind, seen };
-        self.model.record(op).map_err(|message| trouble(format!("n{node}: {message}")))?;
-        self.journal.push((self.now, node));
         let held = self.seen(node);
+        let op = Op { dot: written.dot, hlc: written.hlc, path: path.to_vec(), kind, seen };
+        let recorded = self.model.record(op);
+        let floor = recorded.map_err(|message| trouble(format!("n{node}: {message}")))?;
+        if written.hlc > (bound_ms << 16).max(floor + 1) {
+            let message = format!("n{node}'s write has a stamp too far ahead: {:x}", written.hlc);
+            return Err(trouble(message));
+        }
+        self.journal.push((self.now, node));
         self.check_shown(after, &held).map_err(|message| trouble(format!("n{node}: {message}")))?;
         if at.is_multiple_of(8) {
             self.check_whole(node)?;
@@ -404,8 +405,8 @@ impl Cluster {
         super::checker::same(&format!("n{node}"), &shown, "the model", &expected)
     }
 
-    fn next_at(&self) -> Option<u64> {
-        let deadlines = self.nodes.iter().filter_map(|node| node.life.as_ref()?.deadline());
+    fn next_at(&mut self) -> Option<u64> {
+        let deadlines = self.nodes.iter_mut().filter_map(|node| node.life.as_mut()?.deadline());
         let others = self.agenda.next_at().into_iter().chain(self.network.poll_timeout());
         deadlines.chain(others).chain(self.jobs.poll_timeout()).min()
     }
@@ -472,6 +473,7 @@ impl Cluster {
             backlog: VecDeque::new(),
             closed: BTreeSet::new(),
             deadline: None,
+            deadline_stale: true,
             late_deadlines: 0,
             rests_until: 0,
             inputs: 0,
@@ -604,8 +606,11 @@ impl Cluster {
             _ => {}
         }
         life.wall_max_ms = life.wall_max_ms.max(now.wall_ms);
+        let may_meet = !matches!(input, Input::Drained { .. });
         life.engine.handle_input(now, input);
-        self.note_meetings(node);
+        if may_meet {
+            self.note_meetings(node);
+        }
         self.drain(node)
     }
 
@@ -627,7 +632,7 @@ impl Cluster {
     }
 
     fn keep_deadline(&mut self, node: usize) -> Result<(), Trouble> {
-        let Some(life) = &self.nodes[node].life else { return Ok(()) };
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         if life.deadline().is_none_or(|deadline| deadline > self.now) {
             return Ok(());
         }
@@ -667,16 +672,14 @@ impl Cluster {
         for count in 0..=OUTPUTS_MAX {
             let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
             if count == outputs_max && outputs_max < OUTPUTS_MAX {
-                let at = life.engine.poll_timeout();
-                life.deadline = at.map(|at| at.saturating_sub(life.origin_ms));
+                life.deadline_stale = true;
                 return self.turn_later(node);
             }
             let Some(output) = life.engine.poll_output(now) else {
                 if let Some(story) = &mut self.story {
                     story.note(self.now, node, &life.engine, &self.model);
                 }
-                life.deadline =
-                    life.engine.poll_timeout().map(|at| at.saturating_sub(life.origin_ms));
+                life.deadline_stale = true;
                 return self.check_node(node);
             };
             match output {
@@ -1012,7 +1015,11 @@ impl Cluster {
 }
 
 impl Life {
-    fn deadline(&self) -> Option<u64> {
+    fn deadline(&mut self) -> Option<u64> {
+        if std::mem::take(&mut self.deadline_stale) {
+            let at = self.engine.poll_timeout();
+            self.deadline = at.map(|at| at.saturating_sub(self.origin_ms));
+        }
         self.deadline.filter(|_| !self.paused).map(|at| at.max(self.rests_until))
     }
 

@@ -25,6 +25,7 @@ mod agenda;
 mod chance;
 
 use cluster::Cluster;
+pub use plan::Wishes;
 use story::Story;
 
 /// What a run that passed was like.
@@ -88,14 +89,14 @@ impl From<String> for Trouble {
 }
 
 /// Plays one seed. Panics where the engine does.
-pub fn run(seed: u64) -> Result<Report, Failure> {
-    let mut cluster = Cluster::new(seed);
+pub fn run(seed: u64, wishes: &Wishes) -> Result<Report, Failure> {
+    let mut cluster = Cluster::new(seed, wishes);
     match play(&mut cluster) {
         Ok(()) => Ok(report(&mut cluster)),
         Err(Trouble { message, path }) => {
             let held = if path.is_none() { cluster.describe() } else { String::new() };
             let path = path.or_else(|| cluster.diverging_path());
-            let story = path.map_or(String::new(), |path| tell(seed, path));
+            let story = path.map_or(String::new(), |path| tell(seed, wishes, path));
             let plan = format!("{:#?}\nat {} ms", cluster.plan, cluster.now);
             Err(Failure { seed, message, detail: format!("{plan}\n{held}\n{story}") })
         }
@@ -103,8 +104,8 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
 }
 
 /// Plays a seed that has failed again, for the story of a path.
-fn tell(seed: u64, path: Vec<String>) -> String {
-    let mut cluster = Cluster::new(seed);
+fn tell(seed: u64, wishes: &Wishes, path: Vec<String>) -> String {
+    let mut cluster = Cluster::new(seed, wishes);
     cluster.story = Some(Story::of(path, cluster.plan.nodes));
     let end = play(&mut cluster).err().map_or("it passed".into(), |trouble| trouble.message);
     format!("{}\nthe second run ended like this: {end}", story::tell(&mut cluster))
@@ -152,7 +153,7 @@ fn report(cluster: &mut Cluster) -> Report {
 }
 
 /// Plays one seed; a panic is a failure like others, and prints nothing.
-pub fn run_caught(seed: u64) -> Result<Report, Failure> {
+pub fn run_caught(seed: u64, wishes: &Wishes) -> Result<Report, Failure> {
     thread_local! {
         /// Message and stack of the last panic, while somebody wants to know.
         static CAUGHT: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
@@ -172,7 +173,7 @@ pub fn run_caught(seed: u64) -> Result<Report, Failure> {
         }));
     });
     CAUGHT.set(Some(Default::default()));
-    let result = panic::catch_unwind(|| run(seed));
+    let result = panic::catch_unwind(|| run(seed, wishes));
     let (message, detail) = CAUGHT.take().unwrap_or_default();
     result.unwrap_or(Err(Failure { seed, message, detail }))
 }

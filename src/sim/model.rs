@@ -79,7 +79,8 @@ pub struct Model {
 struct Thing {
     op: usize,
     body: Body,
-    removed_by: Writes,
+    /// The first writes that remove it: whoever holds a later one holds one of these.
+    removed_by: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -135,8 +136,9 @@ impl Model {
         })
     }
 
-    /// Adds a write. The error says which rule of the document it breaks.
-    pub fn record(&mut self, op: Op) -> Result<(), String> {
+    /// Adds a write. Gives the clock that its own had to be later than. The error says which rule of
+    /// the document it breaks.
+    pub fn record(&mut self, op: Op) -> Result<u64, String> {
         let seen = self.seen(&op.seen);
         let mut marks = Vec::new();
         if op.kind == Kind::Delete {
@@ -150,7 +152,7 @@ impl Model {
             }
             marks = self.marks(&top, &op.path, &seen);
         }
-        self.check_stamp(&op, &seen)?;
+        let floor = self.check_stamp(&op, &seen)?;
 
         let index = self.ops.len();
         self.remove(index, &op, &seen);
@@ -169,7 +171,7 @@ impl Model {
         let at = places.partition_point(|&(counter, _)| counter < op.dot.counter);
         places.insert(at, (op.dot.counter, index));
         self.ops.push(op);
-        Ok(())
+        Ok(floor)
     }
 
     /// The whole document as a replica shows it that holds these writes.
@@ -206,16 +208,9 @@ impl Model {
                 Body::Mark(shape) => Put::Mark(shape.describe()),
                 Body::Increment(by) => Put::Increment(*by),
             },
-            removed_by: (0..self.ops.len()).filter(|&op| thing.removed_by.contains(op)).collect(),
+            removed_by: thing.removed_by.clone(),
         };
         things.map(fate).collect()
-    }
-
-    /// The latest clock of what such a replica holds at and below a path, and of the scalars, shells
-    /// and increments above.
-    pub fn latest_around(&self, path: &[String], seen: &Seen) -> u64 {
-        let held = self.seen(seen);
-        self.around(path, &held).map(|thing| self.ops[thing.op].hlc).max().unwrap_or(0)
     }
 
     fn writes(&self, included: &dyn Fn(Dot) -> bool) -> Writes {
@@ -250,14 +245,17 @@ impl Model {
     }
 
     /// "A local write's stamp is later than ..."
-    fn check_stamp(&self, op: &Op, seen: &Writes) -> Result<(), String> {
+    fn check_stamp(&self, op: &Op, seen: &Writes) -> Result<u64, String> {
+        let mut latest = 0;
         for thing in self.around(&op.path, seen) {
-            if self.ops[thing.op].stamp() >= op.stamp() {
-                let (late, early) = (op.describe(), self.ops[thing.op].describe());
+            let earlier = &self.ops[thing.op];
+            if earlier.stamp() >= op.stamp() {
+                let (late, early) = (op.describe(), earlier.describe());
                 return Err(format!("{late} is no later than {early}, which it had seen"));
             }
+            latest = latest.max(earlier.hlc);
         }
-        Ok(())
+        Ok(latest)
     }
 
     /// What a write at the path must be later than.
@@ -301,9 +299,7 @@ impl Model {
         if !matches!(op.kind, Kind::Increment(_)) {
             let below = self.things.range_mut(op.path.clone()..);
             for (_, things) in below.take_while(|(path, _)| path.starts_with(&op.path)) {
-                for thing in things.iter_mut().filter(|thing| seen.contains(thing.op)) {
-                    thing.removed_by.insert(index);
-                }
+                things.iter_mut().for_each(|thing| thing.remove(index, seen));
             }
         }
         if op.kind == Kind::Delete {
@@ -311,12 +307,12 @@ impl Model {
         }
         for depth in 1..op.path.len() {
             let Some(things) = self.things.get_mut(&op.path[..depth]) else { continue };
-            for thing in things.iter_mut().filter(|thing| seen.contains(thing.op)) {
+            for thing in things {
                 match thing.body {
                     // Its shell stays: the value is now split around the new write.
                     Body::Value(Shape::Object | Shape::Array(_)) => {}
                     Body::Value(Shape::Scalar(_)) | Body::Increment(_) | Body::Mark(_) => {
-                        thing.removed_by.insert(index);
+                        thing.remove(index, seen);
                     }
                 }
             }
@@ -324,7 +320,7 @@ impl Model {
     }
 
     fn put(&mut self, op: usize, path: Vec<String>, body: Body) {
-        let thing = Thing { op, body, removed_by: Writes::default() };
+        let thing = Thing { op, body, removed_by: Vec::new() };
         self.things.entry(path).or_default().push(thing);
     }
 
@@ -373,13 +369,14 @@ impl Model {
 
         let mut view = View::default();
         for (at, things) in self.subtree(path) {
-            for thing in things.iter().filter(|thing| thing.is_alive(held)) {
-                if matches!(thing.body, Body::Value(_)) && !winners.contains(thing.op) {
-                    continue;
-                }
-                view.descend(&at[path.len()..])
-                    .things
-                    .push((self.ops[thing.op].stamp(), &thing.body));
+            let visible = |thing: &&Thing| {
+                let hidden = matches!(thing.body, Body::Value(_)) && !winners.contains(thing.op);
+                !hidden && thing.is_alive(held)
+            };
+            let mut visible = things.iter().filter(visible).peekable();
+            if visible.peek().is_some() {
+                let things = visible.map(|thing| (self.ops[thing.op].stamp(), &thing.body));
+                view.descend(&at[path.len()..]).things.extend(things);
             }
         }
         view
@@ -409,7 +406,14 @@ fn refusal(top: &View<'_>, path: &[String], kind: &Kind) -> Option<String> {
 
 impl Thing {
     fn is_alive(&self, held: &Writes) -> bool {
-        held.contains(self.op) && !self.removed_by.meets(held)
+        held.contains(self.op) && !self.removed_by.iter().any(|&write| held.contains(write))
+    }
+
+    /// A write removes it, if it had seen it.
+    fn remove(&mut self, by: usize, seen: &Writes) {
+        if self.is_alive(seen) {
+            self.removed_by.push(by);
+        }
     }
 }
 
@@ -554,10 +558,6 @@ impl Writes {
 
     fn contains(&self, index: usize) -> bool {
         self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
-    }
-
-    fn meets(&self, other: &Writes) -> bool {
-        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
     }
 }
 

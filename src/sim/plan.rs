@@ -134,11 +134,25 @@ pub struct Jobs {
 /// `__proto__`, the empty name and indexes are names like others, and have all been trouble once.
 const NAMES: &[&str] = &["a", "b", "0", "1", "2", "3", "", "__proto__", "01", "c"];
 
+/// What is asked of every seed.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// The run that speed is measured by: 5 nodes in a full mesh, 500 writes in 10 s, all kinds of
+    /// faults, no jobs, nothing that is waited for.
+    pub reference: bool,
+}
+
 impl Plan {
     /// Jobs are drawn from a stream of their own, and change nothing else but `config` and, in
     /// runs where nothing goes wrong, `faults`.
-    pub fn draw(chance: &mut Chance, of_jobs: &mut Chance, late: &mut Chance) -> Self {
-        let mut plan = Plan::draw_state(chance);
+    pub fn draw(seed: u64, wishes: &Wishes) -> Self {
+        let [mut chance, mut of_jobs, mut late] = [0, 5, 7].map(|stream| Chance::new(seed, stream));
+        let (chance, of_jobs, late) = (&mut chance, &mut of_jobs, &mut late);
+        if wishes.reference {
+            return Plan::draw_reference(chance);
+        }
+        let nodes = chance.between(3, 7) as usize;
+        let mut plan = Plan::draw_state(chance, nodes);
         if of_jobs.percent(60) {
             if of_jobs.percent(15) {
                 plan.faults.clear();
@@ -149,8 +163,21 @@ impl Plan {
         plan
     }
 
-    fn draw_state(chance: &mut Chance) -> Self {
-        let nodes = chance.between(3, 7) as usize;
+    fn draw_reference(chance: &mut Chance) -> Self {
+        let mut plan = Plan::draw_state(chance, 5);
+        plan.connects = connects(chance, 5, false);
+        plan.open = true;
+        plan.starts_ms = vec![0; 5];
+        plan.faults = FAULTS.to_vec();
+        plan.fault_gap_ms = 1_000;
+        plan.duration_ms = 10_000;
+        plan.writes = 500;
+        plan.forgets = false;
+        plan.config.forget_after_ms = Config::default().forget_after_ms;
+        plan
+    }
+
+    fn draw_state(chance: &mut Chance, nodes: usize) -> Self {
         let sparse = chance.percent(40);
         let mut starts_ms = vec![0; nodes];
         let duration_ms = chance.between(3_000, 30_000);

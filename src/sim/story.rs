@@ -573,11 +573,11 @@ mod tests {
     #[test]
     fn of_a_run_that_passes_the_story_finds_nothing_wrong() {
         for seed in 0..40 {
-            let mut cluster = Cluster::new(seed);
+            let mut cluster = Cluster::new(seed, &Default::default());
             super::super::play(&mut cluster).unwrap();
             let ops = cluster.model.ops();
             let path = ops[ops.len() * seed as usize / 40].path.clone();
-            let story = super::super::tell(seed, path);
+            let story = super::super::tell(seed, &Default::default(), path);
             assert!(story.contains(NOTHING_WRONG), "seed {seed}: {story}");
             assert!(story.ends_with("ended like this: it passed"), "seed {seed}: {story}");
         }

@@ -344,7 +344,8 @@ impl Replication {
 
     /// Makes the next part of a feed for each peer that has room for it.
     fn feed_on(&mut self) {
-        if self.is_settling() {
+        let idle = |session: &Session| session.feed.is_none() && session.asked.is_none();
+        if self.is_settling() || self.sessions.values().all(idle) {
             return;
         }
         let room = self.config.part_bytes_max * FEED_PARTS;

@@ -261,7 +261,10 @@ impl Replication {
             self.folds.is_dead(replica);
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
-            session.links = Some(digest.links.into_iter().collect());
+            let same = session.links.as_ref().is_some_and(|links| links.iter().eq(&digest.links));
+            if !same {
+                session.links = Some(digest.links.into_iter().collect());
+            }
         }
         if self.vector.includes(&vector) {
             if let Some(session) = self.sessions.get_mut(&peer) {

@@ -368,7 +368,10 @@ pub fn encode<T: Serialize>(kind: Kind, fields: &T) -> Bytes {
 
 /// The first byte of a message.
 pub fn begin(kind: Kind) -> Vec<u8> {
-    vec![kind as u8]
+    // Room for most, so that it need not grow byte by byte.
+    let mut message = Vec::with_capacity(256);
+    message.push(kind as u8);
+    message
 }
 
 /// Appends fields or an item.
