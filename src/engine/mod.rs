@@ -638,6 +638,7 @@ impl Engine {
             match result {
                 Ok(Some(Written { dot, hlc })) => {
                     kept += 1;
+                    let path = segments.into_iter().map(Box::from).collect();
                     self.tell(Event::MadeAgain { dot, hlc, path, write });
                 }
                 _ => lost += 1,

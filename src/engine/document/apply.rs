@@ -123,8 +123,8 @@ impl Document {
         self.tree.subtree(top).into_iter().all(|id| {
             let node = self.tree.node(id);
             node.values.iter().all(|value| fresh(value.dot))
-                && node.marks.iter().all(|mark| fresh(mark.dot))
-                && node.parts.iter().all(|part| fresh(Dot::new(part.replica, part.epoch)))
+                && node.marks().iter().all(|mark| fresh(mark.dot))
+                && node.parts().iter().all(|part| fresh(Dot::new(part.replica, part.epoch)))
         })
     }
 
@@ -136,7 +136,7 @@ impl Document {
         for segment in path {
             let node = self.tree.node(id);
             latest = node.values.iter().map(|value| value.hlc).fold(latest, u64::max);
-            latest = node.parts.iter().map(|part| part.hlc).fold(latest, u64::max);
+            latest = node.parts().iter().map(|part| part.hlc).fold(latest, u64::max);
             match self.tree.child(id, segment.as_ref()) {
                 Some(child) => id = child,
                 None => return latest,
@@ -146,9 +146,9 @@ impl Document {
         while let Some(id) = rest.pop() {
             let node = self.tree.node(id);
             latest = node.values.iter().map(|value| value.hlc).fold(latest, u64::max);
-            latest = node.parts.iter().map(|part| part.hlc).fold(latest, u64::max);
-            latest = node.marks.iter().map(|mark| mark.hlc).fold(latest, u64::max);
-            rest.extend(node.children.values());
+            latest = node.parts().iter().map(|part| part.hlc).fold(latest, u64::max);
+            latest = node.marks().iter().map(|mark| mark.hlc).fold(latest, u64::max);
+            rest.extend(self.tree.children(id));
         }
         latest
     }
@@ -156,7 +156,7 @@ impl Document {
     /// The node's counter part of one replica.
     pub fn part(&self, path: &[&str], replica: ReplicaId) -> Option<&Part> {
         let node = self.tree.node(self.tree.find(path)?);
-        node.parts.iter().find(|part| part.slot() == (replica, 0))
+        node.parts().iter().find(|part| part.slot() == (replica, 0))
     }
 
     /// Walks to the path, adding nodes and splitting values; at each proper ancestor takes away
@@ -186,7 +186,7 @@ impl Document {
 
     fn put_mark(&mut self, id: NodeId, mark: Mark, seen: &VersionVector) {
         let path_hash = self.tree.node(id).path_hash;
-        let marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+        let marks = self.tree.node_mut(id).take_marks();
         let mut kept: thin_vec::ThinVec<Mark> = marks;
         kept.retain(|old| {
             let replaced = seen.covers(old.dot);
@@ -197,14 +197,14 @@ impl Document {
         });
         self.count_mark(path_hash, &mark);
         push_tight(&mut kept, mark);
-        self.tree.node_mut(id).marks = kept;
+        self.tree.node_mut(id).set_marks(kept);
     }
 
     /// Puts a counter part in the place of the same replica's older state, less what is known to be
     /// removed from it.
     pub(super) fn put_part(&mut self, id: NodeId, mut part: Part) {
         let path_hash = self.tree.node(id).path_hash;
-        let parts = &mut self.tree.node_mut(id).parts;
+        let mut parts = self.tree.node_mut(id).take_parts();
         let old = parts.iter().position(|old| old.slot() == part.slot());
         if let Some(old) = old.map(|at| parts.remove(at)) {
             self.uncount_part(path_hash, &old);
@@ -222,12 +222,12 @@ impl Document {
         }
         if left {
             self.count_part(path_hash, &part);
-            let parts = &mut self.tree.node_mut(id).parts;
             // One order everywhere, so that sums add up the same way.
             let at = parts.partition_point(|other| other.slot() < part.slot());
             parts.reserve_exact(1);
             parts.insert(at, part);
         }
+        self.tree.node_mut(id).set_parts(parts);
     }
 
     /// Takes from a counter the increments that a removal elsewhere had seen.
@@ -242,16 +242,18 @@ impl Document {
         let Some(id) = self.tree.find(&path) else { return };
         let path_hash = self.tree.node(id).path_hash;
         let mine = |part: &Part| part.slot() == (cut.replica, 0) && part.epoch == cut.epoch;
-        let Some(at) = self.tree.node(id).parts.iter().position(mine) else { return };
-        if self.tree.node(id).parts[at].low >= cut.counter {
+        let Some(at) = self.tree.node(id).parts().iter().position(mine) else { return };
+        if self.tree.node(id).parts()[at].low >= cut.counter {
             return;
         }
-        let mut part = self.tree.node_mut(id).parts.remove(at);
+        let mut parts = self.tree.node_mut(id).take_parts();
+        let mut part = parts.remove(at);
         self.uncount_part(path_hash, &part);
         if part.cut(cut.counter, &cut.total) {
             self.count_part(path_hash, &part);
-            self.tree.node_mut(id).parts.insert(at, part);
+            parts.insert(at, part);
         }
+        self.tree.node_mut(id).set_parts(parts);
         self.tree.node_mut(id).lost = true;
         self.tree.changed(id);
         self.free_if_empty(id, known);
@@ -268,7 +270,7 @@ impl Document {
         known: &Arc<VersionVector>,
         removed: &mut Vec<(PathKey, Cut)>,
     ) {
-        if self.tree.node(top).children.is_empty() {
+        if !self.tree.node(top).has_children() {
             if self.strip(top, Which::All, by, seen, removed) {
                 self.tree.node_mut(top).lost = true;
                 self.tree.changed(top);
@@ -280,7 +282,7 @@ impl Document {
         for id in self.tree.subtree(top).into_iter().rev() {
             let lost = self.strip(id, Which::All, by, seen, removed);
             let node = self.tree.node(id);
-            if id != top && node.is_empty() && node.children.is_empty() {
+            if id != top && node.is_empty() && !node.has_children() {
                 if node.lost {
                     self.note_removal(self.tree.key(id), false, known);
                 }
@@ -314,13 +316,13 @@ impl Document {
         values.retain(|value| {
             let keep = !seen.covers(value.dot) || (which != Which::All && !value.body.is_scalar());
             if !keep {
-                self.uncount_value(value);
+                self.uncount_value(path_hash, value);
             }
             keep
         });
         self.tree.node_mut(id).values = values;
-        if which == Which::All && !self.tree.node(id).marks.is_empty() {
-            let mut marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+        if which == Which::All && !self.tree.node(id).marks().is_empty() {
+            let mut marks = self.tree.node_mut(id).take_marks();
             marks.retain(|mark| {
                 let keep = !seen.covers(mark.dot);
                 if !keep {
@@ -328,10 +330,10 @@ impl Document {
                 }
                 keep
             });
-            self.tree.node_mut(id).marks = marks;
+            self.tree.node_mut(id).set_marks(marks);
         }
-        if !self.tree.node(id).parts.is_empty() {
-            let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
+        if !self.tree.node(id).parts().is_empty() {
+            let mut parts = self.tree.node_mut(id).take_parts();
             parts.retain(|part| {
                 // A part with later increments is cut by the record that comes with the write.
                 let keep = !part.is_covered_by(seen);
@@ -345,7 +347,7 @@ impl Document {
                 }
                 keep
             });
-            self.tree.node_mut(id).parts = parts;
+            self.tree.node_mut(id).set_parts(parts);
         }
         self.tree.node(id).things() < before
     }

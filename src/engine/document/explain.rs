@@ -269,7 +269,7 @@ impl Document {
             let write = WriteId::new(value.dot, value.hlc);
             list(way.key(depth + reach), what, write, self.fate(value, &verdict, way));
         }
-        for part in &node.parts {
+        for part in node.parts() {
             let what = What::Increments {
                 amount: part.sum().to_f64(),
                 settled: part.settled,
@@ -280,10 +280,10 @@ impl Document {
         }
         // Above the path a mark says no more than that there is a path, unless something else is
         // there that it competes with, or it is of an array.
-        let competes = !node.parts.is_empty()
-            || node.marks.iter().any(|mark| mark.length.is_some())
+        let competes = !node.parts().is_empty()
+            || node.marks().iter().any(|mark| mark.length.is_some())
             || node.values.iter().any(|value| !matches!(value.body, Body::Object));
-        for mark in node.marks.iter().filter(|_| is_end || competes) {
+        for mark in node.marks().iter().filter(|_| is_end || competes) {
             let shape = if mark.length.is_some() { Shape::Array } else { Shape::Object };
             let what = What::Mark { shape, length: mark.length };
             let hidden = verdict.against(Candidate::Container);
@@ -304,7 +304,7 @@ impl Document {
             Face::Number(_) => Some(Candidate::Counter),
             Face::Object | Face::Array { .. } => Some(Candidate::Container),
         };
-        let rivals = scalar.is_some() || !node.parts.is_empty();
+        let rivals = scalar.is_some() || !node.parts().is_empty();
         let hides = match shown {
             Some(Candidate::Scalar) => {
                 Hidden::new(Why::LaterValue, scalar.map(|value| By::value(key.clone(), value)))
@@ -322,7 +322,7 @@ impl Document {
             shown,
             hides,
             scalar: scalar.map(|value| By::value(key, value)),
-            scalar_is: match counts && !node.parts.is_empty() {
+            scalar_is: match counts && !node.parts().is_empty() {
                 true => Candidate::Counter,
                 false => Candidate::Scalar,
             },
@@ -368,7 +368,7 @@ impl Document {
                 let shells = self.visible(id, &way.winners).map(|(_, value)| value);
                 let shells = shells.filter(|value| !value.body.is_scalar());
                 let shells = shells.map(|value| By::value(key.clone(), value));
-                let marks = node.marks.iter().map(|mark| By {
+                let marks = node.marks().iter().map(|mark| By {
                     key: key.clone(),
                     kind: ByKind::Mark,
                     write: WriteId::new(mark.dot, mark.hlc),
@@ -385,7 +385,7 @@ impl Document {
         let node = self.tree.node(id);
         let key = || way.key(usize::from(node.depth));
         let number = self.scalar(id, &way.winners).filter(|value| scalar_number(value).is_some());
-        let parts = node.parts.iter().map(|part| By {
+        let parts = node.parts().iter().map(|part| By {
             key: key(),
             kind: ByKind::Increments,
             write: WriteId::of_part(part),
@@ -401,10 +401,10 @@ impl Document {
     }
 
     fn find_below(&self, id: NodeId, winners: &mut Winners, stamp: Stamp) -> Option<By> {
-        self.tree.node(id).children.values().find_map(|&child| {
+        self.tree.children(id).find_map(|child| {
             winners.push(self.winner(child));
             let node = self.tree.node(child);
-            let part = || node.parts.iter().find(|part| part.stamp() == stamp);
+            let part = || node.parts().iter().find(|part| part.stamp() == stamp);
             let found = self
                 .find_at(child, winners, stamp, |_| true)
                 .or_else(|| {
@@ -432,7 +432,7 @@ impl Document {
         if let Some(value) = value {
             return Some(By::value(self.dotted(id), value));
         }
-        let mark = self.tree.node(id).marks.iter().find(|mark| mark.stamp() == stamp)?;
+        let mark = self.tree.node(id).marks().iter().find(|mark| mark.stamp() == stamp)?;
         let write = WriteId::new(mark.dot, mark.hlc);
         Some(By { key: self.dotted(id), kind: ByKind::Mark, write })
     }
@@ -487,7 +487,7 @@ impl Document {
             Body::Scalar(text) | Body::Whole(text) => out.push_str(&quote(text)),
             Body::Object => {
                 let mut separator = '{';
-                for (name, &child) in &self.tree.node(id).children {
+                for (name, child) in self.tree.named_children(id) {
                     if out.len() >= JSON_BYTES_ENOUGH || *children_left == 0 {
                         return;
                     }

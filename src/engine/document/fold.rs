@@ -8,7 +8,7 @@
 use super::amount::Amount;
 use super::path::PathKey;
 use super::things::Part;
-use super::tree::{push_tight, NodeId};
+use super::tree::NodeId;
 use super::Document;
 use crate::engine::id::{Dot, ReplicaId};
 
@@ -109,46 +109,46 @@ impl Document {
             let values = std::mem::take(&mut self.tree.node_mut(id).values);
             for mut value in values {
                 if fold.takes(value.dot) {
-                    self.uncount_value(&value);
+                    self.uncount_value(self.tree.node(id).path_hash, &value);
                     value.dot = fold.into;
                     value = self.count_value(id, value);
                 }
-                push_tight(&mut self.tree.node_mut(id).values, value);
+                self.tree.node_mut(id).values.push(value);
             }
         }
         let path_hash = self.tree.node(id).path_hash;
-        if self.tree.node(id).marks.iter().any(|mark| fold.takes(mark.dot)) {
-            let mut marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+        if self.tree.node(id).marks().iter().any(|mark| fold.takes(mark.dot)) {
+            let mut marks = self.tree.node_mut(id).take_marks();
             for mark in marks.iter_mut().filter(|mark| fold.takes(mark.dot)) {
                 self.uncount_mark(path_hash, mark);
                 mark.dot = fold.into;
                 self.count_mark(path_hash, mark);
             }
-            self.tree.node_mut(id).marks = marks;
+            self.tree.node_mut(id).set_marks(marks);
         }
     }
 
     fn fold_parts(&mut self, id: NodeId, fold: &Fold) {
         let twins = |part: &Part| part.slot() == (fold.into.replica, fold.into.counter);
-        let there = self.tree.node(id).parts.iter().any(twins);
+        let there = self.tree.node(id).parts().iter().any(twins);
         let joins = |part: &Part| {
             let absorbed =
                 part.settled && fold.absorb.contains(&Dot::new(part.replica, part.epoch));
             fold.takes_part(part) || absorbed
         };
         let node = self.tree.node_mut(id);
-        for run in node.parts.iter_mut().filter_map(|part| part.run.as_mut()) {
+        for run in node.parts_mut().iter_mut().filter_map(|part| part.run.as_mut()) {
             if run.base.is_some_and(|base| fold.takes(base)) {
                 run.base = Some(fold.into);
             }
         }
-        let joining = node.parts.iter().filter(|part| joins(part)).count();
-        let dead = node.parts.iter().any(|part| fold.takes_part(part));
+        let joining = node.parts().iter().filter(|part| joins(part)).count();
+        let dead = node.parts().iter().any(|part| fold.takes_part(part));
         if joining == 0 || (joining == 1 && !dead) {
             return;
         }
         let path_hash = node.path_hash;
-        let mut parts = std::mem::take(&mut node.parts);
+        let mut parts = node.take_parts();
         let (mut sum, mut hlc) = (Amount::ZERO, 0);
         parts.retain(|part| {
             if joins(part) {
@@ -175,7 +175,7 @@ impl Document {
             let at = parts.partition_point(|other| other.slot() < settled.slot());
             parts.insert(at, settled);
         }
-        self.tree.node_mut(id).parts = parts;
+        self.tree.node_mut(id).set_parts(parts);
     }
 
     /// Everybody has seen the removals that a folded replica made or suffered.

@@ -23,9 +23,9 @@ impl Document {
             // done now as later.
             let Some(node) = self.tree.get_mut(id) else { continue };
             let path_hash = node.path_hash;
-            for value in node.values.iter_mut().filter(|value| value.hash == 0) {
-                value.hash = value_hash(path_hash, value);
-                self.hash = self.hash.wrapping_add(value.hash);
+            for value in node.values.iter_mut().filter(|value| !value.hashed) {
+                value.hashed = true;
+                self.hash = self.hash.wrapping_add(value_hash(path_hash, value));
                 if let Body::Whole(text) = &value.body {
                     bytes = bytes.saturating_sub(text.len() + 32);
                 }
@@ -41,7 +41,7 @@ impl Document {
     pub(super) fn count_value(&mut self, id: NodeId, mut value: Value) -> Value {
         self.things += 1;
         if matches!(value.body, Body::Whole(_)) {
-            value.hash = 0;
+            value.hashed = false;
             self.unhashed.push(id);
             if self.unhashed.len() > 2 * self.tree.len() + UNHASHED_MIN {
                 // Nobody has asked for long: each node once will do.
@@ -49,15 +49,18 @@ impl Document {
                 self.unhashed.dedup();
             }
         } else {
-            value.hash = value_hash(self.tree.node(id).path_hash, &value);
-            self.hash = self.hash.wrapping_add(value.hash);
+            value.hashed = true;
+            let hash = value_hash(self.tree.node(id).path_hash, &value);
+            self.hash = self.hash.wrapping_add(hash);
         }
         value
     }
 
-    pub(super) fn uncount_value(&mut self, value: &Value) {
+    pub(super) fn uncount_value(&mut self, path_hash: u64, value: &Value) {
         self.things -= 1;
-        self.hash = self.hash.wrapping_sub(value.hash);
+        if value.hashed {
+            self.hash = self.hash.wrapping_sub(value_hash(path_hash, value));
+        }
     }
 
     pub(super) fn count_mark(&mut self, path_hash: u64, mark: &Mark) {
@@ -127,8 +130,7 @@ impl Head {
         bytes[16..24].copy_from_slice(&self.hlc.to_le_bytes());
         bytes[24..32].copy_from_slice(&xxh3_64_with_seed(content, path_hash).to_le_bytes());
         (bytes[32], bytes[33]) = (kind, self.at);
-        // Zero says "not worked out" in a value.
-        xxh3_64_with_seed(&bytes, path_hash).max(1)
+        xxh3_64_with_seed(&bytes, path_hash)
     }
 }
 

@@ -57,11 +57,11 @@ impl Document {
     }
 
     pub fn marks(&self, id: NodeId) -> &[Mark] {
-        &self.tree.node(id).marks
+        self.tree.node(id).marks()
     }
 
     pub fn parts(&self, id: NodeId) -> &[Part] {
-        &self.tree.node(id).parts
+        self.tree.node(id).parts()
     }
 
     pub fn has_things(&self, id: NodeId) -> bool {
@@ -70,7 +70,7 @@ impl Document {
 
     /// Joins the state that a replica covering `theirs` has at a path into ours, which covered
     /// `ours`. `implied` says of a value here whether theirs has it as part of a whole value above;
-    /// `known` is as in [`Document::apply`].
+    /// `known` is as in [`Document::apply`]. Gives the node, if there is one then.
     pub fn merge(
         &mut self,
         key: &PathKey,
@@ -79,7 +79,7 @@ impl Document {
         ours: &Arc<VersionVector>,
         known: &Arc<VersionVector>,
         implied: impl Fn(&Value) -> bool,
-    ) {
+    ) -> Option<NodeId> {
         let path = key.segments();
         let is_new = |dot: Dot| !ours.covers(dot);
         let brings = state.values.iter().any(|value| is_new(value.dot))
@@ -95,10 +95,7 @@ impl Document {
                 id
             }
             // Nothing here and nothing new; but a piece may stand in a whole value above.
-            None => match self.split_down_to(&path) {
-                Some(id) => id,
-                None => return,
-            },
+            None => self.split_down_to(&path)?,
         };
         self.touch_path(&path, Whose::Remote);
         self.fold_node(id);
@@ -114,27 +111,29 @@ impl Document {
             // What is below may still be to be merged: only what we covered before is gone.
             self.remove_pieces_below(id, &gone, ours);
         }
-        self.free_if_empty(id, known);
+        let freed = self.free_if_empty(id, known);
         self.touch_path(&path, Whose::Remote);
+        (!freed).then_some(id)
     }
 
     /// Whatever removed the shell of a value removed its pieces, of which theirs has no trace if it
     /// kept the value whole.
     fn remove_pieces_below(&mut self, top: NodeId, gone: &[Value], ours: &Arc<VersionVector>) {
         for id in self.tree.subtree(top).into_iter().skip(1).rev() {
+            let path_hash = self.tree.node(id).path_hash;
             let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
             let before = values.len();
             values.retain(|value| {
                 let keep = !gone.iter().any(|shell| shell.same_write(value));
                 if !keep {
-                    self.uncount_value(value);
+                    self.uncount_value(path_hash, value);
                 }
                 keep
             });
             let lost = values.len() < before;
             self.tree.node_mut(id).values = values;
             let node = self.tree.node(id);
-            if node.is_empty() && node.children.is_empty() {
+            if node.is_empty() && !node.has_children() {
                 self.note_removal(self.tree.key(id), false, ours);
                 self.tree.remove_leaf(id);
             } else if lost {
@@ -174,13 +173,14 @@ impl Document {
         implied: impl Fn(&Value) -> bool,
     ) -> Vec<Value> {
         let mut gone = Vec::new();
+        let path_hash = self.tree.node(id).path_hash;
         let mut values = std::mem::take(&mut self.tree.node_mut(id).values);
         values.retain(|mine| {
             let keep = !theirs.covers(mine.dot)
                 || incoming.iter().any(|value| value.same_write(mine))
                 || implied(mine);
             if !keep {
-                self.uncount_value(mine);
+                self.uncount_value(path_hash, mine);
                 if !mine.body.is_scalar() {
                     gone.push(mine.clone());
                 }
@@ -205,7 +205,7 @@ impl Document {
         ours: &VersionVector,
     ) {
         let path_hash = self.tree.node(id).path_hash;
-        let mut marks = std::mem::take(&mut self.tree.node_mut(id).marks);
+        let mut marks = self.tree.node_mut(id).take_marks();
         marks.retain(|mine| {
             let keep = !theirs.covers(mine.dot) || incoming.iter().any(|mark| mark.dot == mine.dot);
             if !keep {
@@ -219,7 +219,7 @@ impl Document {
                 push_tight(&mut marks, mark);
             }
         }
-        self.tree.node_mut(id).marks = marks;
+        self.tree.node_mut(id).set_marks(marks);
     }
 
     fn merge_parts(
@@ -230,7 +230,7 @@ impl Document {
         ours: &VersionVector,
     ) {
         let path_hash = self.tree.node(id).path_hash;
-        let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
+        let mut parts = self.tree.node_mut(id).take_parts();
         parts.retain(|mine| {
             let there = incoming.iter().any(|part| part.slot() == mine.slot());
             // A part that they lack and of which we hold more than they covered is cut by the
@@ -241,9 +241,9 @@ impl Document {
             }
             keep
         });
-        self.tree.node_mut(id).parts = parts;
+        self.tree.node_mut(id).set_parts(parts);
         for mut part in incoming {
-            let mine = self.tree.node(id).parts.iter().find(|mine| mine.slot() == part.slot());
+            let mine = self.tree.node(id).parts().iter().find(|mine| mine.slot() == part.slot());
             match mine {
                 Some(_) if part.settled => {}
                 Some(mine) if mine.epoch > part.epoch => continue,
@@ -266,14 +266,14 @@ impl Document {
 
     fn drop_part(&mut self, id: NodeId, slot: (ReplicaId, u64)) {
         let path_hash = self.tree.node(id).path_hash;
-        let mut parts = std::mem::take(&mut self.tree.node_mut(id).parts);
+        let mut parts = self.tree.node_mut(id).take_parts();
         parts.retain(|part| {
             if part.slot() == slot {
                 self.uncount_part(path_hash, part);
             }
             part.slot() != slot
         });
-        self.tree.node_mut(id).parts = parts;
+        self.tree.node_mut(id).set_parts(parts);
     }
 
     /// Tells whether a merge changed anything here. Whole values count by their dots alone.
@@ -290,10 +290,10 @@ impl Document {
         for value in &node.values {
             add(value.dot, u64::from(value.at) << 1 | u64::from(value.is_whole()));
         }
-        for mark in &node.marks {
+        for mark in node.marks() {
             add(mark.dot, 1 << 20);
         }
-        for part in &node.parts {
+        for part in node.parts() {
             add(Dot::new(part.replica, part.high), part.low << 21 | 1 << 20);
         }
         (node.things(), sum)

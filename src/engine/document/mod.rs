@@ -17,7 +17,9 @@
 
 pub mod amount;
 mod apply;
+mod children;
 pub mod explain;
+mod few;
 mod fold;
 mod hash;
 pub mod json;
@@ -164,12 +166,18 @@ impl Document {
         self.tree.first_after(key)
     }
 
-    pub fn next_in_order(&self, id: NodeId) -> Option<NodeId> {
-        self.tree.next_in_order(id)
+    /// A node and those after it in the order of their keys.
+    pub fn nodes_from(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.tree.walk(id)
     }
 
     pub fn key(&self, id: NodeId) -> PathKey {
         self.tree.key(id)
+    }
+
+    /// Appends the bytes of a node's key.
+    pub fn push_key(&self, id: NodeId, out: &mut Vec<u8>) {
+        self.tree.push_key(id, out);
     }
 
     /// Keys of the nodes at and below a path, or of all.
@@ -195,10 +203,10 @@ impl Document {
                 let Value { dot, hlc, at, body, .. } = value;
                 let _ = writeln!(out, "  {path:?}: {dot:?} at {at} {hlc:x} {body:?}");
             }
-            for mark in &node.marks {
+            for mark in node.marks() {
                 let _ = writeln!(out, "  {path:?}: {mark:?}");
             }
-            for part in &node.parts {
+            for part in node.parts() {
                 let _ = writeln!(out, "  {path:?}: {part:?}");
             }
             next = self.tree.next_in_order(id);
@@ -259,10 +267,11 @@ impl Document {
         self.cuts_count = self.cuts.values().map(Vec::len).sum();
     }
 
-    /// Another replica's state of a path was merged. It may have told that something is gone which
-    /// was never here, so whoever reads our changes must be told too.
-    pub fn pass_on(&mut self, key: &PathKey, known: &Arc<VersionVector>) {
-        match self.tree.find(&key.segments()) {
+    /// Another replica's state of a path was merged, into this node if there is one. It may have
+    /// told that something is gone which was never here, so whoever reads our changes must be told
+    /// too.
+    pub fn pass_on(&mut self, key: &PathKey, id: Option<NodeId>, known: &Arc<VersionVector>) {
+        match id {
             Some(id) => self.tree.changed(id),
             None => self.note_removal(key.clone(), false, known),
         }
@@ -280,18 +289,22 @@ impl Document {
 
     // ---- small things shared by apply and merge
 
-    /// Frees a node that holds nothing and leads nowhere, and its ancestors likewise.
-    fn free_if_empty(&mut self, mut id: NodeId, known: &Arc<VersionVector>) {
+    /// Frees a node that holds nothing and leads nowhere, and its ancestors likewise. Says whether
+    /// it did.
+    fn free_if_empty(&mut self, mut id: NodeId, known: &Arc<VersionVector>) -> bool {
+        let mut freed = false;
         while id != tree::ROOT {
             let node = self.tree.node(id);
-            if !node.is_empty() || !node.children.is_empty() {
-                return;
+            if !node.is_empty() || node.has_children() {
+                break;
             }
+            freed = true;
             self.note_removal(self.tree.key(id), false, known);
             let parent = self.tree.node(id).parent;
             self.tree.remove_leaf(id);
             id = parent;
         }
+        freed
     }
 
     /// A write at a path, or a change of its state, may change what watched paths show.
@@ -322,7 +335,7 @@ impl Document {
             id = child;
             let node = self.tree.node(id);
             let just_an_object = node.things() == 1
-                && node.marks.iter().all(|mark| mark.length.is_none())
+                && node.marks().iter().all(|mark| mark.length.is_none())
                 && node.values.iter().all(|value| matches!(value.body, Body::Object));
             if !just_an_object {
                 return depth + 1;

@@ -1,5 +1,6 @@
 //! Paths as sortable keys.
 
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 /// The segments of a path in one byte string, sorted as the tree is walked: a path before what
@@ -19,14 +20,24 @@ impl PathKey {
         PathKey(bytes.into())
     }
 
+    /// Of bytes put together by [`push_segment`].
+    pub fn from_segments(bytes: Vec<u8>) -> Self {
+        PathKey(bytes.into())
+    }
+
     /// Takes over bytes from a peer; `None` if they are not a key.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let key = PathKey(bytes.into());
-        key.checked_segments().map(|_| key)
+        depth(bytes).map(|_| PathKey(bytes.into()))
     }
 
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The keys of the paths from the top down to this one.
+    pub fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.0.iter().enumerate().filter(|(_, &byte)| byte == 0);
+        ends.map(|(end, _)| &self.0[..=end])
     }
 
     pub fn starts_with(&self, ancestor: &PathKey) -> bool {
@@ -34,29 +45,31 @@ impl PathKey {
     }
 
     /// The segments, unescaped.
-    pub fn segments(&self) -> Vec<Box<str>> {
-        self.checked_segments().unwrap_or_default()
-    }
-
-    fn checked_segments(&self) -> Option<Vec<Box<str>>> {
-        let mut segments = Vec::new();
-        let mut name = Vec::new();
-        let mut bytes = self.0.iter();
-        let mut ended = true;
-        while let Some(&byte) = bytes.next() {
-            ended = byte == 0;
-            match byte {
-                0 => segments.push(String::from_utf8(std::mem::take(&mut name)).ok()?.into()),
-                1 => name.push(match bytes.next()? {
-                    1 => 0,
-                    2 => 1,
-                    _ => return None,
-                }),
-                _ => name.push(byte),
+    pub fn segments(&self) -> Vec<Cow<'_, str>> {
+        let mut segments = Vec::with_capacity(8);
+        segments.extend(self.0.split_inclusive(|&byte| byte == 0).map(|segment| {
+            let raw = std::str::from_utf8(segment).unwrap_or_default().trim_end_matches('\0');
+            match raw.contains('\u{1}') {
+                true => Cow::Owned(unescape(raw)),
+                false => Cow::Borrowed(raw),
             }
-        }
-        ended.then_some(segments)
+        }));
+        segments
     }
+}
+
+fn unescape(raw: &str) -> String {
+    let mut name = String::with_capacity(raw.len());
+    let mut chars = raw.chars();
+    while let Some(char) = chars.next() {
+        name.push(match char {
+            '\u{1}' if chars.next() == Some('\u{1}') => '\0',
+            // Its second half is gone.
+            '\u{1}' => '\u{1}',
+            other => other,
+        });
+    }
+    name
 }
 
 impl fmt::Debug for PathKey {
@@ -65,9 +78,38 @@ impl fmt::Debug for PathKey {
     }
 }
 
+impl Borrow<[u8]> for PathKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// How many segments the bytes of a key have; `None` if they are not a key.
+pub fn depth(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let mut depth = 0;
+    while at < bytes.len() {
+        let end = at + bytes[at..].iter().position(|&byte| byte == 0)?;
+        let segment = std::str::from_utf8(&bytes[at..end]).ok()?.as_bytes();
+        let mut rest = segment.iter();
+        while rest.find(|&&byte| byte == 1).is_some() {
+            rest.next().filter(|&&byte| matches!(byte, 1 | 2))?;
+        }
+        depth += 1;
+        at = end + 1;
+    }
+    Some(depth)
+}
+
 /// Appends one segment to the bytes of a key.
 pub fn push_segment(bytes: &mut Vec<u8>, segment: &str) {
-    for &byte in segment.as_bytes() {
+    let segment = segment.as_bytes();
+    if !segment.iter().any(|&byte| byte <= 1) {
+        bytes.extend_from_slice(segment);
+        bytes.push(0);
+        return;
+    }
+    for &byte in segment {
         match byte {
             0 => bytes.extend([1, 1]),
             1 => bytes.extend([1, 2]),
@@ -101,12 +143,17 @@ mod tests {
             prop_assert_eq!(x.segments().iter().map(|s| s.to_string()).collect::<Vec<_>>(), a.clone());
             prop_assert_eq!(PathKey::from_bytes(x.as_bytes()), Some(x.clone()));
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+            let prefixes: Vec<Vec<u8>> = x.prefixes().map(<[u8]>::to_vec).collect();
+            let above: Vec<_> = (1..=a.len()).map(|d| PathKey::new(&a[..d]).as_bytes().to_vec()).collect();
+            prop_assert_eq!(prefixes, above);
             prop_assert_eq!(y.starts_with(&x), b.starts_with(&a));
         }
 
         #[test]
         fn junk_is_no_key_or_reads_back(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
-            if let Some(key) = PathKey::from_bytes(&bytes) {
+            let key = PathKey::from_bytes(&bytes);
+            prop_assert_eq!(depth(&bytes), key.as_ref().map(|key| key.segments().len()));
+            if let Some(key) = key {
                 prop_assert_eq!(PathKey::new(&key.segments()), key);
             }
         }

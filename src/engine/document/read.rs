@@ -141,7 +141,7 @@ impl Document {
         let base = self.scalar(id, &winners);
         let base_number = base.and_then(scalar_number);
         let node = self.tree.node(id);
-        let run = match node.parts.as_slice() {
+        let run = match node.parts() {
             [] => {
                 Some(Run { base: base.map(|value| value.dot), value: base_number.unwrap_or(0.0) })
             }
@@ -163,7 +163,7 @@ impl Document {
             winners.push(self.winner(id));
             let node = self.tree.node(id);
             let plain =
-                node.values.is_empty() && node.marks.iter().all(|mark| mark.length.is_none());
+                node.values.is_empty() && node.marks().iter().all(|mark| mark.length.is_none());
             if id != ROOT && !plain {
                 let length = match self.face(id, &winners) {
                     Face::Array { .. } => Some(self.array_length_held(id)),
@@ -223,7 +223,7 @@ impl Document {
             },
             _ => 0,
         });
-        let marks = node.marks.iter().filter_map(|mark| mark.length);
+        let marks = node.marks().iter().filter_map(|mark| mark.length);
         values.chain(marks).max().unwrap_or(0)
     }
 
@@ -404,7 +404,7 @@ impl Document {
             self.split(id);
         }
         let node = self.tree.node(id);
-        if node.values.is_empty() && node.parts.is_empty() {
+        if node.values.is_empty() && node.parts().is_empty() {
             return self.container_face(id, winners).unwrap_or(Face::Nothing);
         }
         let mut best: Option<(Stamp, Face)> = None;
@@ -418,11 +418,11 @@ impl Document {
         let number =
             scalar.and_then(|(_, value)| scalar_number(value).map(|number| (value, number)));
         if let Some((index, value)) = scalar {
-            if number.is_none() || node.parts.is_empty() {
+            if number.is_none() || node.parts().is_empty() {
                 consider(&mut best, value.stamp(), Face::Text(index));
             }
         }
-        if let Some(latest) = node.parts.iter().map(|part| part.stamp()).max() {
+        if let Some(latest) = node.parts().iter().map(|part| part.stamp()).max() {
             let stamp = number.map_or(latest, |(value, _)| latest.max(value.stamp()));
             consider(&mut best, stamp, Face::Number(self.sum(id, number)));
         }
@@ -442,8 +442,8 @@ impl Document {
 
     /// The shown number and all increments.
     fn sum(&self, id: NodeId, base: Option<(&Value, f64)>) -> f64 {
-        let parts = &self.tree.node(id).parts;
-        if let [only] = parts.as_slice() {
+        let parts = self.tree.node(id).parts();
+        if let [only] = parts {
             let run = only.run.filter(|_| only.is_uncut());
             if let Some(run) = run.filter(|run| run.base == base.map(|(value, _)| value.dot)) {
                 return run.value;
@@ -474,7 +474,7 @@ impl Document {
                 Body::Scalar(_) | Body::Whole(_) => {}
             }
         }
-        for mark in &node.marks {
+        for mark in node.marks() {
             see(mark.stamp(), mark.length);
         }
         match latest {
@@ -492,18 +492,18 @@ impl Document {
         let node = self.tree.node(id);
         let shells = self.visible(id, winners).filter(|(_, value)| !value.body.is_scalar());
         let own = shells.map(|(_, value)| value.stamp()).max();
-        let own = own.max(node.marks.iter().map(|mark| mark.stamp()).max());
+        let own = own.max(node.marks().iter().map(|mark| mark.stamp()).max());
         own.max(self.latest_below(id, &mut winners.clone()))
     }
 
     fn latest_below(&self, id: NodeId, winners: &mut Winners) -> Option<Stamp> {
         let mut latest = None;
-        for &child in self.tree.node(id).children.values() {
+        for child in self.tree.children(id) {
             winners.push(self.winner(child));
             let node = self.tree.node(child);
             latest = latest.max(self.visible(child, winners).map(|(_, v)| v.stamp()).max());
-            latest = latest.max(node.marks.iter().map(|mark| mark.stamp()).max());
-            latest = latest.max(node.parts.iter().map(|part| part.stamp()).max());
+            latest = latest.max(node.marks().iter().map(|mark| mark.stamp()).max());
+            latest = latest.max(node.parts().iter().map(|part| part.stamp()).max());
             latest = latest.max(self.latest_below(child, winners));
             winners.pop();
         }
@@ -511,15 +511,14 @@ impl Document {
     }
 
     fn children(&self, id: NodeId) -> Vec<(String, NodeId)> {
-        let children = &self.tree.node(id).children;
-        children.iter().map(|(name, &child)| (name.to_string(), child)).collect()
+        self.tree.named_children(id).map(|(name, child)| (name.to_owned(), child)).collect()
     }
 
     /// The children that are elements of an array, in order.
     fn elements(&self, id: NodeId, index_max: u32) -> Vec<(u32, NodeId)> {
-        let children = self.tree.node(id).children.iter();
+        let children = self.tree.named_children(id);
         let mut elements: Vec<(u32, NodeId)> = children
-            .filter_map(|(name, &child)| array_index(name).map(|index| (index, child)))
+            .filter_map(|(name, child)| array_index(name).map(|index| (index, child)))
             .filter(|&(index, _)| index <= index_max)
             .collect();
         elements.sort_unstable();

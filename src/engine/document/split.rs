@@ -5,7 +5,7 @@
 
 use super::json::{self, Level};
 use super::things::{Body, Value};
-use super::tree::{push_tight, NodeId};
+use super::tree::NodeId;
 use super::Document;
 
 impl Document {
@@ -28,10 +28,10 @@ impl Document {
         let values = std::mem::take(&mut self.tree.node_mut(id).values);
         for value in values {
             if matches!(value.body, Body::Whole(_)) {
-                self.uncount_value(&value);
+                self.uncount_value(self.tree.node(id).path_hash, &value);
                 self.put_split(id, value);
             } else {
-                push_tight(&mut self.tree.node_mut(id).values, value);
+                self.tree.node_mut(id).values.push(value);
             }
         }
     }
@@ -66,12 +66,12 @@ impl Document {
             }
             return;
         }
-        if !node.children.is_empty() && matches!(value.body, Body::Whole(_)) {
+        if node.has_children() && matches!(value.body, Body::Whole(_)) {
             self.put_split(id, value);
         } else {
-            debug_assert!(node.children.is_empty() || !value.is_whole());
+            debug_assert!(!node.has_children() || !value.is_whole());
             let value = self.count_value(id, value);
-            push_tight(&mut self.tree.node_mut(id).values, value);
+            self.tree.node_mut(id).values.push(value);
         }
     }
 
@@ -85,9 +85,9 @@ impl Document {
             },
             other => other.clone(),
         };
-        let shell = Value { body, hash: 0, ..value.clone() };
+        let shell = Value { body, hashed: false, ..value.clone() };
         let shell = self.count_value(id, shell);
-        push_tight(&mut self.tree.node_mut(id).values, shell);
+        self.tree.node_mut(id).values.push(shell);
         self.put_pieces(id, &value);
     }
 
@@ -98,7 +98,7 @@ impl Document {
             hlc: value.hlc,
             at: value.at,
             body: Body::from_json(inner),
-            hash: 0,
+            hashed: false,
         };
         match json::level(text) {
             Level::Scalar => {}

@@ -1,5 +1,6 @@
 //! What a path can hold. `docs/replication.md` defines each.
 
+use ecow::EcoString;
 use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
@@ -12,21 +13,21 @@ use crate::engine::id::{Dot, ReplicaId};
 pub struct Value {
     pub dot: Dot,
     pub hlc: u64,
+    pub body: Body,
     /// Segments of the path of its SET; equal to the depth of this path for a root.
     pub at: u8,
-    pub body: Body,
-    /// What it adds to the document's hash, 0 while that is not worked out.
-    pub(super) hash: u64,
+    /// It is counted in the document's hash.
+    pub(super) hashed: bool,
 }
 
 /// The content of a [`Value`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// JSON text of a scalar.
-    Scalar(Box<str>),
+    Scalar(EcoString),
     /// JSON text of an object or array that nothing was written below yet. It stands for the shell
     /// here and the pieces below. Only where the tree has no child.
-    Whole(Box<str>),
+    Whole(EcoString),
     /// The shell of an object; its pieces stand below.
     Object,
     /// The shell of an array of this length.
@@ -91,7 +92,7 @@ pub struct Cut {
 
 impl Value {
     pub fn new(dot: Dot, hlc: u64, at: usize, body: Body) -> Self {
-        Value { dot, hlc, at: at as u8, body, hash: 0 }
+        Value { dot, hlc, body, at: at as u8, hashed: false }
     }
 
     pub fn stamp(&self) -> Stamp {

@@ -4,7 +4,6 @@
 use crate::engine::causality::VersionVector;
 use crate::engine::config::{Limits, ARRAY_INDEX_MAX};
 use crate::engine::document::json;
-use crate::engine::document::path::PathKey;
 use crate::engine::document::things::{Cut, Mark, Part, Run};
 use crate::engine::document::{BodyState, ValueState};
 use crate::engine::id::{Dot, ReplicaId};
@@ -65,15 +64,15 @@ pub fn stub(stub: &Stub) -> Result<(), Malformed> {
 
 /// All things of a path, as a feed brings them.
 pub fn state(
-    key: &PathKey,
+    key: &[u8],
+    depth: usize,
     values: &[ValueState<'_>],
     marks: &[Mark],
     parts: &[Part],
     limits: &Limits,
 ) -> Result<(), Malformed> {
     // A piece may stand deeper, under a longer key, than a write can name.
-    let depth = key.segments().len();
-    ok(depth >= 1 && key.as_bytes().len() <= limits.key_bytes_max * 2 + limits.value_bytes_max)?;
+    ok(depth >= 1 && key.len() <= limits.key_bytes_max * 2 + limits.value_bytes_max)?;
     let depth_max = limits.depth_max.checked_sub(depth).ok_or(Malformed)?;
     for value in values {
         dot(value.dot)?;

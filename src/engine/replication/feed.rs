@@ -139,15 +139,13 @@ impl Feed {
         part: &mut Part,
         bytes: usize,
     ) -> Option<PathKey> {
-        let mut next = document.first_after(&key);
-        while let Some(id) = next {
+        for id in document.nodes_from(document.first_after(&key)?) {
             if document.has_things(id) {
                 part.push_node(document, id);
             }
             if part.bytes.len() >= bytes {
                 return Some(document.key(id));
             }
-            next = document.next_in_order(id);
         }
         None
     }
@@ -157,6 +155,7 @@ impl Feed {
 struct Part {
     bytes: Vec<u8>,
     items: usize,
+    key: Vec<u8>,
     last_key: Vec<u8>,
 }
 
@@ -164,12 +163,13 @@ impl Part {
     fn begin(id: u32, number: u32) -> Self {
         let mut bytes = message::begin(Kind::Feed);
         message::append(&mut bytes, &FeedHead { id, number });
-        Part { bytes, items: 0, last_key: Vec::new() }
+        Part { bytes, items: 0, key: Vec::new(), last_key: Vec::new() }
     }
 
     fn push_node(&mut self, document: &Document, id: NodeId) {
-        let key = document.key(id);
-        let key = key.as_bytes();
+        self.key.clear();
+        document.push_key(id, &mut self.key);
+        let key = &self.key;
         let shared = key.iter().zip(&self.last_key).take_while(|(a, b)| a == b).count();
         let shared = shared.min(u16::MAX as usize);
         let item = FeedItem::State {
@@ -181,8 +181,7 @@ impl Part {
         };
         message::append(&mut self.bytes, &item);
         self.items += 1;
-        self.last_key.clear();
-        self.last_key.extend_from_slice(key);
+        std::mem::swap(&mut self.key, &mut self.last_key);
     }
 
     fn push_removal(&mut self, key: &[u8], below: bool, seen: &Arc<VersionVector>) {

@@ -16,6 +16,7 @@ mod outbox;
 mod receive;
 mod rows;
 mod session;
+mod sorted_run;
 mod staging;
 mod write;
 

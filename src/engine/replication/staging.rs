@@ -6,7 +6,7 @@
 //! has it merged first. So no unfinished feed is ever seen, by a reader, a writer or a peer, and
 //! no hold of the lock is long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,10 +14,11 @@ use bytes::Bytes;
 
 use super::checks;
 use super::folds::Folds;
+use super::sorted_run::{Position, SortedRun};
 use crate::engine::causality::VersionVector;
 use crate::engine::config::Limits;
 use crate::engine::document::json;
-use crate::engine::document::path::PathKey;
+use crate::engine::document::path::{self, PathKey};
 use crate::engine::document::things::{Body, Cut, Value};
 use crate::engine::document::watch::Whose;
 use crate::engine::document::{Document, State};
@@ -26,8 +27,13 @@ use crate::engine::wire::message::{self, FeedHead, FeedItem, Malformed};
 /// What a feed has brought so far.
 #[derive(Clone, Debug, Default)]
 pub struct Staging {
-    states: BTreeMap<PathKey, Staged>,
+    /// What came first, as long as it came in the order of keys: a walk through everything does.
+    run: SortedRun,
+    /// What came after that. It takes the place of an earlier state of the same path.
+    late: BTreeMap<PathKey, Staged>,
     removals: Vec<Removal>,
+    /// The same, by path.
+    removed: BTreeMap<PathKey, Vec<usize>>,
     cuts: Vec<(PathKey, Cut)>,
     parts: u32,
     last_key: Vec<u8>,
@@ -36,8 +42,8 @@ pub struct Staging {
 #[derive(Clone, Debug)]
 struct Staged {
     state: Bytes,
-    /// Removals that came later in the feed take from this state what they cover.
-    less: Vec<Arc<VersionVector>>,
+    /// Removals that came before it; later ones take from it what they cover.
+    removals_before: usize,
     merged: bool,
 }
 
@@ -59,11 +65,11 @@ impl Staging {
         self.last_key.clear();
         while !rest.is_empty() {
             let (item, next): (FeedItem, &[u8]) = message::decode_item(rest)?;
-            let start = message.len() - rest.len();
-            let end = message.len() - next.len();
-            self.take_item(item, message.slice(start..end), limits)?;
+            let (start, end) = (message.len() - rest.len(), message.len() - next.len());
+            self.take_item(item, message, start..end, limits)?;
             rest = next;
         }
+        self.run.end_part(message);
         Ok(true)
     }
 
@@ -74,7 +80,8 @@ impl Staging {
     fn take_item(
         &mut self,
         item: FeedItem<'_>,
-        bytes: Bytes,
+        message: &Bytes,
+        at: std::ops::Range<usize>,
         limits: &Limits,
     ) -> Result<(), Malformed> {
         match item {
@@ -84,28 +91,60 @@ impl Staging {
                 }
                 self.last_key.truncate(shared as usize);
                 self.last_key.extend_from_slice(key);
-                let key = PathKey::from_bytes(&self.last_key).ok_or(Malformed)?;
-                checks::state(&key, &values, &marks, &parts, limits)?;
-                self.states.insert(key, Staged { state: bytes, less: Vec::new(), merged: false });
+                let depth = path::depth(&self.last_key).ok_or(Malformed)?;
+                checks::state(&self.last_key, depth, &values, &marks, &parts, limits)?;
+                if !self.run.push(&self.last_key, message, at.clone()) {
+                    let key = PathKey::from_bytes(&self.last_key).ok_or(Malformed)?;
+                    let (state, removals_before) = (message.slice(at), self.removals.len());
+                    self.late.insert(key, Staged { state, removals_before, merged: false });
+                }
             }
             FeedItem::Removal { key, below, seen } => {
+                self.run.close();
                 let key = PathKey::from_bytes(key).ok_or(Malformed)?;
                 let seen: Arc<VersionVector> = Arc::new(seen.into_iter().collect());
-                for (at, staged) in self.states.range_mut(key.clone()..) {
-                    if !at.starts_with(&key) || (!below && *at != key) {
-                        break;
-                    }
-                    staged.less.push(seen.clone());
-                }
+                self.removed.entry(key.clone()).or_default().push(self.removals.len());
                 self.removals.push(Removal { key, below, seen });
             }
             FeedItem::Cut { key, cut } => {
+                self.run.close();
                 checks::cut(&cut)?;
                 let key = PathKey::from_bytes(key).ok_or(Malformed)?;
                 self.cuts.push((key, cut));
             }
         }
         Ok(())
+    }
+
+    fn contains(&self, key: &PathKey, near: &mut Position) -> bool {
+        self.run.find(key, near).is_some() || self.late.contains_key(key)
+    }
+
+    /// The state of a path, less what later removals took from it.
+    fn state(&self, key: &PathKey, near: &mut Position) -> Option<State> {
+        if let Some(staged) = self.late.get(key) {
+            return Some(self.decode(key, &staged.state, staged.removals_before));
+        }
+        self.run.find(key, near).map(|item| self.decode(key, item, 0))
+    }
+
+    fn decode(&self, key: &PathKey, item: &[u8], removals_before: usize) -> State {
+        // Decoding succeeded when it arrived.
+        let mut state = decode_state(item).unwrap_or_default();
+        for removal in self.removals_over(key).filter(|&removal| removal >= removals_before) {
+            let seen = &self.removals[removal].seen;
+            state.values.retain(|value| !seen.covers(value.dot));
+            state.marks.retain(|mark| !seen.covers(mark.dot));
+            state.parts.retain(|part| !part.is_covered_by(seen));
+        }
+        state
+    }
+
+    /// The removals at a path and those above it that reach down to it.
+    fn removals_over<'a>(&'a self, key: &'a PathKey) -> impl Iterator<Item = usize> + 'a {
+        let prefixes = key.prefixes().filter(|_| !self.removed.is_empty());
+        let at = prefixes.filter_map(|prefix| self.removed.get(prefix)).flatten().copied();
+        at.filter(|&at| self.removals[at].below || self.removals[at].key == *key)
     }
 }
 
@@ -119,10 +158,15 @@ pub struct Merging {
     theirs: Arc<VersionVector>,
     ours: Arc<VersionVector>,
     removals_done: usize,
+    /// How far the run is merged; of what comes after that, `touched` is.
+    run_done: Position,
+    touched: BTreeSet<PathKey>,
     /// Merged in the order of keys up to here.
-    states_cursor: Option<PathKey>,
-    states_done: bool,
+    late_cursor: Option<PathKey>,
+    late_done: bool,
     sweep_cursor: Option<PathKey>,
+    /// Where the run was last looked into.
+    near: Position,
 }
 
 impl Merging {
@@ -139,10 +183,17 @@ impl Merging {
             theirs,
             ours,
             removals_done: 0,
-            states_cursor: None,
-            states_done: false,
+            run_done: Position::default(),
+            touched: BTreeSet::new(),
+            late_cursor: None,
+            late_done: false,
             sweep_cursor: Some(PathKey::default()),
+            near: Position::default(),
         };
+        if !full || merging.ours.is_empty() {
+            // Nothing tells what is gone, or nothing was here that could be.
+            merging.sweep_cursor = None;
+        }
         for (key, cut) in std::mem::take(&mut merging.staging.cuts) {
             document.add_cut(key, cut, &merging.ours, Whose::Remote);
         }
@@ -164,23 +215,41 @@ impl Merging {
             paths -= 1;
             self.remove_next(document, folds);
         }
-        while !self.states_done {
+        while let Some(key) = self.staging.run.key_at(&mut self.run_done) {
             if paths == 0 {
                 return false;
             }
             paths -= 1;
-            let from = self.states_cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let next = self.staging.states.range::<PathKey, _>((from, Bound::Unbounded)).next();
-            match next.map(|(key, _)| key.clone()) {
-                Some(key) => {
-                    self.merge_state(document, known, folds, &key);
-                    self.states_cursor = Some(key);
+            let key = PathKey::from_bytes(key).unwrap_or_default();
+            if !self.touched.contains(&key) && !self.staging.late.contains_key(&key) {
+                let item = self.staging.run.item_at(&self.run_done);
+                if let Some(state) = item.map(|item| self.staging.decode(&key, item, 0)) {
+                    self.merge_state(document, known, folds, &key, state);
                 }
-                None => self.states_done = true,
+            }
+            self.staging.run.advance(&mut self.run_done);
+            // Nobody asks for it again: where a value above a path is whole though the path is
+            // staged, the value came after it, as taking it apart is a change too.
+            if self.sweep_cursor.is_none() {
+                self.staging.run.drop_before(&self.run_done);
             }
         }
-        while self.full {
-            let Some(cursor) = self.sweep_cursor.take() else { break };
+        while !self.late_done {
+            if paths == 0 {
+                return false;
+            }
+            paths -= 1;
+            let from = self.late_cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.staging.late.range::<PathKey, _>((from, Bound::Unbounded)).next();
+            match next.map(|(key, _)| key.clone()) {
+                Some(key) => {
+                    self.merge_path(document, known, folds, &key);
+                    self.late_cursor = Some(key);
+                }
+                None => self.late_done = true,
+            }
+        }
+        while let Some(cursor) = self.sweep_cursor.take() {
             if paths == 0 {
                 self.sweep_cursor = Some(cursor);
                 return false;
@@ -208,23 +277,24 @@ impl Merging {
         let above: Vec<PathKey> =
             (1..path.len()).map(|depth| PathKey::new(&path[..depth])).collect();
         for key in &above {
-            self.merge_state(document, known, folds, key);
-            if self.full {
+            self.merge_path(document, known, folds, key);
+            if self.sweep_cursor.is_some() {
                 self.sweep(document, known, folds, key);
             }
         }
         // Where more than an object stands, what is shown depends on all below it.
         let top = PathKey::new(&path[..document.region(path)]);
-        let below = self.staging.states.range(top.clone()..);
-        let below: Vec<PathKey> = below
+        let below = self.staging.late.range(top.clone()..);
+        let mut below: Vec<PathKey> = below
             .take_while(|(key, _)| key.starts_with(&top))
             .filter(|(_, staged)| !staged.merged)
             .map(|(key, _)| key.clone())
             .collect();
+        self.staging.run.keys_below(&top, &self.run_done, &mut below);
         for key in &below {
-            self.merge_state(document, known, folds, key);
+            self.merge_path(document, known, folds, key);
         }
-        if self.full {
+        if self.sweep_cursor.is_some() {
             for key in &document.keys_below(&top) {
                 self.sweep(document, known, folds, key);
             }
@@ -243,29 +313,42 @@ impl Merging {
         self.removals_done += 1;
     }
 
-    fn merge_state(
+    /// Merges the state of a path, if there is one and it is not merged yet.
+    fn merge_path(
         &mut self,
         document: &mut Document,
         known: &Arc<VersionVector>,
         folds: &Folds,
         key: &PathKey,
     ) {
-        let Some(staged) = self.staging.states.get_mut(key) else { return };
-        if std::mem::replace(&mut staged.merged, true) {
-            return;
+        if let Some(staged) = self.staging.late.get_mut(key) {
+            if std::mem::replace(&mut staged.merged, true) {
+                return;
+            }
+        } else {
+            let there = self.staging.run.find(key, &mut self.near).is_some();
+            if !there || self.near < self.run_done || !self.touched.insert(key.clone()) {
+                return;
+            }
         }
-        // Decoding succeeded when it arrived.
-        let mut state = decode_state(&staged.state).unwrap_or_default();
-        for seen in &staged.less {
-            state.values.retain(|value| !seen.covers(value.dot));
-            state.marks.retain(|mark| !seen.covers(mark.dot));
-            state.parts.retain(|part| !part.is_covered_by(seen));
+        if let Some(state) = self.staging.state(key, &mut self.near) {
+            self.merge_state(document, known, folds, key, state);
         }
+    }
+
+    fn merge_state(
+        &self,
+        document: &mut Document,
+        known: &Arc<VersionVector>,
+        folds: &Folds,
+        key: &PathKey,
+        mut state: State,
+    ) {
         folds.rename_state(&mut state);
         // An older state of a path may come with a younger whole value above it.
         let implied = |value: &Value| self.implied(folds, key, value);
-        document.merge(key, state, &self.theirs, &self.ours, known, implied);
-        document.pass_on(key, known);
+        let id = document.merge(key, state, &self.theirs, &self.ours, known, implied);
+        document.pass_on(key, id, known);
     }
 
     /// A replica was folded meanwhile.
@@ -287,7 +370,7 @@ impl Merging {
         folds: &Folds,
         key: &PathKey,
     ) {
-        if self.staging.states.contains_key(key) {
+        if self.staging.contains(key, &mut self.near) {
             return;
         }
         let implied = |value: &Value| self.implied(folds, key, value);
@@ -298,10 +381,10 @@ impl Merging {
     fn implied(&self, folds: &Folds, key: &PathKey, value: &Value) -> bool {
         let path = key.segments();
         for depth in (value.at as usize..path.len()).rev() {
-            let Some(staged) = self.staging.states.get(&PathKey::new(&path[..depth])) else {
+            let above = PathKey::new(&path[..depth]);
+            let Some(mut state) = self.staging.state(&above, &mut Position::default()) else {
                 continue;
             };
-            let mut state = decode_state(&staged.state).unwrap_or_default();
             folds.rename_state(&mut state);
             let Some(above) = state.values.iter().find(|above| above.same_write(value)) else {
                 continue;
