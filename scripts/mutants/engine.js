@@ -24,8 +24,8 @@ module.exports = [
   {
     name: 'marks-outlive-delete',
     file: `${DOCUMENT}/apply.rs`,
-    find: 'if which == Which::All && !self.tree.node(id).marks.is_empty() {',
-    replace: 'if false && !self.tree.node(id).marks.is_empty() {',
+    find: 'if which == Which::All && !self.tree.node(id).marks().is_empty() {',
+    replace: 'if false && !self.tree.node(id).marks().is_empty() {',
     breaks: 'rules 2, 7',
   },
   {
@@ -91,7 +91,7 @@ module.exports = [
   {
     name: 'stamp-ignores-below',
     file: `${DOCUMENT}/apply.rs`,
-    find: `            rest.extend(node.children.values());
+    find: `            rest.extend(self.tree.children(id));
         }`,
     replace: '        }',
     breaks: 'rule 3',
@@ -316,9 +316,22 @@ module.exports = [
   {
     name: 'not-passed-on',
     file: `${REPLICATION}/staging.rs`,
-    find: `        document.pass_on(key, known);
-    }`,
-    replace: '    }',
+    find: 'document.pass_on(key, id, known);',
+    replace: 'let _ = id;',
+    breaks: 'rule 7',
+  },
+  {
+    name: 'merged-again-after-touch',
+    file: `${REPLICATION}/staging.rs`,
+    find: 'if !self.touched.contains(&key) && !self.staging.late.contains_key(&key) {',
+    replace: 'if !self.staging.late.contains_key(&key) {',
+    breaks: 'rule 1',
+  },
+  {
+    name: 'older-state-of-a-feed-wins',
+    file: `${REPLICATION}/staging.rs`,
+    find: 'if !self.touched.contains(&key) && !self.staging.late.contains_key(&key) {',
+    replace: 'if !self.touched.contains(&key) {',
     breaks: 'rule 7',
   },
   {
@@ -332,7 +345,7 @@ module.exports = [
   {
     name: 'unsent-stays-after-snapshot',
     file: `${REPLICATION}/staging.rs`,
-    find: 'if self.staging.states.contains_key(key) {',
+    find: 'if self.staging.contains(key, &mut self.near) {',
     replace: 'if self.full {',
     breaks: 'rule 7',
   },
@@ -348,8 +361,8 @@ module.exports = [
   {
     name: 'later-removal-ignored',
     file: `${REPLICATION}/staging.rs`,
-    find: 'staged.less.push(seen.clone());',
-    replace: 'let _ = staged;',
+    find: 'for removal in self.removals_over(key).filter(|&removal| removal >= removals_before) {',
+    replace: 'for removal in self.removals_over(key).filter(|&removal| removal > removals_before + 1000) {',
     breaks: 'rule 7',
   },
   {
@@ -365,9 +378,9 @@ module.exports = [
   {
     name: 'read-without-what-is-above',
     file: `${REPLICATION}/staging.rs`,
-    find: `            self.merge_state(document, known, folds, key);
-            if self.full {`,
-    replace: '            if self.full {',
+    find: `            self.merge_path(document, known, folds, key);
+            if self.sweep_cursor.is_some() {`,
+    replace: '            if self.sweep_cursor.is_some() {',
     breaks: 'rule 1',
   },
   {
@@ -392,8 +405,8 @@ module.exports = [
   {
     name: 'not-split-again',
     file: `${DOCUMENT}/split.rs`,
-    find: 'if !node.children.is_empty() && matches!(value.body, Body::Whole(_)) {',
-    replace: 'if node.children.len() > 1000 && matches!(value.body, Body::Whole(_)) {',
+    find: 'if node.has_children() && matches!(value.body, Body::Whole(_)) {',
+    replace: 'if node.depth > 200 && matches!(value.body, Body::Whole(_)) {',
     breaks: 'rules 2, 6',
   },
   {
@@ -691,8 +704,8 @@ module.exports = [
     name: 'remote-write-untouched',
     file: `${DOCUMENT}/merge.rs`,
     find: `        self.touch_path(&path, Whose::Remote);
-    }`,
-    replace: '    }',
+        (!freed).then_some(id)`,
+    replace: '        (!freed).then_some(id)',
     breaks: 'cached reads',
   },
 ];
