@@ -230,7 +230,7 @@ fn an_answer_is_taken_if_it_was_asked_for_and_is_an_address() {
     let mut node = Alone::new(listener(0));
     node.meet(LinkId(1), ReplicaId(1), None);
     let links: Vec<ReplicaId> = (2..600).map(ReplicaId).collect();
-    let digest = Digest { links, ..Digest::default() };
+    let digest: Digest = Digest { links, ..Digest::default() };
     node.receive(LinkId(1), unframe(&message::encode(Kind::Digest, &digest)));
     let asked = node.sent(LinkId(1), Kind::WhoIs);
     let asked: WhoIs = message::decode(&asked[0]).unwrap();
@@ -263,7 +263,7 @@ fn an_address_of_ones_own_is_not_dialled_again_and_told_if_asked_for() {
         let address = Address::new("here:1");
         if learned {
             node.meet(LinkId(9), ReplicaId(1), None);
-            let digest = Digest { links: vec![ReplicaId(2)], ..Digest::default() };
+            let digest: Digest = Digest { links: vec![ReplicaId(2)], ..Digest::default() };
             node.receive(LinkId(9), unframe(&message::encode(Kind::Digest, &digest)));
             let told = Addresses { known: vec![(ReplicaId(2), "here:1")] };
             node.receive(LinkId(9), unframe(&message::encode(Kind::Addresses, &told)));
