@@ -366,7 +366,7 @@ impl Cluster {
             &self.nodes[node].life.as_ref().expect("the caller asks for a live node").engine;
         let mut seen = Seen::from(engine.context());
         for (replica, dots) in self.model.dots() {
-            if !seen.vector.contains_key(&replica) {
+            if seen.all_up_to(replica).is_none() {
                 seen.dots.extend(dots.filter(|&dot| engine.knows(dot)));
             }
         }
@@ -729,7 +729,7 @@ impl Cluster {
                     Again::Increment(by) => Kind::Increment(by),
                 };
                 life.made_again.push((path.clone(), kind.clone()));
-                let vector = BTreeMap::from([(dot.replica, dot.counter - 1)]);
+                let vector = vec![(dot.replica, dot.counter - 1)];
                 let seen = Seen { vector, dots: BTreeSet::new() };
                 self.model.record(Op { dot, hlc, path, kind, seen })?;
                 self.journal.push((self.now, node));

@@ -15,13 +15,20 @@ use crate::engine::{Context, Dot, ReplicaId};
 /// The writes that a write had seen: all up to a counter per replica, plus single ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    pub vector: BTreeMap<ReplicaId, u64>,
+    /// In the order of replicas.
+    pub vector: Vec<(ReplicaId, u64)>,
     pub dots: BTreeSet<Dot>,
 }
 
 impl Seen {
     pub fn covers(&self, dot: Dot) -> bool {
-        self.vector.get(&dot.replica).is_some_and(|&n| dot.counter <= n) || self.dots.contains(&dot)
+        self.all_up_to(dot.replica).is_some_and(|n| dot.counter <= n) || self.dots.contains(&dot)
+    }
+
+    /// The last of a replica's writes that is seen with all before it.
+    pub fn all_up_to(&self, replica: ReplicaId) -> Option<u64> {
+        let at = self.vector.binary_search_by_key(&replica, |&(id, _)| id).ok()?;
+        Some(self.vector[at].1)
     }
 }
 
@@ -224,12 +231,12 @@ impl Model {
     }
 
     fn seen(&self, seen: &Seen) -> Writes {
-        let mut writes = Writes::default();
-        for (replica, &counter) in &seen.vector {
-            let places = self.places.get(replica).into_iter().flatten();
-            for &(_, index) in places.take_while(|(at, _)| *at <= counter) {
-                writes.insert(index);
-            }
+        // Most are.
+        let mut writes = Writes::all(self.ops.len());
+        for (&replica, places) in &self.places {
+            let last = seen.all_up_to(replica).unwrap_or(0);
+            let unseen = places.iter().rev().take_while(|&&(counter, _)| counter > last);
+            unseen.for_each(|&(_, index)| writes.remove(index));
         }
         for dot in &seen.dots {
             let Some(places) = self.places.get(&dot.replica) else { continue };
@@ -422,7 +429,8 @@ impl Thing {
 struct View<'a> {
     things: Vec<(Stamp, &'a Body)>,
     /// Only paths that hold or lead to something visible, so a child that is here shows something.
-    children: BTreeMap<&'a str, View<'a>>,
+    /// In the order of names.
+    children: Vec<(&'a str, View<'a>)>,
 }
 
 /// What a path shows.
@@ -435,12 +443,22 @@ enum Shown<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Adds what leads to a path, which comes after all that were added.
     fn descend(&mut self, path: &'a [String]) -> &mut Self {
-        path.iter().fold(self, |view, name| view.children.entry(name).or_default())
+        path.iter().fold(self, |view, name| {
+            if view.children.last().is_none_or(|(last, _)| last != name) {
+                view.children.push((name, View::default()));
+            }
+            let last = view.children.len() - 1;
+            &mut view.children[last].1
+        })
     }
 
     fn at(&self, path: &[String]) -> Option<&Self> {
-        path.iter().try_fold(self, |view, name| view.children.get(name.as_str()))
+        path.iter().try_fold(self, |view, name| {
+            let at = view.children.binary_search_by_key(&name.as_str(), |(name, _)| name).ok()?;
+            Some(&view.children[at].1)
+        })
     }
 
     /// "What is shown": the candidate with the latest stamp.
@@ -493,8 +511,8 @@ impl<'a> View<'a> {
 
     fn latest_below(&self) -> Option<Stamp> {
         self.children
-            .values()
-            .flat_map(|child| {
+            .iter()
+            .flat_map(|(_, child)| {
                 let here = child.things.iter().map(|(stamp, _)| *stamp).max();
                 here.max(child.latest_below())
             })
@@ -548,7 +566,19 @@ impl<'a> View<'a> {
 struct Writes(Vec<u64>);
 
 impl Writes {
-    #[inline]
+    /// The first so many.
+    fn all(length: usize) -> Self {
+        let mut words = vec![u64::MAX; length / 64];
+        if !length.is_multiple_of(64) {
+            words.push((1 << (length % 64)) - 1);
+        }
+        Writes(words)
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.0[index / 64] &= !(1 << (index % 64));
+    }
+
     fn insert(&mut self, index: usize) {
         if self.0.len() <= index / 64 {
             self.0.resize(index / 64 + 1, 0);
@@ -640,7 +670,7 @@ mod tests {
         ) -> Result<Dot, String> {
             let own = self.counters.entry(replica).or_default();
             let mut context = Seen::default();
-            context.vector.insert(ReplicaId(replica), *own);
+            context.vector.push((ReplicaId(replica), *own));
             context.dots.extend(seen);
             *own += 1;
             let dot = Dot::new(ReplicaId(replica), *own);
@@ -937,7 +967,7 @@ mod tests {
         ] {
             let path: Vec<String> = path.split('.').map(String::from).collect();
             let mut seen = Seen::default();
-            seen.vector.insert(ReplicaId(A), 2);
+            seen.vector.push((ReplicaId(A), 2));
             let refusal = hand.model.refuses(&path, &increment, &seen);
             assert_eq!(refusal.is_some(), refused, "{path:?}: {refusal:?}");
         }

@@ -27,7 +27,7 @@ impl Replication {
     /// What to say to a peer whose replica was folded.
     pub fn farewell(&self, peer: ReplicaId) -> Option<bytes::Bytes> {
         let stub = self.folds.stub(peer)?;
-        let digest: Digest = Digest { forgotten: vec![stub], ..Digest::default() };
+        let digest = Digest { forgotten: vec![stub], ..Digest::default() };
         Some(message::encode(Kind::Digest, &digest))
     }
 

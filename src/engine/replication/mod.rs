@@ -35,7 +35,7 @@ use super::document::{Container, Document, Explanation, Shown};
 use super::error::WarningCode;
 use super::event::Now;
 use super::id::{Dot, ReplicaId};
-use super::wire::message::{self, Digest, Kind, Pull};
+use super::wire::message::{self, DigestOf, Kind, Pull};
 use alone::AloneLog;
 use checkpoints::Checkpoints;
 use feed::{Feed, Next};
@@ -443,23 +443,27 @@ impl Replication {
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
         let rows = self.rows.iter().filter(|&(id, _)| self.folds.heard_since(id, since_ms));
         let rows: Vec<_> = rows.map(|(id, row)| (id, row.entries())).collect();
-        let mut digest = Digest {
-            vector: self.vector.entries(),
-            hash,
-            links: self.sessions.keys().copied().collect(),
-            rows: Vec::with_capacity(rows.len()),
-            heard: self.heard_lately(now),
-            dead: self.folds.all_dead().collect(),
-            forgotten: Vec::new(),
-        };
+        let links: Vec<ReplicaId> = self.sessions.keys().copied().collect();
+        let heard = self.heard_lately(now);
+        let dead: Vec<ReplicaId> = self.folds.all_dead().collect();
+        let mut told = Vec::with_capacity(rows.len());
         for &peer in peers {
             let Some(session) = self.sessions.get_mut(&peer) else { continue };
-            let links = session.links.as_ref();
+            let theirs = session.links.as_ref();
             let knows_itself = |id: ReplicaId| {
-                id == peer || id == self.own || links.is_some_and(|links| links.contains(&id))
+                id == peer || id == self.own || theirs.is_some_and(|links| links.contains(&id))
             };
-            digest.rows.clear();
-            digest.rows.extend(rows.iter().filter(|&&(id, _)| !knows_itself(id)));
+            told.clear();
+            told.extend(rows.iter().filter(|&&(id, _)| !knows_itself(id)));
+            let digest = DigestOf {
+                vector: self.vector.entries(),
+                hash,
+                links: &links,
+                rows: &told,
+                heard: &heard,
+                dead: &dead,
+                forgotten: Vec::new(),
+            };
             let frames = message::encode(Kind::Digest, &digest);
             session.outstanding += frames.len();
             self.sends.push_back((peer, frames));

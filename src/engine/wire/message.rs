@@ -36,21 +36,33 @@ pub struct Hello<'a> {
     pub limits: (u64, u64, u64),
 }
 
-/// The heartbeat: where this node stands. Encoded with borrowed vectors.
+/// The heartbeat: where this node stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Digest<V = Vector> {
-    pub vector: V,
+pub struct Digest {
+    pub vector: Vector,
     /// Of the state at that vector; absent while it is not worked out.
     pub hash: Option<u64>,
     /// The peers it is linked with.
     pub links: Vec<ReplicaId>,
     /// What it knows of the vectors of others.
-    pub rows: Vec<(ReplicaId, V)>,
+    pub rows: Vec<(ReplicaId, Vector)>,
     /// Replicas that it or others heard, with the milliseconds since then.
     pub heard: Vec<(ReplicaId, u64)>,
     /// Replicas that left for good.
     pub dead: Vec<ReplicaId>,
     /// Only to a peer that is among them: it must rejoin as a new replica.
+    pub forgotten: Vec<Stub>,
+}
+
+/// A [`Digest`] that borrows, for encoding: it goes to every peer, every second.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DigestOf<'a> {
+    pub vector: &'a [(ReplicaId, u64)],
+    pub hash: Option<u64>,
+    pub links: &'a [ReplicaId],
+    pub rows: &'a [(ReplicaId, &'a [(ReplicaId, u64)])],
+    pub heard: &'a [(ReplicaId, u64)],
+    pub dead: &'a [ReplicaId],
     pub forgotten: Vec<Stub>,
 }
 
@@ -391,4 +403,35 @@ pub fn finish(message: &[u8]) -> Bytes {
 /// A message without fields.
 pub fn encode_empty(kind: Kind) -> Bytes {
     finish(&begin(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_that_borrows_has_the_same_bytes() {
+        let [one, two] = [ReplicaId(1), ReplicaId(u64::MAX)];
+        let stub = Stub { replica: one, counter: 3, into: Dot::new(two, 4), absorb: vec![1, 2] };
+        let digest = Digest {
+            vector: vec![(one, 7), (two, 300)],
+            hash: Some(9),
+            links: vec![one],
+            rows: vec![(one, vec![(two, 5)]), (two, vec![])],
+            heard: vec![(two, 1_000)],
+            dead: vec![two],
+            forgotten: vec![stub.clone()],
+        };
+        let rows: Vec<_> = digest.rows.iter().map(|(id, row)| (*id, row.as_slice())).collect();
+        let borrowed = DigestOf {
+            vector: &digest.vector,
+            hash: digest.hash,
+            links: &digest.links,
+            rows: &rows,
+            heard: &digest.heard,
+            dead: &digest.dead,
+            forgotten: vec![stub],
+        };
+        assert_eq!(encode(Kind::Digest, &borrowed), encode(Kind::Digest, &digest));
+    }
 }
