@@ -25,6 +25,7 @@ pub mod event;
 pub mod id;
 mod jobs;
 mod membership;
+pub mod rare;
 mod replication;
 pub mod text;
 pub mod wire;
@@ -50,6 +51,7 @@ pub use replication::Written;
 use document::watch::Whose;
 use jobs::Jobs;
 use membership::{Introduction, Membership, Step};
+use rare::{Gone, Rare};
 use replication::Replication;
 use wire::message::{self, Hello, Kind, Malformed};
 
@@ -112,6 +114,7 @@ pub struct Engine {
     touched_told: bool,
     bad_messages: u64,
     rejoins: u64,
+    rare: Gone,
 }
 
 impl Engine {
@@ -135,6 +138,7 @@ impl Engine {
             touched_told: false,
             bad_messages: 0,
             rejoins: 0,
+            rare: Gone::default(),
             config,
         }
     }
@@ -204,6 +208,15 @@ impl Engine {
             job_bytes_queued: self.jobs.bytes_queued(),
             events_unheard: self.jobs.events_unheard,
         }
+    }
+
+    /// The rare ways that were gone since the start.
+    pub fn rare(&self) -> Gone {
+        let mut gone = self.rare;
+        gone.join(self.replication.rare());
+        gone.join(self.membership.rare);
+        gone.join(self.jobs.rare());
+        gone
     }
 
     /// The writes this replica covers: all whose effect it holds.
@@ -576,11 +589,15 @@ impl Engine {
                     self.replication.peer_up(now, peer);
                     self.tell(Event::PeerUp { peer, node, advertised, dialled });
                 }
-                Step::Replaced { peer } => self.replication.peer_dead(peer),
+                Step::Replaced { peer } => {
+                    self.rare.note(Rare::AddressTaken);
+                    self.replication.peer_dead(peer);
+                }
                 Step::ConnectFailed { address, code } => {
                     self.tell(Event::ConnectFailed { address, code });
                 }
                 Step::ConnectedToSelf { address } => {
+                    self.rare.note(Rare::ConnectedToSelf);
                     let code = WarningCode::ConnectedToSelf;
                     let detail = format!("{address} is this node's own address");
                     self.tell(Event::Warning { code, peer: None, detail });
@@ -615,6 +632,8 @@ impl Engine {
     /// what nobody can have seen.
     fn rejoin(&mut self, now: Now) {
         let own = ReplicaId(self.rng.next_u64());
+        self.rare.join(self.replication.rare());
+        self.rare.note(Rare::Rejoined);
         let (unseen, mut lost) = self.replication.take_unseen();
         let watch = self.replication.take_watch();
         let counts = self.replication.counts.clone();
@@ -638,6 +657,7 @@ impl Engine {
             match result {
                 Ok(Some(Written { dot, hlc })) => {
                     kept += 1;
+                    self.rare.note(Rare::MadeAgain);
                     let path = segments.into_iter().map(Box::from).collect();
                     self.tell(Event::MadeAgain { dot, hlc, path, write });
                 }

@@ -10,6 +10,7 @@ use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
 use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::rare::Rare;
 
 /// One write.
 #[derive(Clone, Debug)]
@@ -216,7 +217,9 @@ impl Document {
         if self.cuts_count > 0 && !part.settled {
             for cut in self.cuts.get(&self.tree.key(id)).into_iter().flatten() {
                 if cut.replica == part.replica && cut.epoch == part.epoch {
+                    let before = part.low;
                     left &= part.cut(cut.counter, &cut.total);
+                    self.rare.note_if(part.low > before, Rare::CutLate);
                 }
             }
         }
@@ -250,6 +253,7 @@ impl Document {
         let mut part = parts.remove(at);
         self.uncount_part(path_hash, &part);
         if part.cut(cut.counter, &cut.total) {
+            self.rare.note(Rare::CutApplied);
             self.count_part(path_hash, &part);
             parts.insert(at, part);
         }

@@ -14,6 +14,7 @@ use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
 use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::rare::Rare;
 
 /// All things of one path.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +132,7 @@ impl Document {
                 keep
             });
             let lost = values.len() < before;
+            self.rare.note_if(lost, Rare::PiecesSwept);
             self.tree.node_mut(id).values = values;
             let node = self.tree.node(id);
             if node.is_empty() && !node.has_children() {

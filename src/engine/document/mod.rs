@@ -45,6 +45,7 @@ pub use tree::NodeId;
 
 use super::causality::VersionVector;
 use super::id::ReplicaId;
+use super::rare::{Gone, Rare};
 use path::PathKey;
 pub use removals::Removal;
 use removals::Removals;
@@ -67,6 +68,7 @@ pub struct Document {
     removals: Removals,
     folding: fold::Folding,
     pub watch: Watch,
+    rare: Gone,
 }
 
 /// A place in the order of changes where a reader of changes stands.
@@ -101,6 +103,7 @@ impl Document {
             removals: Removals::new(removals_max),
             folding: fold::Folding::default(),
             watch: Watch::default(),
+            rare: Gone::default(),
         }
     }
 
@@ -118,6 +121,12 @@ impl Document {
         self.cuts_count
     }
 
+    pub fn rare(&self) -> Gone {
+        let mut gone = self.rare;
+        gone.join(self.removals.rare);
+        gone
+    }
+
     /// The place of the latest change.
     pub fn sequence(&self) -> u64 {
         self.tree.sequence()
@@ -129,9 +138,12 @@ impl Document {
     /// since then are no longer kept: only a walk through everything will do.
     pub fn bookmark(&mut self, after: u64, steps: usize) -> Result<Bookmark, Outrun> {
         if after < self.removals.floor() {
+            self.rare.note(Rare::RemovalsOutrun);
             return Err(Outrun);
         }
-        let first = self.tree.first_changed_after(after, steps).ok_or(Outrun)?;
+        let first = self.tree.first_changed_after(after, steps);
+        self.rare.note_if(first.is_none(), Rare::LookBackOutrun);
+        let first = first.ok_or(Outrun)?;
         Ok(Bookmark { node: self.tree.add_bookmark(first), removals: after })
     }
 
@@ -264,7 +276,9 @@ impl Document {
             cuts.retain(&mut needed);
             !cuts.is_empty()
         });
+        let before = self.cuts_count;
         self.cuts_count = self.cuts.values().map(Vec::len).sum();
+        self.rare.note_if(self.cuts_count < before, Rare::CutForgotten);
     }
 
     /// Another replica's state of a path was merged, into this node if there is one. It may have

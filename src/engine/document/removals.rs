@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::path::PathKey;
 use crate::engine::causality::VersionVector;
+use crate::engine::rare::{Gone, Rare};
 
 /// Something was removed that no node is left to tell of.
 #[derive(Clone, Debug)]
@@ -30,11 +31,18 @@ pub struct Removals {
     places: FxHashMap<(PathKey, bool), u64>,
     max: usize,
     floor: u64,
+    pub rare: Gone,
 }
 
 impl Removals {
     pub fn new(max: usize) -> Self {
-        Removals { records: BTreeMap::new(), places: FxHashMap::default(), max, floor: 0 }
+        Removals {
+            records: BTreeMap::new(),
+            places: FxHashMap::default(),
+            max,
+            floor: 0,
+            rare: Gone::default(),
+        }
     }
 
     /// Removals up to this place in the order of changes are no longer kept.
@@ -66,6 +74,7 @@ impl Removals {
                 return;
             }
             if !seen.includes_all(&known.seen) {
+                self.rare.note(Rare::RemovalsJoined);
                 Arc::make_mut(&mut seen).join_all(&known.seen);
             }
         }
@@ -79,6 +88,7 @@ impl Removals {
             if let Some((sequence, oldest)) = self.records.pop_first() {
                 self.places.remove(&(oldest.key, oldest.below));
                 self.floor = sequence;
+                self.rare.note(Rare::RemovalDropped);
             }
         }
     }

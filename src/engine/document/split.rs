@@ -7,6 +7,7 @@ use super::json::{self, Level};
 use super::things::{Body, Value};
 use super::tree::NodeId;
 use super::Document;
+use crate::engine::rare::Rare;
 
 impl Document {
     /// The child of that name, added if need be; `id`'s whole values are split first.
@@ -23,6 +24,7 @@ impl Document {
         if !self.tree.node(id).has_whole() {
             return;
         }
+        self.rare.note(Rare::ValueSplit);
         // Who reads our changes must learn that pieces may go from here on.
         self.tree.changed(id);
         let values = std::mem::take(&mut self.tree.node_mut(id).values);
@@ -62,11 +64,13 @@ impl Document {
             // other way round all pieces are known here, and those missing were removed.
             if !matches!(value.body, Body::Whole(_)) && self.tree.node(id).values[there].is_whole()
             {
+                self.rare.note(Rare::ValueResplit);
                 self.split(id);
             }
             return;
         }
         if node.has_children() && matches!(value.body, Body::Whole(_)) {
+            self.rare.note(Rare::ValueSplitAtOnce);
             self.put_split(id, value);
         } else {
             debug_assert!(!node.has_children() || !value.is_whole());

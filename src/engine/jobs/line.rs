@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::engine::id::JobId;
+use crate::engine::rare::{Gone, Rare};
 use crate::engine::wire::message::{self, Ack, Kind, Malformed, Piece, PieceEnd, Resume};
 
 /// What a parcel takes besides its bytes.
@@ -89,6 +90,7 @@ pub struct Line {
     ack_due: bool,
     /// What the last acknowledgement said.
     acked: (u64, u64),
+    pub rare: Gone,
 }
 
 #[derive(Clone, Debug)]
@@ -159,6 +161,7 @@ impl Line {
             resume_due: false,
             ack_due: false,
             acked: (0, 0),
+            rare: Gone::default(),
         }
     }
 
@@ -303,8 +306,11 @@ impl Line {
         if outstanding < small_max {
             if let Some(parcel) = self.queue.get(self.sent) {
                 if !self.may_send(parcel.cost) {
+                    self.rare.note(Rare::WindowFull);
                     return None;
                 }
+                let between = self.large.front().is_some_and(|large| large.at > 0);
+                self.rare.note_if(between && !parcel.is_piece, Rare::PieceInterleaved);
                 return self.send_next();
             }
         }
@@ -326,6 +332,7 @@ impl Line {
         let large = self.large.front()?;
         let length = (large.message.len() - large.at).min(self.bounds.piece_bytes);
         if !self.may_send(length as u64 + OVERHEAD) {
+            self.rare.note(Rare::WindowFull);
             return None;
         }
         let large = self.large.front_mut()?;
@@ -346,8 +353,10 @@ impl Line {
     fn send_next(&mut self) -> Option<Bytes> {
         let parcel = self.queue.get(self.sent)?;
         self.sent += 1;
+        let number = self.first + self.sent as u64 - 1;
+        self.rare.note_if(number <= self.last_sent, Rare::ParcelAgain);
         self.cost_sent += parcel.cost;
-        self.last_sent = self.last_sent.max(self.first + self.sent as u64 - 1);
+        self.last_sent = self.last_sent.max(number);
         Some(parcel.frames.clone())
     }
 
@@ -365,6 +374,7 @@ impl Line {
     }
 
     fn drop_piece(&mut self) {
+        self.rare.note(Rare::PieceDropped);
         let mut piece = message::begin(Kind::Piece);
         message::append(&mut piece, &Piece { end: PieceEnd::Dropped, bytes: &[] });
         self.enqueue(message::finish(&piece), piece.len(), true);
@@ -418,6 +428,7 @@ impl Line {
     /// A parcel arrived that has this number.
     pub fn receive(&mut self, number: u64, message: Bytes) -> Result<Arrived, Malformed> {
         if number <= self.received {
+            self.rare.note(Rare::ParcelTwice);
             return Ok(Arrived::Nothing);
         }
         if number != self.received + 1 {

@@ -26,6 +26,7 @@ use super::config::Config;
 use super::error::AskError;
 use super::event::{Ask, Asked, End, Item, Now, Offer, Outcome, Stop, To};
 use super::id::{JobId, LinkId, ReplicaId, RunId};
+use super::rare::{Gone, Rare};
 use super::text;
 use super::wire::message::{
     self, Answer, AnswerItem, Call, Cancel, Emit, Kind, Malformed, Postpone, PARCELS,
@@ -68,6 +69,7 @@ pub struct Jobs {
     ack_at_ms: Option<u64>,
     left: bool,
     pub events_unheard: u64,
+    rare: Gone,
 }
 
 /// A parcel that waits, with its cost, since this time.
@@ -128,6 +130,7 @@ impl Jobs {
             ack_at_ms: None,
             left: false,
             events_unheard: 0,
+            rare: Gone::default(),
         }
     }
 
@@ -156,6 +159,12 @@ impl Jobs {
         self.lines.values().map(Line::bytes).sum()
     }
 
+    pub fn rare(&self) -> Gone {
+        let mut gone = self.rare;
+        self.lines.values().for_each(|line| gone.join(line.rare));
+        gone
+    }
+
     // ---- what the application does
 
     pub fn offer(&mut self, offer: Offer, name: &str) {
@@ -169,6 +178,7 @@ impl Jobs {
     pub fn ask(&mut self, now: Now, ask: Ask<'_>) -> Result<Asked, AskError> {
         self.check(ask.name, ask.args)?;
         if self.gathers.len() >= self.config.jobs_max {
+            self.rare.note(Rare::JobsFull);
             return Err(AskError::Busy { limit: self.config.jobs_max });
         }
         let own = self.own;
@@ -250,6 +260,7 @@ impl Jobs {
             let mut item = entry.item;
             if let Item::Run { run, remaining_ms, .. } = &mut item {
                 let Some(running) = self.runs.hand_out(now.monotonic_ms, *run) else {
+                    self.rare.note(Rare::RunExpired);
                     self.expire(*run);
                     continue;
                 };
@@ -334,6 +345,7 @@ impl Jobs {
                 let WasLost(lost) = line.receive_resume(resume)?;
                 self.numbers.insert(link, resume.next);
                 if lost {
+                    self.rare.note(Rare::LossLearned);
                     line.forget_unsent();
                     if let Some(early) = self.early.get_mut(&peer) {
                         early.drain(..).for_each(|early| line.take(early.cost));
@@ -363,6 +375,7 @@ impl Jobs {
         match arrived {
             Arrived::Nothing => Ok(()),
             Arrived::Message { message, cost } if self.is_early(peer, &message)? => {
+                self.rare.note(Rare::PeerUnknownYet);
                 let early = Early { message, cost, now };
                 self.early.entry(peer).or_default().push_back(early);
                 Ok(())
@@ -594,6 +607,7 @@ impl Jobs {
             return Err(Outcome::Timeout);
         }
         if self.runs.count(caller) >= self.config.runs_per_peer_max {
+            self.rare.note(Rare::RunsFull);
             return Err(Outcome::Busy);
         }
         let deadline_ms = now.monotonic_ms.saturating_add(call.remaining_ms);
@@ -667,6 +681,7 @@ impl Jobs {
     ) -> bool {
         let settled = self.gathers.settle(job, node, outcome == Outcome::Timeout);
         if settled == Settled::Late {
+            self.rare.note(Rare::OutcomeLate);
             return false;
         }
         self.inbox.push(Urgency::Soon, Item::Outcome { job, node, outcome }, cost);
@@ -683,7 +698,9 @@ impl Jobs {
         for node in pending {
             match self.lines.get_mut(&node) {
                 Some(line) => {
-                    if !line.take_back(job) {
+                    if line.take_back(job) {
+                        self.rare.note(Rare::CallTakenBack);
+                    } else {
                         self.push(node, Class::About(job), &parcel);
                     }
                     self.ready.insert(node);
@@ -731,6 +748,7 @@ impl Jobs {
     fn push_if_room(&mut self, peer: ReplicaId, class: Class, parcel: &Parcel) -> bool {
         let Some(line) = self.lines.get(&peer) else { return false };
         let room = line.is_up() && line.has_room(parcel.message.len());
+        self.rare.note_if(line.is_up() && !room, Rare::NoRoom);
         if room {
             self.push(peer, class, parcel);
         }

@@ -179,9 +179,11 @@ impl AddressBook {
         self.entries.values().filter_map(Entry::deadline).min()
     }
 
-    /// Forgets what was learned and led nowhere for too long.
-    pub fn forget_overdue(&mut self, now_ms: u64) {
+    /// Forgets what was learned and led nowhere for too long. Says whether there was any.
+    pub fn forget_overdue(&mut self, now_ms: u64) -> bool {
+        let before = self.entries.len();
         self.entries.retain(|_, entry| entry.until_ms().is_none_or(|until_ms| until_ms > now_ms));
+        self.entries.len() < before
     }
 
     /// The next address to dial now.

@@ -19,6 +19,7 @@ use super::config::Config;
 use super::error::CloseReason;
 use super::event::Address;
 use super::id::{LinkId, NodeId, ReplicaId};
+use super::rare::{Gone, Rare};
 use super::wire::message::{self, Addresses, Kind, Malformed, Presence, WhoIs, REPLICAS_MAX};
 use address_book::AddressBook;
 use dismissals::Dismissals;
@@ -106,6 +107,7 @@ pub struct Membership {
     by_address: BTreeMap<Address, ReplicaId>,
     steps: VecDeque<Step>,
     sends: VecDeque<(LinkId, Bytes)>,
+    pub rare: Gone,
 }
 
 #[derive(Clone, Debug)]
@@ -163,6 +165,7 @@ impl Membership {
             by_address: BTreeMap::new(),
             steps: VecDeque::new(),
             sends: VecDeque::new(),
+            rare: Gone::default(),
         }
     }
 
@@ -346,6 +349,7 @@ impl Membership {
         let keep = ours == other_ours || other_ours == (self.own < who.replica);
         let kept = if keep { current } else { link };
         if kept != current {
+            self.rare.note(Rare::LinkSwitched);
             self.peers.insert(who.replica, Peer { link: kept });
             self.steps.push_back(Step::Use { peer: who.replica });
         }
@@ -410,6 +414,7 @@ impl Membership {
         }
         let other = self.links.iter().find(|(_, other)| other.peer == Some(peer));
         if let Some((&other, _)) = other {
+            self.rare.note(Rare::LinkSwitched);
             self.peers.insert(peer, Peer { link: other });
             self.steps.push_back(Step::Use { peer });
             self.tell_changes();
@@ -478,10 +483,15 @@ impl Membership {
             .map(|(&link, state)| (link, state.peer.is_some()))
             .collect();
         for (link, was_peer) in silent {
-            let reason = if was_peer { CloseReason::Silent } else { CloseReason::HandshakeTimeout };
+            let (reason, rare) = match was_peer {
+                true => (CloseReason::Silent, Rare::PeerSilent),
+                false => (CloseReason::HandshakeTimeout, Rare::HandshakeTimeout),
+            };
+            self.rare.note(rare);
             self.close(now_ms, link, reason, rng);
         }
-        self.book.forget_overdue(now_ms);
+        let forgotten = self.book.forget_overdue(now_ms);
+        self.rare.note_if(forgotten, Rare::AddressForgotten);
         while let Some(address) = self.book.next_due(now_ms) {
             self.steps.push_back(Step::Dial(address));
         }
@@ -540,6 +550,7 @@ impl Membership {
                 // Of two that can dial each other one waits: most often it is dialled by then.
                 let first = self.advertised.is_none() || self.own < replica;
                 let due_ms = if first { now_ms } else { now_ms + self.heartbeat_interval_ms };
+                self.rare.note(Rare::AddressLearned);
                 self.book.learn(now_ms, due_ms, address, replica);
             }
         }
@@ -626,6 +637,7 @@ impl Membership {
         let others: Vec<LinkId> =
             self.links.iter().filter(is_other).map(|(&link, _)| link).collect();
         for link in others {
+            self.rare.note(Rare::DuplicateClosed);
             self.close(now_ms, link, CloseReason::Duplicate, rng);
         }
     }

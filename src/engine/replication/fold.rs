@@ -11,6 +11,7 @@ use crate::engine::document::path::PathKey;
 use crate::engine::document::Fold;
 use crate::engine::event::{Again, Now};
 use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::rare::Rare;
 use crate::engine::wire::message::{self, Digest, Item, Kind, Stub};
 
 impl Replication {
@@ -110,6 +111,7 @@ impl Replication {
             .map(|into| into.counter)
             .collect();
         let absorb: Vec<u64> = absorb.into_iter().collect();
+        self.rare.note_if(!absorb.is_empty(), Rare::FoldsAbsorbed);
         let into = Dot::new(self.own, self.vector.get(self.own) + 1);
         let item = Item::Fold { replica: dead, counter, absorb: absorb.clone() };
         if !self.sessions.is_empty() {
@@ -130,6 +132,7 @@ impl Replication {
             return;
         }
         self.counts.folds += 1;
+        self.rare.note(Rare::DeadFolded);
         let vector = Arc::make_mut(&mut self.vector);
         vector.remove(stub.replica);
         vector.raise(stub.into.replica, stub.into.counter);
@@ -142,6 +145,7 @@ impl Replication {
             self.document.fold(fold_of(&stub, None));
             self.take_stub(now, stub);
         } else if let Some((stands, gives_way)) = self.folds.reconcile(stub.replica, stub.into) {
+            self.rare.note(Rare::FoldedTwice);
             let mut fold = fold_of(&stub, Some(gives_way));
             fold.into = stands;
             self.document.fold(fold);
@@ -168,6 +172,7 @@ impl Replication {
             }
             Arc::make_mut(&mut self.vector).remove(stub.replica);
             let known = self.folds.is_folded(stub.replica);
+            self.rare.note_if(!known, Rare::StubAdopted);
             if known || ours.get(stub.replica) >= stub.counter {
                 self.take_fold(now, stub.clone());
             } else {

@@ -35,6 +35,7 @@ use super::document::{Container, Document, Explanation, Shown};
 use super::error::WarningCode;
 use super::event::Now;
 use super::id::{Dot, ReplicaId};
+use super::rare::{Gone, Rare};
 use super::wire::message::{self, DigestOf, Kind, Pull};
 use alone::AloneLog;
 use checkpoints::Checkpoints;
@@ -103,6 +104,7 @@ pub struct Replication {
     /// Origins whose clock was reported, and when.
     skews: BTreeMap<ReplicaId, u64>,
     pub counts: Counts,
+    rare: Gone,
 }
 
 /// A feed we asked for.
@@ -138,6 +140,7 @@ impl Replication {
             reports: VecDeque::new(),
             skews: BTreeMap::new(),
             counts: Counts::default(),
+            rare: Gone::default(),
             config,
         }
     }
@@ -158,6 +161,13 @@ impl Replication {
 
     pub fn document_mut(&mut self) -> &mut Document {
         &mut self.document
+    }
+
+    pub fn rare(&self) -> Gone {
+        let mut gone = self.rare;
+        gone.note_if(self.counts.writes_duplicate > 0, Rare::DuplicateWrite);
+        gone.join(self.document.rare());
+        gone
     }
 
     /// The replicas that a peer is linked with, once it has said.
@@ -260,6 +270,7 @@ impl Replication {
         session.outstanding = 0;
         session.asked = None;
         if let Some(feed) = session.feed.take() {
+            self.rare.note(Rare::FeedSwitched);
             feed.drop_bookmark(&mut self.document);
         }
         self.abandon_pull_from(now, peer);
@@ -346,7 +357,10 @@ impl Replication {
     /// Makes the next part of a feed for each peer that has room for it.
     fn feed_on(&mut self) {
         let idle = |session: &Session| session.feed.is_none() && session.asked.is_none();
-        if self.is_settling() || self.sessions.values().all(idle) {
+        if self.sessions.values().all(idle) {
+            return;
+        }
+        if self.is_settling() {
             return;
         }
         let room = self.config.part_bytes_max * FEED_PARTS;
@@ -373,6 +387,7 @@ impl Replication {
                     self.send(peer, frames);
                 }
                 Next::Outrun => {
+                    self.rare.note(Rare::FeedOutrun);
                     // The asker finds a part missing and asks again; by then we start from the
                     // beginning.
                     feed.drop_bookmark(&mut self.document);
@@ -386,6 +401,7 @@ impl Replication {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let Some((id, vector)) = session.asked.take() else { return };
         if let Some(old) = session.feed.take() {
+            self.rare.note(Rare::FeedRestarted);
             old.drop_bookmark(&mut self.document);
         }
         let feed = if vector.includes(&self.vector) {
@@ -396,6 +412,7 @@ impl Replication {
         };
         self.counts.feeds += 1;
         self.counts.snapshots += u64::from(feed.is_full());
+        self.rare.note_if(feed.is_full(), Rare::FeedFull);
         session.feed = Some(feed);
     }
 
@@ -415,6 +432,7 @@ impl Replication {
         if session.outstanding + frames.len() > self.config.queue_bytes_max {
             session.behind = true;
             self.counts.overflows += 1;
+            self.rare.note(Rare::QueueOverflow);
             return;
         }
         self.send(peer, frames);
@@ -439,6 +457,7 @@ impl Replication {
             None => self.document.hash(HASH_BYTES),
             Some(_) => None,
         };
+        self.rare.note_if(hash.is_none(), Rare::HashPutOff);
         // What is known of one that is long gone, everybody has been told.
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
         let rows = self.rows.iter().filter(|&(id, _)| self.folds.heard_since(id, since_ms));
@@ -478,6 +497,7 @@ impl Replication {
         if since_ms + self.config.gap_timeout_ms > now.monotonic_ms || self.pull.is_some() {
             return;
         }
+        self.rare.note(Rare::GapPulled);
         self.waiting.restart_time(now.monotonic_ms);
         self.pull_from(now, from);
     }
@@ -513,6 +533,7 @@ impl Replication {
         if self.pull.as_ref().is_none_or(|pull| pull.peer != peer) {
             return;
         }
+        self.rare.note(Rare::PullAbandoned);
         self.pull = None;
         let again_ms = now.monotonic_ms + self.config.pull_timeout_ms;
         if let Some(target) = self.sessions.get_mut(&peer).and_then(|s| s.target.as_mut()) {
@@ -525,6 +546,7 @@ impl Replication {
     /// Merges a path, and what is above and below it, if that is still to be done.
     fn settle(&mut self, path: &[&str]) {
         if let Some(merging) = &mut self.merging {
+            self.rare.note(Rare::MergeForced);
             merging.touch(&mut self.document, &self.vector, &self.folds, path);
         }
         self.document.fold_touch(path);
@@ -534,6 +556,7 @@ impl Replication {
         let Some(merging) = &mut self.merging else {
             if self.document.is_folding() {
                 self.document.fold_some(self.config.merge_paths);
+                self.rare.note_if(self.document.is_folding(), Rare::FoldInSteps);
                 self.checkpoints.record(self.document.sequence(), &self.vector);
             }
             return;
@@ -547,6 +570,8 @@ impl Replication {
             self.merging = None;
             self.checkpoints.record(self.document.sequence(), &self.vector);
             self.send_digests(now);
+        } else {
+            self.rare.note(Rare::MergeInSteps);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::engine::document::{Action, Op};
 use crate::engine::error::WarningCode;
 use crate::engine::event::Now;
 use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::rare::Rare;
 use crate::engine::wire::message::{
     self, ActionItem, Digest, FeedEnd, Item, Kind, Malformed, Pull, Stub, WriteItem,
 };
@@ -103,6 +104,7 @@ impl Replication {
         let since_ms = if moved { now.monotonic_ms } else { since_ms };
         if let Err(from) = self.waiting.put(since_ms, batch) {
             self.counts.overflows += 1;
+            self.rare.note(Rare::WaitingOverflow);
             self.aim(from, None, now.monotonic_ms);
         }
         Ok(moved)
@@ -128,6 +130,7 @@ impl Replication {
                         let ready = self.vector.get(dot.replica) + 1 == dot.counter
                             && self.vector.includes(&batch.seen);
                         if !ready {
+                            self.rare.note(Rare::WriteWaits);
                             return Ok(Progress::Waits);
                         }
                         match item {
@@ -204,6 +207,7 @@ impl Replication {
             return;
         }
         self.counts.clock_skews += 1;
+        self.rare.note(Rare::StampBounded);
         let last = self.skews.get(&origin).copied();
         let due = last.is_none_or(|last| last + SKEW_REPORT_INTERVAL_MS <= now.monotonic_ms);
         if due {
@@ -224,6 +228,7 @@ impl Replication {
         if to.is_empty() {
             return;
         }
+        self.rare.note(Rare::Relayed);
         let frames = message::finish(&batch.message);
         for peer in to {
             self.push(peer, frames.clone());
@@ -314,6 +319,7 @@ impl Replication {
         }
         pull.heard_ms = now.monotonic_ms;
         if !pull.staging.take_part(&message, &self.config.limits)? {
+            self.rare.note(Rare::PartMissing);
             self.abandon_pull_from(now, peer);
         }
         Ok(())
@@ -327,6 +333,7 @@ impl Replication {
             session.caught_up = true;
         }
         if pull.staging.parts() != end.parts {
+            self.rare.note(Rare::PartMissing);
             self.aim(peer, None, now.monotonic_ms);
             return Ok(());
         }

@@ -12,6 +12,7 @@ use crate::engine::document::{Action, Op, Shown};
 use crate::engine::error::WriteError;
 use crate::engine::event::{Now, Write};
 use crate::engine::id::Dot;
+use crate::engine::rare::Rare;
 use crate::engine::wire::message::{self, ActionItem, Item, Kind, WriteItem};
 
 /// What a local write became.
@@ -51,6 +52,7 @@ impl Replication {
         let hlc = self.clock.tick(now, floor, self.config.clock_skew_max_ms);
         let op = Op { dot, hlc, path, action, arrays: &arrays };
         let cuts = self.document.apply(&op, &self.vector, &self.vector, Whose::Own);
+        self.rare.note_if(!cuts.is_empty(), Rare::CutCarried);
         for (key, cut) in &cuts {
             self.document.add_cut(key.clone(), cut.clone(), &self.vector, Whose::Own);
         }
