@@ -155,8 +155,8 @@ module.exports = [
   {
     name: 'cancel-not-told',
     file: JOBS,
-    find: 'if !line.take_back(job) {',
-    replace: 'if !line.take_back(job) && false {',
+    find: 'if line.take_back(job) {',
+    replace: 'if line.take_back(job) || true {',
     breaks: 'cancel',
   },
   {
@@ -174,10 +174,9 @@ module.exports = [
   {
     name: 'parcel-taken-twice',
     file: LINE,
-    find: `        if number <= self.received {
+    find: `            self.rare.note(Rare::ParcelTwice);
             return Ok(Arrived::Nothing);`,
-    replace: `        if number <= self.received {
-            if Kind::of(&message) != Some(Kind::Piece) {
+    replace: `            if Kind::of(&message) != Some(Kind::Piece) {
                 return Ok(Arrived::Message { message, cost: 0 });
             }
             return Ok(Arrived::Nothing);`,

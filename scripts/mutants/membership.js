@@ -137,8 +137,8 @@ module.exports = [
   {
     name: 'successor-not-noted',
     file: ENGINE,
-    find: 'Step::Replaced { peer } => self.replication.peer_dead(peer),',
-    replace: 'Step::Replaced { .. } => {}',
+    find: 'self.replication.peer_dead(peer);\n                }\n                Step::ConnectFailed',
+    replace: 'let _ = peer;\n                }\n                Step::ConnectFailed',
     breaks: 'rule 8',
   },
   {
