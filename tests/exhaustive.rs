@@ -16,21 +16,21 @@
 //! writes have later stamps; as concurrent writes are made in either order, nothing is left out by
 //! that. Nodes are alike, so the first write is node 0's, and the first of another node node 1's.
 
+mod direct;
+
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
 use bytes::Bytes;
-use collective_io::engine::wire::message::{self, Kind as Message};
-use collective_io::engine::{Config, Engine, Input, LinkId, Now, Output, Write};
+use collective_io::engine::wire::message::Kind as Message;
+use collective_io::engine::{Config, Engine, Write};
 use collective_io::sim::model::{comparable, Kind, Model, Op, Seen};
+use direct::{is, link, linked, merges, now, receive, sent};
 use serde_json::Value;
 
 const NODES: usize = 3;
-const WALL_START_MS: u64 = 1_750_000_000_000;
-/// More steps than any merge here has.
-const STEPS_MAX: usize = 100;
 
 /// What an application can do.
 #[derive(Clone, Copy, Debug)]
@@ -292,7 +292,8 @@ impl Explorer<'_> {
             assert!(right, "node {node} does not do {act:?}\n{}", state.came);
             return None;
         };
-        let messages: Vec<_> = sent(&mut engine, now).map(|(_, message)| message).collect();
+        let messages: Vec<_> =
+            sent(&mut engine, now).into_iter().map(|(_, message)| message).collect();
         let message = messages.first().expect("it has peers").clone();
         assert!(messages.iter().all(|other| *other == message) && is(&message, Message::Writes));
         let number = position.writes.len();
@@ -370,9 +371,9 @@ impl<'a> Closing<'a> {
             return;
         }
         let mut engine = state.engine.clone();
-        let message = made.message.clone();
-        let link = link(node, made.node);
-        self.receive(&mut engine, link, message);
+        let now = now(self.position.writes.len() as u64);
+        self.tally.steps += 1;
+        receive(&mut engine, now, link(node, made.node), made.message.clone());
         let came = format!("{}  node {node} gets #{number}\n", state.came);
         self.add(node, State { engine, holds: state.holds | bit(number), came });
     }
@@ -384,16 +385,10 @@ impl<'a> Closing<'a> {
         if busy || donor.holds & !asker.holds == 0 {
             return;
         }
-        let link = link(from, to);
-        let mut engine = asker.engine.clone();
-        let behind = message::encode_empty(Message::Behind).slice(4..);
-        let asked = self.receive(&mut engine, link, behind);
-        let pull = asked.into_iter().find(|(_, message)| is(message, Message::Pull));
-        let (_, pull) = pull.expect("it asks who says that it is behind");
-        let mut donor_engine = donor.engine.clone();
-        for (_, message) in self.receive(&mut donor_engine, link, pull) {
-            self.receive(&mut engine, link, message);
-        }
+        let (mut engine, mut donor_engine) = (asker.engine.clone(), donor.engine.clone());
+        let now = now(self.position.writes.len() as u64);
+        self.tally.steps += 2;
+        direct::feed(&mut donor_engine, &mut engine, now, link(from, to), None);
         let holds = asker.holds | donor.holds;
         let came = format!(
             "{}  node {to} is fed by node {from}, which was thus:\n{}",
@@ -401,18 +396,6 @@ impl<'a> Closing<'a> {
             donor.came.lines().map(|line| format!("  | {line}\n")).collect::<String>()
         );
         self.add(to, State { engine, holds, came });
-    }
-
-    fn receive(
-        &mut self,
-        engine: &mut Engine,
-        link: LinkId,
-        message: Bytes,
-    ) -> Vec<(LinkId, Bytes)> {
-        let now = now(self.position.writes.len() as u64);
-        self.tally.steps += 1;
-        engine.handle_input(now, Input::Received { link, message });
-        sent(engine, now).collect()
     }
 
     /// Takes a state in, with those that a step of its merge and a reader make of it.
@@ -425,7 +408,7 @@ impl<'a> Closing<'a> {
         if merges(&merged.engine) {
             let now = now(self.position.writes.len() as u64);
             merged.engine.handle_timeout(now);
-            sent(&mut merged.engine, now).for_each(drop);
+            sent(&mut merged.engine, now);
             merged.came.push_str("  it merges one path more\n");
             self.add(node, merged);
         }
@@ -468,54 +451,4 @@ impl<'a> Closing<'a> {
 /// What tells states of a node apart.
 fn key(state: &State) -> (Writes, String) {
     (state.holds, format!("{} {}", merges(&state.engine), state.engine.describe()))
-}
-
-fn merges(engine: &Engine) -> bool {
-    engine.poll_timeout() == Some(0)
-}
-
-/// Time stands still but for the wall clock's last digits, so nothing happens by itself.
-fn now(writes: u64) -> Now {
-    Now { monotonic_ms: 0, wall_ms: WALL_START_MS + writes }
-}
-
-fn link(a: usize, b: usize) -> LinkId {
-    LinkId((a.min(b) * NODES + a.max(b)) as u64)
-}
-
-fn is(message: &Bytes, kind: Message) -> bool {
-    Message::of(message) == Some(kind)
-}
-
-/// The messages that an engine sends.
-fn sent(engine: &mut Engine, now: Now) -> impl Iterator<Item = (LinkId, Bytes)> + '_ {
-    std::iter::from_fn(move || engine.poll_output(now)).filter_map(|output| match output {
-        Output::Send { link, frames } => Some((link, frames.slice(4..))),
-        _ => None,
-    })
-}
-
-/// Three engines, all linked, that have told one another all they have to.
-fn linked(config: &Config) -> [Engine; NODES] {
-    let mut engines: [Engine; NODES] = std::array::from_fn(|node| {
-        let mut engine = Engine::new(config.clone(), [node as u8 + 1; 32], now(0));
-        engine.handle_timeout(now(0));
-        for peer in (0..NODES).filter(|&peer| peer != node) {
-            let link = link(node, peer);
-            engine.handle_input(now(0), Input::Opened { link, dialled: None });
-        }
-        engine
-    });
-    for _ in 0..STEPS_MAX {
-        for node in 0..NODES {
-            let messages: Vec<_> = sent(&mut engines[node], now(0)).collect();
-            for (over, message) in messages {
-                let mut peers = (0..NODES).filter(|&peer| peer != node);
-                let peer = peers.find(|&peer| link(node, peer) == over).expect("it has two links");
-                engines[peer].handle_input(now(0), Input::Received { link: over, message });
-            }
-        }
-    }
-    assert!(engines.iter().all(|engine| engine.peers().len() == NODES - 1));
-    engines
 }

@@ -128,3 +128,114 @@ impl Document {
         self.tree.changed(id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use serde_json::{json, Value as Json};
+
+    use super::*;
+    use crate::engine::causality::VersionVector;
+    use crate::engine::document::watch::Whose;
+    use crate::engine::document::{Action, Op};
+    use crate::engine::id::{Dot, ReplicaId};
+
+    const NAMES: &[&str] = &["a", "b", "0", "1"];
+
+    #[derive(Clone, Debug)]
+    struct Write {
+        replica: usize,
+        path: Vec<&'static str>,
+        /// `None`: a DELETE.
+        json: Option<String>,
+        /// Of the other replica's writes it had seen all, or none.
+        saw_all: bool,
+    }
+
+    fn path() -> impl Strategy<Value = Vec<&'static str>> {
+        vec(proptest::sample::select(NAMES), 1..5)
+    }
+
+    fn json() -> impl Strategy<Value = Json> {
+        let scalar =
+            prop_oneof![Just(json!(null)), Just(json!("s")), (0..9).prop_map(|n| json!(n))];
+        scalar.prop_recursive(3, 12, 3, |inner| {
+            let name = proptest::sample::select(NAMES).prop_map(String::from);
+            prop_oneof![
+                vec(inner.clone(), 0..3).prop_map(Json::from),
+                vec((name, inner), 0..3).prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    fn write() -> impl Strategy<Value = Write> {
+        let json =
+            prop_oneof![4 => json().prop_map(|json| Some(json.to_string())), 1 => Just(None)];
+        (0..2usize, path(), json, any::<bool>()).prop_map(|(replica, path, json, saw_all)| Write {
+            replica,
+            path,
+            json,
+            saw_all,
+        })
+    }
+
+    /// Applies the writes; before each one, and after the last, values that stand above these paths
+    /// are split down to them.
+    fn apply(writes: &[Write], splits: &[Vec<Vec<&str>>]) -> Document {
+        let mut document = Document::new(1000);
+        let mut made = [0; 2];
+        for (index, write) in writes.iter().enumerate() {
+            split_at(&mut document, splits, index);
+            let id = |replica: usize| ReplicaId(replica as u64 + 1);
+            let known: Arc<VersionVector> =
+                Arc::new([(id(0), made[0]), (id(1), made[1])].into_iter().collect());
+            let own = [(id(write.replica), made[write.replica])];
+            let seen = match write.saw_all {
+                true => known.clone(),
+                false => Arc::new(own.into_iter().collect()),
+            };
+            made[write.replica] += 1;
+            let action = write.json.as_deref().map_or(Action::Delete, Action::Set);
+            let dot = Dot::new(id(write.replica), made[write.replica]);
+            let hlc = index as u64 + 1;
+            let op = Op { dot, hlc, path: &write.path, action, arrays: &[] };
+            document.apply(&op, &seen, &known, Whose::Remote);
+        }
+        split_at(&mut document, splits, writes.len());
+        document
+    }
+
+    fn split_at(document: &mut Document, splits: &[Vec<Vec<&str>>], index: usize) {
+        for path in splits.get(index).into_iter().flatten() {
+            document.split_down_to(path);
+        }
+    }
+
+    fn shown(document: &mut Document, path: &[&str]) -> Option<Json> {
+        document.read(path).map(|text| serde_json::from_str(&text).unwrap())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn split_or_whole_means_the_same(
+            writes in vec(write(), 1..6),
+            splits in vec(vec(path(), 0..3), 1..7),
+            paths in vec(path(), 8),
+        ) {
+            let mut whole = apply(&writes, &[]);
+            let mut split = apply(&writes, &splits);
+            prop_assert_eq!(whole.hash(usize::MAX), split.hash(usize::MAX));
+            prop_assert_eq!(shown(&mut whole, &[]), shown(&mut split, &[]));
+            for path in paths.iter().chain(writes.iter().map(|write| &write.path)) {
+                prop_assert_eq!(whole.holds_anything(path), split.holds_anything(path));
+                prop_assert_eq!(whole.latest_around(path), split.latest_around(path));
+                prop_assert_eq!(shown(&mut whole, path), shown(&mut split, path));
+            }
+        }
+    }
+}
