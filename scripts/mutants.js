@@ -68,7 +68,7 @@ async function main() {
   process.exitCode = results.every(({ caught }) => caught) ? 0 : 1;
 }
 
-const NAME_WIDTH = 36;
+const NAME_WIDTH = 40;
 
 function mutants(groups = GROUPS) {
   return groups.flatMap((group) => require(`./mutants/${group}`));
