@@ -21,7 +21,7 @@ const { parseArgs } = require('node:util');
 const ROOT = path.dirname(__dirname);
 const GROUPS = ['engine', 'jobs', 'membership'];
 const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'tests', 'benches'];
-const BUILD = ['--locked', '--quiet', '--profile', 'mutants', '--no-default-features', '--features', 'sim'];
+const BUILD = ['--locked', '--quiet', '--profile', 'mutants', '--no-default-features', '--features', 'sim,mimalloc'];
 const BATCH_MIN = 20;
 const BATCH_MAX = 1000;
 /** A defect may let a run go on for ever, or eat all memory. */
