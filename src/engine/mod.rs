@@ -249,6 +249,16 @@ impl Engine {
         self.membership.peers().collect()
     }
 
+    /// Whether it is in the middle of bringing a peer up to date.
+    pub fn is_feeding(&self) -> bool {
+        self.replication.is_feeding()
+    }
+
+    /// Whether it is in the middle of being brought up to date.
+    pub fn is_fed(&self) -> bool {
+        self.replication.is_fed()
+    }
+
     /// Whether at most one job is under way, and no function runs here for a peer.
     pub fn is_quiet(&self) -> bool {
         self.jobs.is_quiet()

@@ -54,7 +54,7 @@ fn unlinked(cluster: &mut Cluster) -> Option<(usize, usize)> {
             let ids = [a, b].map(|node| cluster.engine(node).id());
             let [of_a, of_b] = [a, b].map(|node| cluster.engine(node).peers());
             let linked = of_a.contains(&ids[1]) && of_b.contains(&ids[0]);
-            let neither = cluster.plan.silent[a] && cluster.plan.silent[b];
+            let neither = !cluster.plan.is_reachable(a) && !cluster.plan.is_reachable(b);
             if !linked && !neither {
                 return Some((a, b));
             }

@@ -14,9 +14,12 @@ use std::sync::Once;
 
 pub mod checker;
 pub mod cluster;
+pub mod coverage;
+pub mod faults;
 pub mod jobs;
 pub mod model;
 pub mod network;
+mod newer;
 pub mod plan;
 pub mod story;
 pub mod workload;
@@ -41,6 +44,7 @@ pub struct Report {
     pub folds: u64,
     pub jobs: jobs::ledger::Counts,
     pub rejoins: u64,
+    pub coverage: coverage::Coverage,
 }
 
 impl Report {
@@ -56,6 +60,7 @@ impl Report {
         self.folds += other.folds;
         self.jobs.add(&other.jobs);
         self.rejoins += other.rejoins;
+        self.coverage.add(&other.coverage);
     }
 }
 
@@ -141,7 +146,9 @@ fn report(cluster: &mut Cluster) -> Report {
         jobs: cluster.jobs.ledger.counts.clone(),
         ..Report::default()
     };
+    let mut rare = cluster.rare;
     for node in cluster.live() {
+        rare.join(cluster.engine(node).rare());
         let stats = cluster.engine(node).stats();
         report.feeds += stats.feeds;
         report.snapshots += stats.snapshots;
@@ -149,6 +156,7 @@ fn report(cluster: &mut Cluster) -> Report {
         report.folds += stats.folds;
         report.rejoins += stats.rejoins;
     }
+    report.coverage = coverage::Coverage::of(cluster.struck, rare);
     report
 }
 

@@ -47,6 +47,8 @@ struct Host {
 #[derive(Clone, Debug)]
 struct Path {
     latency_ms: (u64, u64),
+    /// How much longer it always takes.
+    detour_ms: u64,
     bytes_per_ms: u64,
     /// Packets are refused by something in between: connections break at once.
     severed: bool,
@@ -143,7 +145,14 @@ impl Network {
         bytes_per_ms: u64,
         message_bytes_max: usize,
     ) -> Self {
-        let path = Path { latency_ms, bytes_per_ms, severed: false, void: false, missing: false };
+        let path = Path {
+            latency_ms,
+            detour_ms: 0,
+            bytes_per_ms,
+            severed: false,
+            void: false,
+            missing: false,
+        };
         Network {
             chance,
             hosts: vec![Host { up: false, life: 0 }; nodes],
@@ -260,6 +269,31 @@ impl Network {
         for (from, to) in [(a, b), (b, a)] {
             self.paths[from][to].bytes_per_ms = bytes_per_ms;
             self.paths[from][to].latency_ms = latency_ms;
+        }
+    }
+
+    /// What others send to a node gets there at this rate.
+    pub fn slow_reader(&mut self, node: usize, bytes_per_ms: u64) {
+        for paths in &mut self.paths {
+            paths[node].bytes_per_ms = bytes_per_ms;
+        }
+    }
+
+    /// Gives each way a length of its own.
+    pub fn draw_detours(&mut self, most_ms: u64) {
+        for path in self.paths.iter_mut().flatten() {
+            path.detour_ms = self.chance.below(most_ms + 1);
+        }
+    }
+
+    /// The connections to another node are gone at `node`, and the other end is not told: it hears
+    /// when it sends something.
+    pub fn half_open(&mut self, node: usize, other: usize) {
+        for id in self.connections_of(|x, y| (x, y) == (node, other) || (x, y) == (other, node)) {
+            let connection = self.connections.get_mut(&id).expect("just listed");
+            let side = usize::from(connection.ends[0].node != node);
+            connection.pipes[side].sending.clear();
+            self.closed(id, side, CloseReason::Lost("ECONNABORTED".into()));
         }
     }
 
@@ -546,8 +580,8 @@ impl Network {
     }
 
     fn latency(&mut self, from: usize, to: usize) -> u64 {
-        let (low, high) = self.paths[from][to].latency_ms;
-        self.chance.between(low, high)
+        let Path { latency_ms: (low, high), detour_ms, .. } = self.paths[from][to];
+        detour_ms + self.chance.between(low, high)
     }
 
     fn at(&mut self, at: u64, happening: Happening) {

@@ -4,7 +4,11 @@
 //! always on hides what happens without it.
 
 use super::chance::Chance;
+use super::faults::{Fault, Faults, When};
 use crate::engine::Config;
+
+/// The kinds that the first streams draw from.
+const FAULTS: &[Fault] = Fault::ALL.split_at(Fault::FIRST).0;
 
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -47,6 +51,14 @@ pub struct Plan {
     pub forgets: bool,
     /// Jobs, remote calls and events, in some runs.
     pub jobs: Option<Jobs>,
+    /// How much later than others some ways deliver.
+    pub reorder_ms: u64,
+    /// From when to the end of the faults one node is away.
+    pub outrun_from_ms: Option<u64>,
+    /// Whose address each node advertises: most often its own.
+    pub advertises: Vec<usize>,
+    /// Who speaks a higher minor version.
+    pub newer: Vec<bool>,
     /// One node is cut off from all others, from when and, after all other faults, for how long:
     /// until they have forgotten it.
     pub away: Option<Away>,
@@ -57,33 +69,6 @@ pub struct Away {
     pub from_ms: u64,
     pub for_ms: u64,
 }
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    Cut,
-    Partition,
-    OneWay,
-    Void,
-    Slow,
-    Crash,
-    PowerLoss,
-    Leave,
-    Pause,
-    ClockJump,
-}
-
-const FAULTS: &[Fault] = &[
-    Fault::Cut,
-    Fault::Partition,
-    Fault::OneWay,
-    Fault::Void,
-    Fault::Slow,
-    Fault::Crash,
-    Fault::PowerLoss,
-    Fault::Leave,
-    Fault::Pause,
-    Fault::ClockJump,
-];
 
 #[derive(Clone, Debug)]
 pub struct Workload {
@@ -100,6 +85,11 @@ pub struct Workload {
     pub purge_length: u64,
     /// Numbers whose sums depend on the order in doubles.
     pub decimals: bool,
+    /// How often a value is a long text, and how long.
+    pub large_percent: u64,
+    pub large_bytes_max: u64,
+    /// How often a path has many segments.
+    pub deep_percent: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -137,20 +127,38 @@ const NAMES: &[&str] = &["a", "b", "0", "1", "2", "3", "", "__proto__", "01", "c
 /// What is asked of every seed.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
-    /// The run that speed is measured by: 5 nodes in a full mesh, 500 writes in 10 s, all kinds of
-    /// faults, no jobs, nothing that is waited for.
+    /// These kinds of faults and no others, in every seed; `None`: as each seed draws.
+    pub faults: Option<Faults>,
+    /// None of these kinds.
+    pub without: Faults,
+    /// Only what the first streams of a seed draw: as seeds were before there was the rest.
+    pub first_streams: bool,
+    /// The run that speed is measured by: 5 nodes in a full mesh, 500 writes in 10 s, every kind of
+    /// fault that strikes, no jobs, and nothing that is waited for.
     pub reference: bool,
 }
 
 impl Plan {
+    pub fn draw(seed: u64, wishes: &Wishes) -> Self {
+        let stream = |stream| Chance::new(seed, stream);
+        let mut plan = match wishes.reference {
+            true => Plan::draw_reference(&mut stream(0)),
+            false => Plan::draw_first(&mut stream(0), &mut stream(5), &mut stream(7)),
+        };
+        let mut chance = stream(8);
+        if let Some(faults) = wishes.faults {
+            plan.faults.clear();
+            faults.iter().for_each(|fault| plan.switch_on(fault, &mut chance));
+        } else if !wishes.first_streams && !wishes.reference {
+            plan.draw_more(&mut chance, wishes.without);
+        }
+        plan.switch_off(wishes.without);
+        plan
+    }
+
     /// Jobs are drawn from a stream of their own, and change nothing else but `config` and, in
     /// runs where nothing goes wrong, `faults`.
-    pub fn draw(seed: u64, wishes: &Wishes) -> Self {
-        let [mut chance, mut of_jobs, mut late] = [0, 5, 7].map(|stream| Chance::new(seed, stream));
-        let (chance, of_jobs, late) = (&mut chance, &mut of_jobs, &mut late);
-        if wishes.reference {
-            return Plan::draw_reference(chance);
-        }
+    fn draw_first(chance: &mut Chance, of_jobs: &mut Chance, late: &mut Chance) -> Self {
         let nodes = chance.between(3, 7) as usize;
         let mut plan = Plan::draw_state(chance, nodes);
         if of_jobs.percent(60) {
@@ -175,6 +183,112 @@ impl Plan {
         plan.forgets = false;
         plan.config.forget_after_ms = Config::default().forget_after_ms;
         plan
+    }
+
+    /// The kinds of faults that the first streams do not draw, and limits.
+    fn draw_more(&mut self, chance: &mut Chance, without: Faults) {
+        let more = &Fault::ALL[Fault::FIRST..];
+        let drawn: Vec<Fault> =
+            more.iter().copied().filter(|fault| chance.percent(fault.percent())).collect();
+        // Some runs are for what happens when nothing goes wrong.
+        let calm = self.faults.is_empty();
+        for fault in drawn.into_iter().filter(|&fault| !without.has(fault)) {
+            if !calm || fault.is_harmless() {
+                self.switch_on(fault, chance);
+            }
+        }
+        if self.jobs.is_some() && chance.percent(30) {
+            self.config.introductions = true;
+        }
+    }
+
+    fn switch_on(&mut self, fault: Fault, chance: &mut Chance) {
+        // Others that die early would be forgotten before the end, when all is compared.
+        if self.away.is_some() && (fault.ends_lives() || fault == Fault::Outrun) {
+            return;
+        }
+        self.faults.push(fault);
+        match fault {
+            Fault::Reorder => self.reorder_ms = *chance.pick(&[20, 100, 400]),
+            Fault::ClockDrift => self.drift_ppm = *chance.pick(&[50_000, 200_000]),
+            Fault::Outrun => {
+                self.outrun_from_ms = Some(chance.below(self.duration_ms / 2));
+                let config = &mut self.config;
+                match chance.below(3) {
+                    0 => config.removals_max = chance.below(6) as usize,
+                    1 => config.look_back_changes = chance.between(1, 20) as usize,
+                    _ => {}
+                }
+                config.checkpoint_changes = *chance.pick(&[1, 4]);
+            }
+            Fault::SharedAddress => {
+                let node = chance.index(self.nodes);
+                self.advertises[node] = (node + 1 + chance.index(self.nodes - 1)) % self.nodes;
+            }
+            Fault::NewerMinor => {
+                self.newer = (0..self.nodes).map(|_| chance.percent(40)).collect();
+            }
+            Fault::Crowd => self.add_crowd(chance),
+            Fault::LargeValues => {
+                self.workload.large_percent = 3;
+                let part = self.config.part_bytes_max as u64;
+                self.workload.large_bytes_max = (part * 8).clamp(2_000, 20_000);
+            }
+            Fault::DeepPaths => self.workload.deep_percent = *chance.pick(&[5, 40]),
+            Fault::HotKey => {
+                self.workload.hot_percent = 97;
+                self.workload.hot_paths = 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// Nodes that all start at one moment, each with one or two to begin with.
+    fn add_crowd(&mut self, chance: &mut Chance) {
+        let (first, more) = (self.nodes, chance.between(4, 8) as usize);
+        let at = chance.below(self.duration_ms);
+        for node in first..first + more {
+            let mut connects = vec![chance.index(first)];
+            if chance.percent(50) {
+                connects.push((connects[0] + 1) % first);
+            }
+            self.connects.push(connects);
+            self.silent.push(chance.percent(20));
+            self.starts_ms.push(at);
+            self.advertises.push(node);
+            self.newer.push(false);
+        }
+        self.nodes += more;
+    }
+
+    /// Takes kinds of faults out of the plan, those included that every plan has a little of.
+    fn switch_off(&mut self, without: Faults) {
+        self.faults.retain(|&fault| !without.has(fault));
+        for fault in without.iter() {
+            match fault {
+                Fault::Delay => self.latency_ms = (0, 1),
+                Fault::ClockDrift => self.drift_ppm = 0,
+                Fault::ClockJump => self.clock_error_ms = 0,
+                Fault::HotKey => self.workload.hot_percent = 0,
+                Fault::MassDelete => self.workload.purge_percent = 0,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether a node may find that the others have taken it for dead.
+    pub fn may_rejoin(&self) -> bool {
+        self.forgets || self.faults.contains(&Fault::SharedAddress)
+    }
+
+    /// Who can be dialled at the address that it advertises.
+    pub fn is_reachable(&self, node: usize) -> bool {
+        !self.silent[node] && self.advertises[node] == node
+    }
+
+    /// The kinds that strike.
+    pub fn strikes(&self) -> Vec<Fault> {
+        self.faults.iter().copied().filter(|fault| fault.when() == When::Strikes).collect()
     }
 
     fn draw_state(chance: &mut Chance, nodes: usize) -> Self {
@@ -217,6 +331,10 @@ impl Plan {
             emptied: chance.percent(30),
             forgets,
             jobs: None,
+            reorder_ms: 0,
+            outrun_from_ms: None,
+            advertises: (0..nodes).collect(),
+            newer: vec![false; nodes],
             away: None,
         };
         if chance.percent(40) {
@@ -330,8 +448,7 @@ fn draw_late(chance: &mut Chance, plan: &mut Plan) {
         let all_ms = config.forget_after_ms * chance.between(130, 185) / 100;
         plan.away = Some(Away { from_ms, for_ms: all_ms - (plan.duration_ms - from_ms) });
         // Others that die early would be forgotten before the end, when all is compared.
-        let ends = |fault: &Fault| matches!(fault, Fault::Crash | Fault::PowerLoss | Fault::Leave);
-        plan.faults.retain(|fault| !ends(fault));
+        plan.faults.retain(|fault| !fault.ends_lives());
     } else if chance.percent(40) {
         plan.outputs_max = Some(chance.between(0, 4) as usize);
         plan.turn_ms = *chance.pick(&[1, 30, 200]);
@@ -354,6 +471,9 @@ fn workload(chance: &mut Chance) -> Workload {
         purge_percent: *chance.pick(&[0, 0, 2, 5]),
         purge_length: chance.between(3, 15),
         decimals: false,
+        large_percent: 0,
+        large_bytes_max: 0,
+        deep_percent: 0,
     }
 }
 

@@ -6,6 +6,9 @@ use super::chance::Chance;
 use super::model::Kind;
 use super::plan;
 
+/// Segments of a deep path: what a value may have below is left.
+const DEEP_MAX: u64 = 40;
+
 pub struct Workload {
     chance: Chance,
     plan: plan::Workload,
@@ -33,7 +36,8 @@ impl Workload {
         let all = plan.set_weight + plan.increment_weight + plan.delete_weight;
         let drawn = self.chance.below(all);
         let kind = if drawn < plan.set_weight {
-            let value = self.value(0);
+            let large = plan.large_percent > 0 && self.chance.percent(plan.large_percent);
+            let value = if large { self.large_value() } else { self.value(0) };
             Kind::Set(value.to_string())
         } else if drawn < plan.set_weight + plan.increment_weight {
             Kind::Increment(self.number())
@@ -65,6 +69,12 @@ impl Workload {
     }
 
     fn any_path(&mut self) -> Vec<String> {
+        if self.plan.deep_percent > 0 && self.chance.percent(self.plan.deep_percent) {
+            // Of one name mostly, so that many lie on one another's way.
+            let name = self.plan.names[0];
+            let depth = self.chance.between(5, DEEP_MAX) as usize;
+            return vec![name.to_string(); depth];
+        }
         (0..self.chance.between(1, self.plan.depth_max as u64)).map(|_| self.name()).collect()
     }
 
@@ -76,6 +86,19 @@ impl Workload {
     fn number(&mut self) -> f64 {
         let whole = self.chance.below(801) as f64 - 400.0;
         whole / if self.plan.decimals { 10.0 } else { 4.0 }
+    }
+
+    /// Long as one text, or as many.
+    fn large_value(&mut self) -> Value {
+        let bytes = self.chance.between(self.plan.large_bytes_max / 4, self.plan.large_bytes_max);
+        match self.chance.below(3) {
+            0 => json!("x".repeat(bytes as usize)),
+            1 => (0..bytes / 100).map(|_| json!("y".repeat(95))).collect(),
+            _ => {
+                let members = (0..bytes / 100).map(|n| (n.to_string(), json!("z".repeat(90))));
+                Value::Object(members.collect())
+            }
+        }
     }
 
     fn value(&mut self, depth: u32) -> Value {

@@ -82,6 +82,10 @@ impl Feed {
         self.full
     }
 
+    pub fn has_begun(&self) -> bool {
+        self.parts > 0
+    }
+
     pub fn drop_bookmark(self, document: &mut Document) {
         document.drop_bookmark(self.changes);
     }

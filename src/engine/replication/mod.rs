@@ -192,6 +192,14 @@ impl Replication {
         self.sessions.values().all(|session| session.caught_up)
     }
 
+    pub fn is_feeding(&self) -> bool {
+        self.sessions.values().any(|session| session.feed.as_ref().is_some_and(Feed::has_begun))
+    }
+
+    pub fn is_fed(&self) -> bool {
+        self.merging.is_some() || self.pull.as_ref().is_some_and(|pull| pull.staging.parts() > 0)
+    }
+
     /// Whether it holds the write's effect, by whatever name.
     pub fn knows(&self, dot: Dot) -> bool {
         self.vector.covers(dot) || self.folds.knows(dot)

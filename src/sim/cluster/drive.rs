@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{address, parsed, Cluster, Happening, Life};
+use super::{address, alias, parsed, Cluster, Happening, Life};
 use crate::engine::{Again, CloseReason, Dot, Event, Input, Now, Output, WarningCode};
 use crate::sim::jobs::Deed;
 use crate::sim::model::{Kind, Op, Seen};
+use crate::sim::newer;
 use crate::sim::Trouble;
 
 /// An engine that puts out more than this for one input would do so for ever.
@@ -140,6 +141,7 @@ impl Cluster {
                     story.note(self.now, node, &life.engine, &self.model);
                 }
                 life.deadline_stale = true;
+                self.spring(node);
                 return self.check_node(node);
             };
             match output {
@@ -147,6 +149,10 @@ impl Cluster {
                     if life.closed.contains(&link) {
                         return Err(format!("n{node}: sends on {link:?}, which it closed").into());
                     }
+                    let frames = match self.plan.newer[node] {
+                        true => newer::translate(frames, &mut self.faults),
+                        false => frames,
+                    };
                     self.network.send(self.now, link, frames);
                 }
                 Output::Close { link, .. } => {
@@ -154,7 +160,8 @@ impl Cluster {
                     self.network.close(self.now, link);
                 }
                 Output::Dial { address } => {
-                    let to = (0..self.plan.nodes).find(|&to| self::address(to) == address);
+                    let is_there = |&to: &usize| [self::address(to), alias(to)].contains(&address);
+                    let to = (0..self.plan.nodes).find(is_there);
                     self.network.dial(self.now, node, address, to);
                 }
                 Output::Event(event) => {
@@ -247,7 +254,7 @@ impl Cluster {
             }
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),
-                WarningCode::Rejoined if self.plan.forgets => self.check_made_again(node),
+                WarningCode::Rejoined if self.plan.may_rejoin() => self.check_made_again(node),
                 _ => Err(format!("warning {code:?}: {detail}")),
             },
             _ => Ok(()),

@@ -19,7 +19,7 @@ impl Cluster {
         let seed = self.chance.seed();
         let origin_ms = *self.chance.pick(&[0, 1_000_000]);
         let mut config = self.plan.config.clone();
-        config.advertised = (!self.plan.silent[node]).then(|| address(node));
+        config.advertised = (!self.plan.silent[node]).then(|| address(self.plan.advertises[node]));
         let now = Now {
             monotonic_ms: self.now + origin_ms,
             wall_ms: self.nodes[node].clock.wall_ms(self.now),
@@ -78,6 +78,7 @@ impl Cluster {
     pub(super) fn stop(&mut self, node: usize, power_lost: bool) {
         if let Some(life) = self.nodes[node].life.take() {
             self.ended.insert(life.replica);
+            self.rare.join(life.engine.rare());
             self.jobs.stopped(self.now, node);
             self.network.stop(self.now, node, power_lost);
             if let Some(story) = &mut self.story {

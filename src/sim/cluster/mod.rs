@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::agenda::Agenda;
 use super::chance::Chance;
+use super::faults::{Fault, Faults, When};
 use super::jobs::Jobs;
 use super::model::{comparable, Kind, Model};
 use super::network::{Delivery, Network};
@@ -22,6 +23,7 @@ use super::plan::{Plan, Wishes};
 use super::story::Story;
 use super::workload::Workload;
 use super::Trouble;
+use crate::engine::rare::Gone;
 use crate::engine::{Address, Context, Dot, Engine, Input, LinkId, ReplicaId};
 
 pub struct Cluster {
@@ -46,6 +48,13 @@ pub struct Cluster {
     pub story: Option<Story>,
     /// Cut off from all others, whatever is mended.
     away: Option<usize>,
+    /// The next node that is in the middle of a feed crashes.
+    armed: Option<Fault>,
+    strikes: Vec<Fault>,
+    /// The kinds of faults that there were.
+    pub struck: Faults,
+    /// The rare ways that engines went which are no more.
+    pub rare: Gone,
     /// What a replica covered when it first said hello to another one.
     first_meetings: BTreeMap<(ReplicaId, ReplicaId), Context>,
 }
@@ -121,7 +130,18 @@ enum Happening {
     Gone(usize),
     /// The rest of a node's outputs.
     Turn(usize),
+    /// A process ends in the middle of a feed.
+    Crash(usize),
+    Strobe(Strobe),
     GoAway,
+}
+
+/// A wall clock goes to and fro.
+struct Strobe {
+    node: usize,
+    by_ms: i64,
+    every_ms: u64,
+    until: u64,
 }
 
 impl Cluster {
@@ -162,6 +182,10 @@ impl Cluster {
             writes_left: plan.writes,
             story: None,
             away: None,
+            armed: None,
+            strikes: plan.strikes(),
+            struck: plan.faults.iter().copied().filter(|f| f.when() == When::Lasts).collect(),
+            rare: Gone::default(),
             first_meetings: BTreeMap::new(),
             plan,
         };
@@ -169,10 +193,14 @@ impl Cluster {
             cluster.at(cluster.plan.starts_ms[node], Happening::Start(node));
         }
         cluster.at(0, Happening::Write);
-        if let Some(away) = cluster.plan.away {
-            cluster.at(away.from_ms, Happening::GoAway);
+        if cluster.plan.reorder_ms > 0 {
+            cluster.network.draw_detours(cluster.plan.reorder_ms);
         }
-        if !cluster.plan.faults.is_empty() {
+        let away_ms = cluster.plan.away.map(|away| away.from_ms);
+        if let Some(from_ms) = away_ms.or(cluster.plan.outrun_from_ms) {
+            cluster.at(from_ms, Happening::GoAway);
+        }
+        if !cluster.strikes.is_empty() {
             cluster.at(cluster.plan.fault_gap_ms, Happening::Fault);
         }
         cluster
@@ -203,9 +231,18 @@ impl Cluster {
     /// No more writes and faults; all is mended, and every node lives that must.
     pub fn heal(&mut self) -> Result<(), Trouble> {
         self.jobs.quiet();
+        self.armed = None;
+        if self.plan.away.is_none() {
+            self.away = None;
+        }
         for happening in self.agenda.take_all() {
             match happening {
-                Happening::Write | Happening::Fault | Happening::Mend(_) | Happening::GoAway => {}
+                Happening::Write
+                | Happening::Fault
+                | Happening::Mend(_)
+                | Happening::GoAway
+                | Happening::Crash(_)
+                | Happening::Strobe(_) => {}
                 Happening::Start(_)
                 | Happening::Resume(_)
                 | Happening::Gone(_)
@@ -268,6 +305,14 @@ impl Cluster {
             }
             Happening::Resume(node) => self.resume(node),
             Happening::Turn(node) => self.turn(node),
+            Happening::Crash(node) => {
+                self.crash(node, false);
+                Ok(())
+            }
+            Happening::Strobe(strobe) => {
+                self.strobe(strobe);
+                Ok(())
+            }
             Happening::GoAway => {
                 self.go_away();
                 Ok(())
@@ -338,6 +383,11 @@ impl Cluster {
 
 fn address(node: usize) -> Address {
     Address::new(format!("n{node}:1"))
+}
+
+/// Another name of the same.
+fn alias(node: usize) -> Address {
+    Address::new(format!("alias{node}:1"))
 }
 
 fn pairs(nodes: usize) -> Vec<(usize, usize)> {

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{pairs, Cluster, Happening};
+use serde_json::Value;
+
+use super::{alias, pairs, Cluster, Happening, Life, Strobe};
 use crate::engine::{Command, Input};
-use crate::sim::plan::Fault;
+use crate::sim::faults::Fault;
+use crate::sim::model::Kind;
 use crate::sim::Trouble;
 
 /// How long an engine that was told to leave may take to say so.
@@ -19,61 +22,87 @@ impl Cluster {
         let nodes = self.plan.nodes;
         let node = self.faults.index(nodes);
         let other = (node + 1 + self.faults.index(nodes - 1)) % nodes;
-        match *self.faults.pick(&self.plan.faults) {
-            Fault::Cut => {
+        let fault = *self.faults.pick(&self.strikes);
+        if fault.ends_lives() && !self.may_end(node) {
+            return Ok(());
+        }
+        self.struck.add(fault);
+        match fault {
+            Fault::LinkReset => {
                 if let Some((a, b)) = self.network.some_connected_pair() {
                     self.network.cut(self.now, a, b);
                 }
             }
-            Fault::Partition => {
+            Fault::PartitionHalves => {
                 let side: Vec<bool> = (0..nodes).map(|_| self.faults.percent(50)).collect();
-                let across: Vec<_> =
-                    pairs(nodes).into_iter().filter(|&(a, b)| side[a] != side[b]).collect();
-                for &(a, b) in &across {
-                    self.network.sever(self.now, a, b);
+                self.part(end, |a, b| side[a] != side[b]);
+            }
+            Fault::PartitionRing => {
+                let mut ring: Vec<usize> = (0..nodes).collect();
+                for place in (1..nodes).rev() {
+                    ring.swap(place, self.faults.index(place + 1));
                 }
-                self.at(end, Happening::Mend(across));
+                // To both sides so far that with the node itself it is a majority.
+                let reach = (nodes / 2).div_ceil(2);
+                self.part(end, |a, b| {
+                    let apart = ring[a].abs_diff(ring[b]);
+                    apart.min(nodes - apart) > reach
+                });
             }
             Fault::OneWay => {
                 self.network.open_void(node, other);
                 self.at(end, Happening::Mend(vec![(node, other)]));
             }
-            Fault::Void => {
-                let around: Vec<_> =
-                    (0..nodes).filter(|&to| to != node).map(|to| (node, to)).collect();
+            Fault::PartitionOne => {
+                let around = around(node, nodes);
                 for &(a, b) in &around {
                     self.network.open_void(a, b);
                     self.network.open_void(b, a);
                 }
                 self.at(end, Happening::Mend(around));
             }
-            Fault::Slow => {
+            Fault::HalfOpen => self.network.half_open(node, other),
+            Fault::Delay => {
                 let bytes_per_ms = self.faults.between(5, 50);
                 self.network.slow_down(node, other, bytes_per_ms, (50, 500));
                 self.at(end, Happening::Mend(vec![(node, other)]));
             }
-            Fault::Crash | Fault::PowerLoss if !self.may_end(node) => {}
-            fault @ (Fault::Crash | Fault::PowerLoss) => {
+            Fault::SlowReader => {
+                let bytes_per_ms = self.faults.between(1, 10);
+                self.network.slow_reader(node, bytes_per_ms);
+                self.at(end, Happening::Mend(around(node, nodes)));
+            }
+            Fault::DuplicateLink => {
+                if self.nodes[node].life.as_ref().is_some_and(|life| !life.leaving) {
+                    let command = Command::Connect { address: alias(other), announce: false };
+                    self.handle(node, Input::Command(command))?;
+                }
+            }
+            Fault::Crash | Fault::PowerLoss => {
                 self.stop(node, fault == Fault::PowerLoss);
                 self.perhaps_restart(node, end);
             }
-            Fault::Leave => {
-                if self.may_end(node) {
-                    self.handle(node, Input::Command(Command::Leave))?;
-                    if let Some(life) = &mut self.nodes[node].life {
-                        life.leaving = true;
-                        self.jobs.left(node);
-                    }
-                    self.at(self.now + LEAVING_MS, Happening::Gone(node));
-                    self.perhaps_restart(node, end.max(self.now + LEAVING_MS + 1));
-                }
+            Fault::Comeback => {
+                let power_lost = self.faults.percent(50);
+                self.stop(node, power_lost);
+                let back = self.now + self.faults.below(3);
+                self.at(back, Happening::Start(node));
             }
-            Fault::Pause => {
+            Fault::CrashDonor | Fault::CrashAsker => self.armed = Some(fault),
+            Fault::Leave => {
+                self.handle(node, Input::Command(Command::Leave))?;
                 if let Some(life) = &mut self.nodes[node].life {
-                    life.paused = true;
-                    self.jobs.paused(node);
-                    self.at(end, Happening::Resume(node));
+                    life.leaving = true;
+                    self.jobs.left(node);
                 }
+                self.at(self.now + LEAVING_MS, Happening::Gone(node));
+                self.perhaps_restart(node, end.max(self.now + LEAVING_MS + 1));
+            }
+            Fault::Freeze => self.freeze(node, end),
+            Fault::FreezeLong => {
+                let loss_ms = self.plan.config.loss_timeout_ms;
+                let length = loss_ms + self.faults.between(500, 4_000);
+                self.freeze(node, self.now + length);
             }
             Fault::ClockJump => {
                 let jump = *self.faults.pick(&[HOUR_MS, 60_000, 1_000]);
@@ -81,8 +110,86 @@ impl Cluster {
                 let error = &mut self.nodes[node].clock.error_ms;
                 *error = (*error + if ahead { jump } else { -jump }).clamp(-HOUR_MS, HOUR_MS);
             }
+            Fault::ClockStrobe => {
+                let by_ms = *self.faults.pick(&[50, 1_000, 60_000]);
+                let every_ms = self.faults.between(5, 300);
+                self.strobe(Strobe { node, by_ms, every_ms, until: end });
+            }
+            Fault::MassDelete => self.delete_all(node % self.plan.writers)?,
+            Fault::Reorder
+            | Fault::Crowd
+            | Fault::Outrun
+            | Fault::SharedAddress
+            | Fault::NewerMinor
+            | Fault::ClockDrift
+            | Fault::LargeValues
+            | Fault::DeepPaths
+            | Fault::HotKey => {}
         }
         Ok(())
+    }
+
+    /// Severs the ways between nodes that are apart, for a while.
+    fn part(&mut self, end: u64, apart: impl Fn(usize, usize) -> bool) {
+        let pairs = pairs(self.plan.nodes).into_iter();
+        let across: Vec<_> = pairs.filter(|&(a, b)| apart(a, b)).collect();
+        for &(a, b) in &across {
+            self.network.sever(self.now, a, b);
+        }
+        self.at(end, Happening::Mend(across));
+    }
+
+    fn freeze(&mut self, node: usize, until: u64) {
+        if let Some(life) = &mut self.nodes[node].life {
+            life.paused = true;
+            self.jobs.paused(node);
+            self.at(until, Happening::Resume(node));
+        }
+    }
+
+    pub(super) fn strobe(&mut self, strobe: Strobe) {
+        let Strobe { node, by_ms, every_ms, until } = strobe;
+        self.nodes[node].clock.error_ms += by_ms;
+        // An even number of leaps, so that it ends where it began.
+        if self.now < until || by_ms > 0 {
+            let next = Strobe { by_ms: -by_ms, ..strobe };
+            self.at(self.now + every_ms, Happening::Strobe(next));
+        }
+    }
+
+    fn delete_all(&mut self, node: usize) -> Result<(), Trouble> {
+        let able = |life: &Life| !life.leaving && !life.paused;
+        if !self.nodes[node].life.as_ref().is_some_and(able) {
+            return Ok(());
+        }
+        if let Some(Value::Object(members)) = self.shown(node, &[])? {
+            for name in members.keys() {
+                self.write(node, std::slice::from_ref(name), Kind::Delete)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A node in the middle of a feed, if one was to crash there.
+    pub(super) fn spring(&mut self, node: usize) {
+        let Some(fault) = self.armed else { return };
+        let engine = self.nodes[node].life.as_ref().map(|life| &life.engine);
+        let there = engine.is_some_and(|engine| match fault {
+            Fault::CrashDonor => engine.is_feeding(),
+            _ => engine.is_fed(),
+        });
+        if there && self.may_end(node) {
+            self.armed = None;
+            self.at(self.now, Happening::Crash(node));
+        }
+    }
+
+    pub(super) fn crash(&mut self, node: usize, power_lost: bool) {
+        if self.may_end(node) {
+            self.stop(node, power_lost);
+            let end = self.now + 1 + self.faults.gap(self.plan.fault_length_ms);
+            self.perhaps_restart(node, end);
+        }
     }
 
     /// The last one doesn't go: with it all state would.
@@ -128,4 +235,9 @@ impl Cluster {
             self.network.sever(self.now, node, other);
         }
     }
+}
+
+/// The ways between a node and all others.
+fn around(node: usize, nodes: usize) -> Vec<(usize, usize)> {
+    (0..nodes).filter(|&to| to != node).map(|to| (node, to)).collect()
 }
