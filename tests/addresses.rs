@@ -9,7 +9,7 @@ use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, Addresses, Digest, Hello, Kind, WhoIs};
 use collective_io::engine::{
     Address, CloseReason, Command, Config, Engine, Event, Input, LinkId, NodeId, Now, Output,
-    ReplicaId, WarningCode,
+    Profile, ReplicaId, WarningCode,
 };
 use mesh::Mesh;
 
@@ -419,6 +419,61 @@ fn a_busy_node_says_so_with_every_heartbeat_and_when_it_is_over() {
     mesh.run(1000);
     mesh.cut(0, 1);
     assert_eq!(mesh.busy_ms(1, 0), 0, "it is no peer");
+    let (peer, busy) = (mesh.id(0), |event: &&Event| matches!(event, Event::PeerBusy { .. }));
+    let told: Vec<_> = mesh.events(1).iter().filter(busy).cloned().collect();
+    assert_eq!(told, [Event::PeerBusy { peer }, Event::PeerBusy { peer }], "once each time");
+}
+
+#[test]
+fn a_node_says_its_name_and_tags() {
+    let tags = [("role".into(), "web".into())].into();
+    let profile = Profile { name: "web-1".into(), tags };
+    let mut mesh = Mesh::with(vec![Config { profile: profile.clone(), ..listener(0) }, learner()]);
+    mesh.connect(1, &at(0), false);
+    mesh.run(0);
+    let told = |mesh: &Mesh, node: usize| {
+        mesh.events(node).iter().find_map(|event| match event {
+            Event::PeerUp { profile, .. } => Some(profile.clone()),
+            _ => None,
+        })
+    };
+    assert_eq!(told(&mesh, 1), Some(profile));
+    assert_eq!(told(&mesh, 0), Some(Profile::default()));
+}
+
+// ---- given, and given no more
+
+#[test]
+fn an_address_that_is_given_no_more_is_not_dialled_and_its_connection_stays() {
+    let mut mesh = Mesh::with(vec![listener(0), learner()]);
+    mesh.connect(1, &at(0), false);
+    mesh.connect(1, "10.0.0.9:1", false);
+    mesh.run(3000);
+    assert_eq!(mesh.unreached(1), ["10.0.0.9:1"]);
+    mesh.forget(1, "10.0.0.9:1");
+    let dials = mesh.dials(1, "10.0.0.9:1");
+    mesh.forget(1, &at(0));
+    mesh.run(20_000);
+    assert_eq!((mesh.dials(1, "10.0.0.9:1"), mesh.unreached(1).len()), (dials, 0));
+    assert!(mesh.is_linked(0, 1));
+    mesh.cut(0, 1);
+    mesh.run(20_000);
+    assert!(!mesh.is_linked(0, 1));
+}
+
+#[test]
+fn ready_with_one_peer_while_another_address_says_nothing() {
+    let config = Config { ready_with_one: true, ..learner() };
+    let mut mesh = Mesh::with(vec![listener(0)]);
+    mesh.set(0, "a", "1");
+    mesh.silence("10.0.0.9:1");
+    let (one, all) = (config, learner());
+    let [one, all] = [one, all].map(|config| mesh.add_told(config, &[&at(0), "10.0.0.9:1"]));
+    mesh.run(0);
+    let is_ready = |node: usize| mesh.events(node).contains(&Event::Ready);
+    assert!(is_ready(one));
+    assert!(!is_ready(all), "it waits for the other address");
+    assert_eq!(mesh.read(one, "a").as_deref(), Some("1"));
 }
 
 // ---- helpers

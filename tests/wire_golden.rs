@@ -10,8 +10,8 @@ use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{
     self, Ack, ActionItem, Addresses, Answer, AnswerItem, Call, Cancel, Digest, Emit, FeedEnd,
-    FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone, Presence, Pull, Resume, Stub,
-    WhoIs, WriteItem, WritesHead,
+    FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone, Presence, ProfileItem, Pull,
+    Resume, Stub, WhoIs, WriteItem, WritesHead,
 };
 use collective_io::engine::{
     self, Ask, Config, Dot, Engine, Input, JobId, LinkId, NodeId, Now, Offer, Output, ReplicaId,
@@ -35,6 +35,20 @@ fn a_hello() {
         "3d000000 01 434c494f 01 00 88ef99abc5e88c9111 7477656c7665206279746573 \
          0a636f6c6c656374697665 \
          010e3132372e302e302e313a39303030 802040808040",
+        &mut Bytes::new(),
+    );
+}
+
+#[test]
+fn a_hello_with_a_profile() {
+    let profile = ProfileItem { name: "web-1", tags: vec![("role", "web")] };
+    same_bytes(
+        Kind::Hello,
+        &(Hello { minor: 1, ..hello(US) }, profile),
+        "4d000000 01 434c494f 01 01 88ef99abc5e88c9111 7477656c7665206279746573 \
+         0a636f6c6c656374697665 \
+         010e3132372e302e302e313a39303030 802040808040 \
+         057765622d31 01 04726f6c65 03776562",
         &mut Bytes::new(),
     );
 }
@@ -189,12 +203,26 @@ fn a_parcel_of_a_kind_that_a_higher_minor_version_knows_is_counted() {
 
 #[test]
 fn what_a_higher_minor_version_adds_is_skipped() {
-    let mut message = unframe(&message::encode(Kind::Hello, &hello(US))).to_vec();
+    let profile = ProfileItem::default();
+    let mut message = unframe(&message::encode(Kind::Hello, &(hello(THEM), profile))).to_vec();
     message.extend(b"more");
-    assert_eq!(message::decode::<Hello<'_>>(&message).unwrap(), hello(US));
-    let mut victim = Victim::new();
+    assert_eq!(message::decode::<Hello<'_>>(&message).unwrap(), hello(THEM));
+    let mut victim = Victim::stranger();
+    victim.receive(&message);
+    assert!(victim.is_linked());
     victim.receive(&[200, 1, 2, 3]);
     assert!(victim.is_linked());
+}
+
+#[test]
+fn a_profile_may_be_left_out_but_not_be_junk() {
+    let bytes = unframe(&message::encode(Kind::Hello, &hello(THEM)));
+    let mut victim = Victim::stranger();
+    victim.receive(&bytes);
+    assert!(victim.is_linked());
+    let mut victim = Victim::stranger();
+    victim.receive(&[&bytes[..], &[5, b'w']].concat());
+    assert!(!victim.is_linked());
 }
 
 // ---- junk

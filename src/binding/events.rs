@@ -3,10 +3,14 @@
 //! A drain gives one array: events as objects, then items of jobs as arrays that begin with a
 //! number. Values of items are JSON text already, checked when they came, and go in as they are.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::arguments::kind_of;
-use crate::engine::{Asked, Container, End, Item, Outcome, ReplicaId, Stop};
+use crate::engine::{
+    Asked, Change, Changes, Container, End, Item, Outcome, Page, ReplicaId, Standing, Stop,
+};
 use crate::net::NodeEvent;
 
 /// One event as "The binding's contract" in `docs/ARCHITECTURE.md` writes it.
@@ -26,6 +30,8 @@ enum Told<'a> {
     Connect {
         peer: String,
         node: String,
+        name: &'a str,
+        tags: BTreeMap<&'a str, &'a str>,
         address: Option<&'a str>,
         advertised: Option<&'a str>,
     },
@@ -40,6 +46,13 @@ enum Told<'a> {
         peer: String,
         address: Option<&'a str>,
         code: &'a str,
+    },
+    Busy {
+        peer: String,
+    },
+    Replicated {
+        wait: u64,
+        peers: usize,
     },
     Ready,
     Warning {
@@ -187,6 +200,42 @@ pub fn asked_json(asked: &Asked) -> String {
     json
 }
 
+/// What `page` returns: names, each with its value.
+pub fn page_json(page: &Page) -> serde_json::Result<String> {
+    let mut json = String::from(if page.more { "[true" } else { "[false" });
+    for (name, value) in &page.members {
+        json.push(',');
+        json.push_str(&serde_json::to_string(name)?);
+        json.push(',');
+        json.push_str(value);
+    }
+    json.push(']');
+    Ok(json)
+}
+
+/// What `changes` returns: whether some were skipped and whether others wait, then each as its
+/// path, 1 if this node has made it, and the value if there is one.
+pub fn changes_json(changes: &Changes) -> serde_json::Result<String> {
+    let mut json = format!("[{},{}", changes.skipped, changes.more);
+    for Change { path, own, json: value } in &changes.changes {
+        json.push_str(",[");
+        json.push_str(&serde_json::to_string(path)?);
+        json.push_str(if *own { ",1" } else { ",0" });
+        if let Some(value) = value {
+            json.push(',');
+            json.push_str(value);
+        }
+        json.push(']');
+    }
+    json.push(']');
+    Ok(json)
+}
+
+pub fn standing_json(standing: &Standing) -> serde_json::Result<String> {
+    let Standing { rtt_ms, lag, same_context, same_hash } = standing;
+    serde_json::to_string(&(rtt_ms, lag, same_context, same_hash))
+}
+
 /// Cheaper than `write!`, and there are a few for each item.
 fn push_number(json: &mut String, mut number: u64) {
     let mut digits = [b'0'; 20];
@@ -230,8 +279,10 @@ fn tell(event: &NodeEvent) -> Told<'_> {
         NodeEvent::ListenFailed { code, message, syscall, address, port } => {
             Told::Error { code, message, syscall, address, port: *port }
         }
-        NodeEvent::PeerUp { peer, node, address, advertised } => Told::Connect {
+        NodeEvent::PeerUp { peer, node, profile, address, advertised } => Told::Connect {
             node: node.to_string(),
+            name: &profile.name,
+            tags: profile.tags.iter().map(|(key, value)| (&**key, &**value)).collect(),
             peer: peer.to_string(),
             address: address.as_ref().map(|address| &*address.0),
             advertised: advertised.as_ref().map(|address| &*address.0),
@@ -244,6 +295,8 @@ fn tell(event: &NodeEvent) -> Told<'_> {
             address: address.as_ref().map(|address| &*address.0),
             code,
         },
+        NodeEvent::Replicated { wait, peers } => Told::Replicated { wait: wait.0, peers: *peers },
+        NodeEvent::PeerBusy { peer } => Told::Busy { peer: peer.to_string() },
         NodeEvent::Ready => Told::Ready,
         NodeEvent::Warning { code, message, peer } => {
             Told::Warning { code, message, peer: peer.map(|peer| peer.to_string()) }

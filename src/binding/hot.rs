@@ -29,16 +29,23 @@ type Name = Text<256>;
 type Value = Text<VALUE_BYTES_INLINE>;
 type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Raw); 15] = [
+const FUNCTIONS: [(&CStr, Raw); 22] = [
     (c"get", get),
     (c"set", set),
     (c"increment", increment),
+    (c"add", add),
     (c"delete", delete),
     (c"watch", watch),
     (c"unwatch", unwatch),
     (c"drain", drain),
     (c"keys", keys),
     (c"shape", shape),
+    (c"page", page),
+    (c"count", count),
+    (c"beginBatch", begin_batch),
+    (c"endBatch", end_batch),
+    (c"observers", observers),
+    (c"changes", changes),
     (c"ask", ask),
     (c"answer", answer),
     (c"setTimeoutOf", set_timeout_of),
@@ -124,25 +131,51 @@ unsafe extern "C" fn increment(
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [key, by]| {
-            let mut number = 0.0;
-            match sys::napi_get_value_double(env, by, &mut number) {
-                sys::Status::napi_number_expected => Err(WriteError::InvalidIncrement)?,
-                status => check(status)?,
-            }
+            let by = addend(env, by)?;
             with_path(env, key, Root::Refused, |path| {
-                instance.write(Write::Increment { path, by: number })
+                instance.write(Write::Increment { path, by })
             })?;
             Ok(UNDEFINED)
         })
     }
 }
 
+/// An increment that gives the new value.
+unsafe extern "C" fn add(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key, by]| {
+            let by = addend(env, by)?;
+            let sum = with_path(env, key, Root::Refused, |path| instance.add(path, by))?;
+            let mut value = ptr::null_mut();
+            check(sys::napi_create_double(env, sum, &mut value))?;
+            Ok(value)
+        })
+    }
+}
+
+/// # Safety
+///
+/// `env` is the environment of the running call and `value` one of its values.
+unsafe fn addend(env: sys::napi_env, value: sys::napi_value) -> Result<f64, Failure> {
+    let mut number = 0.0;
+    // SAFETY: as this function's; `number` outlives the call.
+    match unsafe { sys::napi_get_value_double(env, value, &mut number) } {
+        sys::Status::napi_number_expected => Err(WriteError::InvalidIncrement)?,
+        status => check(status)?,
+    }
+    Ok(number)
+}
+
 unsafe extern "C" fn delete(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [key]| {
-            with_path(env, key, Root::Refused, |path| instance.write(Write::Delete { path }))?;
-            Ok(UNDEFINED)
+            let found =
+                with_path(env, key, Root::Refused, |path| instance.write(Write::Delete { path }))?;
+            let mut value = ptr::null_mut();
+            check(sys::napi_get_boolean(env, found, &mut value))?;
+            Ok(value)
         })
     }
 }
@@ -163,14 +196,7 @@ unsafe extern "C" fn unwatch(env: sys::napi_env, info: sys::napi_callback_info) 
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [slot]| {
-            let mut index = 0;
-            match sys::napi_get_value_uint32(env, slot, &mut index) {
-                sys::Status::napi_number_expected => {
-                    Err(Failure::invalid_argument("The slot must be a number"))?
-                }
-                status => check(status)?,
-            }
-            instance.unwatch(index);
+            instance.unwatch(index(env, slot)? as u32);
             Ok(UNDEFINED)
         })
     }
@@ -192,10 +218,7 @@ unsafe extern "C" fn keys(env: sys::napi_env, info: sys::napi_callback_info) -> 
         enter(env, info, |instance, [key]| {
             let shown = with_path(env, key, Root::Allowed, |path| Ok(instance.container(path)))?;
             let Some(container) = shown else { return Ok(UNDEFINED) };
-            match events::container_json(&container) {
-                Ok(json) => to_js(env, &json),
-                Err(error) => Err(Failure::internal(error.to_string())),
-            }
+            json(env, events::container_json(&container))
         })
     }
 }
@@ -216,6 +239,114 @@ unsafe extern "C" fn shape(env: sys::napi_env, info: sys::napi_callback_info) ->
             Ok(value)
         })
     }
+}
+
+/// Members of an object or array after one, at most so many.
+unsafe extern "C" fn page(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key, after, max]| {
+            let mut text = Value::new();
+            let (after, max) = (text.read(env, after)?, index(env, max)?);
+            let page =
+                with_path(env, key, Root::Allowed, |path| Ok(instance.page(path, after, max)))?;
+            let Some(page) = page else { return Ok(UNDEFINED) };
+            json(env, events::page_json(&page))
+        })
+    }
+}
+
+/// How many members a key shows.
+unsafe extern "C" fn count(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key]| {
+            let counted = with_path(env, key, Root::Allowed, |path| Ok(instance.count(path)))?;
+            let mut value = ptr::null_mut();
+            check(sys::napi_create_uint32(env, counted.unwrap_or(0) as u32, &mut value))?;
+            Ok(value)
+        })
+    }
+}
+
+unsafe extern "C" fn begin_batch(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, []| {
+            instance.begin_batch();
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn end_batch(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, []| {
+            instance.end_batch();
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+/// Observers that have something to take, each once until it has taken it.
+unsafe extern "C" fn observers(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, []| {
+            let ids = instance.take_observers();
+            if ids.is_empty() {
+                return Ok(UNDEFINED);
+            }
+            json(env, serde_json::to_string(&ids))
+        })
+    }
+}
+
+unsafe extern "C" fn changes(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [observer, max]| {
+            let (observer, max) = (index(env, observer)? as u32, index(env, max)?);
+            json(env, events::changes_json(&instance.take_changes(observer, max)))
+        })
+    }
+}
+
+/// # Safety
+///
+/// `env` is the environment of the running call and `value` one of its values.
+unsafe fn index(env: sys::napi_env, value: sys::napi_value) -> Result<usize, Failure> {
+    let mut index = 0;
+    // SAFETY: as this function's; `index` outlives the call.
+    match unsafe { sys::napi_get_value_uint32(env, value, &mut index) } {
+        sys::Status::napi_number_expected => {
+            Err(Failure::invalid_argument("An argument must be a number"))?
+        }
+        status => check(status)?,
+    }
+    Ok(index as usize)
+}
+
+/// # Safety
+///
+/// `env` is the environment of the running call.
+unsafe fn json(
+    env: sys::napi_env,
+    made: serde_json::Result<String>,
+) -> Result<sys::napi_value, Failure> {
+    let text = made.map_err(|error| Failure::internal(error.to_string()))?;
+    // SAFETY: as this function's.
+    unsafe { to_js(env, &text) }
 }
 
 unsafe extern "C" fn ask(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {

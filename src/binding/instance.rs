@@ -13,7 +13,8 @@ use super::error::{check, Failure};
 use super::events;
 use super::versions::Slots;
 use crate::engine::{
-    Ask, AskError, Asked, Container, Engine, Item, JobId, Now, RunId, Shown, To, Write,
+    Ask, AskError, Asked, Changes, Container, Engine, Item, JobId, Now, ObserverId, Page, RunId,
+    Shown, To, Write,
 };
 use crate::net::{self, NodeEvent};
 
@@ -22,6 +23,9 @@ use crate::net::{self, NodeEvent};
 const EVENTS_PER_DRAIN_MAX: usize = 1024;
 /// The same for items of jobs.
 const ITEMS_PER_DRAIN_MAX: usize = 1024;
+/// JSON text that one page or one taking of changes gives, unless one value alone is larger: the
+/// engine is locked meanwhile.
+const BYTES_PER_CALL: usize = 256 << 10;
 
 /// Shared by the `Node` object and its hot functions; the last of them to be collected drops it.
 /// That is after the node has closed: until then the doorbell holds the JavaScript side.
@@ -96,14 +100,54 @@ impl Instance {
     /// The slots that the write itself touches are published before this returns. What remote
     /// writes have touched meanwhile waits for the drain: a path once read keeps its value within
     /// one turn of the event loop, the program's own writes apart.
-    pub fn write(&self, write: Write<'_>) -> Result<(), Failure> {
+    ///
+    /// Gives whether there was anything to write: not if a DELETE has found nothing.
+    pub fn write(&self, write: Write<'_>) -> Result<bool, Failure> {
         let outcome = self.publish(|engine, now, touched| {
             let outcome = engine.write(now, write);
             engine.take_touched_local(touched);
             outcome
         });
-        outcome?;
-        Ok(())
+        Ok(outcome?.is_some())
+    }
+
+    /// An increment, and what it has made of the number.
+    pub fn add(&self, path: &[&str], by: f64) -> Result<f64, Failure> {
+        let outcome = self.publish(|engine, now, touched| {
+            let outcome = engine.write(now, Write::Increment { path, by });
+            engine.take_touched_local(touched);
+            outcome.map(|_| engine.shown(path))
+        });
+        match outcome? {
+            Shown::Number(sum) => Ok(sum),
+            other => Err(Failure::internal(format!("an increment left {other:?}"))),
+        }
+    }
+
+    pub fn page(&self, path: &[&str], after: Option<&str>, max: usize) -> Option<Page> {
+        self.node.with_engine(|engine, _| engine.page(path, after, max, BYTES_PER_CALL))
+    }
+
+    pub fn count(&self, path: &[&str]) -> Option<usize> {
+        self.node.with_engine(|engine, _| engine.count(path))
+    }
+
+    pub fn begin_batch(&self) {
+        self.node.with_engine(|engine, _| engine.begin_batch());
+    }
+
+    pub fn end_batch(&self) {
+        self.node.with_engine(|engine, now| engine.end_batch(now));
+    }
+
+    pub fn take_observers(&self) -> Vec<ObserverId> {
+        let mut ids = Vec::new();
+        self.node.with_engine(|engine, _| engine.take_observers(&mut ids));
+        ids
+    }
+
+    pub fn take_changes(&self, observer: ObserverId, max: usize) -> Changes {
+        self.node.with_engine(|engine, _| engine.take_changes(observer, max, BYTES_PER_CALL))
     }
 
     pub fn ask(&self, ask: Ask<'_>) -> Result<Asked, AskError> {

@@ -13,8 +13,8 @@ use super::instance::Instance;
 use super::options;
 use super::text::{with_path, Root, Text};
 use super::versions::Slots;
-use super::{arguments, hot};
-use crate::engine::{Address, Engine, Offer};
+use super::{arguments, events, hot};
+use crate::engine::{Address, Engine, Need, Offer, WaitId};
 
 /// Room for the text of a name or address.
 type Name = Text<256>;
@@ -91,6 +91,25 @@ impl Node {
         })
     }
 
+    /// Keeps no connection to `host:port` for its own sake any more.
+    #[napi(catch_unwind)]
+    pub fn forget(&self, env: &Env, address: Unknown) -> Result<()> {
+        coded(env, || {
+            let mut text = Name::new();
+            // SAFETY: the value is one of the running call.
+            let address = unsafe { arguments::string(env.raw(), &mut text, address.raw())? };
+            self.instance.node().forget(Address::new(address));
+            Ok(())
+        })
+    }
+
+    /// The addresses given that have led neither to a peer that is there nor to this node itself.
+    #[napi(catch_unwind)]
+    pub fn unreached(&self) -> Vec<String> {
+        let node = self.instance.node();
+        node.with_engine(|engine, _| engine.unreached().map(Address::to_string).collect())
+    }
+
     /// Of a node opened with `introductions`: the application knows this peer now.
     #[napi(catch_unwind)]
     pub fn introduce(&self, env: &Env, peer: Unknown) -> Result<()> {
@@ -162,6 +181,49 @@ impl Node {
     #[napi(catch_unwind)]
     pub fn flush_sync(&self, ms: u32) -> bool {
         self.instance.node().flush(Duration::from_millis(ms.into()))
+    }
+
+    /// JSON text of how a peer stands to this node; `undefined` if it is not there.
+    #[napi(catch_unwind)]
+    pub fn standing(&self, env: &Env, peer: Unknown) -> Result<Option<String>> {
+        coded(env, || {
+            // SAFETY: the value is one of the running call.
+            let peer = unsafe { arguments::peer(env.raw(), peer.raw())? };
+            let standing = self.instance.node().with_engine(|engine, _| engine.standing(peer));
+            let json = standing.map(|standing| events::standing_json(&standing)).transpose();
+            json.map_err(|error| Failure::internal(error.to_string()))
+        })
+    }
+
+    /// Waits until so many peers have what this node has written so far; `null`: all that are there
+    /// now. The event `replicated` tells.
+    #[napi(catch_unwind)]
+    pub fn wait_for(&self, count: Option<u32>) -> f64 {
+        let need = count.map_or(Need::All, |count| Need::Count(count as usize));
+        self.instance.node().with_engine(|engine, _| engine.wait_for(need)).0 as f64
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop_waiting(&self, wait: f64) {
+        let wait = WaitId(wait as u64);
+        self.instance.node().with_engine(|engine, _| engine.stop_waiting(wait));
+    }
+
+    /// Observes what changes at a key and below it; `null` is the whole document.
+    #[napi(catch_unwind)]
+    pub fn observe(&self, env: &Env, key: Unknown) -> Result<u32> {
+        // SAFETY: the values are those of the running call.
+        let observed = unsafe {
+            with_path(env.raw(), key.raw(), Root::Allowed, |path| {
+                Ok(self.instance.node().with_engine(|engine, _| engine.observe(path)))
+            })
+        };
+        observed.map_err(|failure| failure.thrown(env))
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop_observing(&self, observer: u32) {
+        self.instance.node().with_engine(|engine, _| engine.stop_observing(observer));
     }
 
     /// JSON text of what a key shows and why; `null` is the whole document.

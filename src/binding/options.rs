@@ -1,11 +1,12 @@
 //! The JSON that `open` takes. `lib/options.js` has validated it and filled in what users left out.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::error::Failure;
-use crate::engine::{Address, Config, Limits, NodeId};
+use crate::engine::{Address, Config, Limits, NodeId, Profile};
 use crate::net;
 
 #[derive(Deserialize)]
@@ -16,8 +17,11 @@ struct Options<'a> {
     listen: bool,
     learn: bool,
     introductions: bool,
+    ready_with_one: bool,
     /// 24 hex digits.
     id: Option<String>,
+    name: String,
+    tags: BTreeMap<String, String>,
     advertised: Option<String>,
     connect: Vec<String>,
     cluster: Option<String>,
@@ -50,7 +54,10 @@ impl Default for Options<'_> {
             listen: true,
             learn: false,
             introductions: false,
+            ready_with_one: false,
             id: None,
+            name: String::new(),
+            tags: BTreeMap::new(),
             advertised: None,
             connect: Vec::new(),
             cluster: None,
@@ -79,11 +86,14 @@ pub fn parse(json: &str) -> Result<net::Options, Failure> {
     };
     let default = Config::default();
     let limits = options.limits;
+    let tags = options.tags.into_iter().map(|(key, value)| (key.into(), value.into()));
     let config = Config {
         cluster: options.cluster.unwrap_or(default.cluster),
         node,
+        profile: Profile { name: options.name.into(), tags: tags.collect() },
         learn_addresses: options.learn,
         introductions: options.introductions,
+        ready_with_one: options.ready_with_one,
         advertised: options.advertised.map(Address::new),
         ready_timeout_ms: options.ready_timeout.unwrap_or(default.ready_timeout_ms),
         forget_after_ms: options.forget_after.unwrap_or(default.forget_after_ms),

@@ -92,7 +92,7 @@ impl<const N: usize> Text<N> {
 }
 
 /// Gives `f` the path that a dotted key names: `'a.b'` has two segments, `''` one (the empty name),
-/// `null` none.
+/// `null` none; or that of an array of its segments.
 ///
 /// # Safety
 ///
@@ -110,7 +110,9 @@ pub unsafe fn with_path<R>(
         // SAFETY: as this function's; `kind` outlives the call.
         check(unsafe { sys::napi_typeof(env, key, &mut kind) })?;
         if kind != sys::ValueType::napi_null {
-            return Err(Failure::invalid_key("The key must be a string"));
+            // SAFETY: as this function's.
+            let segments = unsafe { read_segments(env, key)? };
+            return f(&segments.iter().map(String::as_str).collect::<Vec<_>>());
         }
         return match root {
             Root::Allowed => f(&[]),
@@ -146,6 +148,42 @@ pub unsafe fn with_path<R>(
     }
     inline[count] = &key_text[start..];
     f(&inline[..=count])
+}
+
+/// The strings of an array, at least one.
+///
+/// # Safety
+///
+/// `env` is the environment of the running call and `value` one of its values.
+unsafe fn read_segments(
+    env: sys::napi_env,
+    value: sys::napi_value,
+) -> Result<Vec<String>, Failure> {
+    let (mut is_array, mut length) = (false, 0);
+    // SAFETY: as this function's; what is written to outlives the call.
+    unsafe {
+        check(sys::napi_is_array(env, value, &mut is_array))?;
+        if is_array {
+            check(sys::napi_get_array_length(env, value, &mut length))?;
+        }
+    }
+    if length == 0 {
+        return Err(Failure::invalid_key("The key must be a string, or an array of some"));
+    }
+    let mut segments = Vec::new();
+    for index in 0..length {
+        let mut text = Text::<KEY_BYTES_INLINE>::new();
+        let mut element = ptr::null_mut();
+        // SAFETY: as this function's; `element` outlives the call and is a value of it.
+        let segment = unsafe {
+            check(sys::napi_get_element(env, value, index, &mut element))?;
+            text.read(env, element)?
+        };
+        // `lib/` has seen to it that no string holds half of a surrogate pair.
+        let segment = segment.ok_or_else(|| Failure::invalid_key("A segment must be a string"))?;
+        segments.push(segment.to_owned());
+    }
+    Ok(segments)
 }
 
 /// # Safety

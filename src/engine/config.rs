@@ -1,6 +1,6 @@
 //! Every knob, with its default, unit and reason.
 
-use super::event::Address;
+use super::event::{Address, Profile};
 use super::id::NodeId;
 
 /// What an engine is built with. All times are milliseconds, all sizes bytes.
@@ -10,6 +10,8 @@ pub struct Config {
     pub cluster: String,
     /// This node's name for applications; drawn at random when `None`.
     pub node: Option<NodeId>,
+    /// What else peers are told of this node: told once a connection, so it must stay small.
+    pub profile: Profile,
     /// The address told to peers, `None` when this node does not listen.
     pub advertised: Option<Address>,
     /// Ask peers for the addresses of nodes that they know, and dial those too: a full mesh
@@ -32,6 +34,8 @@ pub struct Config {
     pub redial_max_ms: u64,
     /// `Ready` comes at the latest so long after the start. 5 s.
     pub ready_timeout_ms: u64,
+    /// `Ready` comes as soon as what one peer has is here. Off: what every peer has.
+    pub ready_with_one: bool,
     /// How long a write may wait for one it depends on before a peer is asked for it. 200 ms:
     /// longer than a direct link needs, shorter than anybody notices.
     pub gap_timeout_ms: u64,
@@ -96,6 +100,7 @@ impl Default for Config {
         Config {
             cluster: "collective".into(),
             node: None,
+            profile: Profile::default(),
             advertised: None,
             learn_addresses: false,
             introductions: false,
@@ -106,6 +111,7 @@ impl Default for Config {
             redial_min_ms: 100,
             redial_max_ms: 5000,
             ready_timeout_ms: 5000,
+            ready_with_one: false,
             gap_timeout_ms: 200,
             pull_timeout_ms: 2000,
             queue_bytes_max: 16 << 20,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::error::{CloseReason, WarningCode};
-use super::id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId};
+use super::id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId, WaitId};
 
 /// The two clocks, read by the shell once per input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -59,6 +59,8 @@ pub enum Command {
     /// Keep a connection to this address, for ever. `announce`: tell
     /// [`Event::ConnectFailed`] if the first dial leads to no peer.
     Connect { address: Address, announce: bool },
+    /// The address is not one of those given any more. A connection that it led to stays.
+    Forget { address: Address },
     /// Close the connection to a peer; neither side dials the other again.
     Dismiss { peer: ReplicaId },
     /// Say goodbye to every peer and stop dialling. Nothing may follow but `Closed` and `Drained`.
@@ -209,19 +211,30 @@ pub enum Item {
 pub enum Event {
     /// A peer passed the handshake. `advertised` is the address it says it listens on; `dialled`
     /// the one of ours that led to it.
-    PeerUp { peer: ReplicaId, node: NodeId, advertised: Option<Address>, dialled: Option<Address> },
+    PeerUp {
+        peer: ReplicaId,
+        node: NodeId,
+        profile: Profile,
+        advertised: Option<Address>,
+        dialled: Option<Address>,
+    },
     /// Its connection is gone.
     PeerDown { peer: ReplicaId, reason: CloseReason },
+    /// Its application has not answered for a while, as it says; told once until it does again.
+    PeerBusy { peer: ReplicaId },
     /// Every address given was tried, and all that the peers reached had when they said hello is
-    /// here. Once.
+    /// here; or what one of them had, if `Config::ready_with_one`. Once.
     Ready,
     /// Something the engine handled itself.
     Warning { code: WarningCode, peer: Option<ReplicaId>, detail: String },
     /// After a rejoin: an own write that nobody can have seen was made once more, under the new name.
     MadeAgain { dot: Dot, hlc: u64, path: Vec<Box<str>>, write: Again },
+    /// These peers have what this node had written when it began to wait.
+    Replicated { wait: WaitId, peers: Vec<ReplicaId> },
     /// An address that was to be announced could not be reached; it is dialled again in silence.
     ConnectFailed { address: Address, code: String },
-    /// Some watched path changed: publish the slots between turns (see `document::watch`).
+    /// Some watched or observed path changed: publish the slots between turns, and tell observers
+    /// (see `document::watch` and `document::observe`).
     Touched,
     /// Items wait to be taken; told once until they are. Not `urgent`: outcomes of a job that goes
     /// on, which may wait a little for others.
@@ -234,6 +247,13 @@ pub enum Again {
     /// JSON text.
     Set(Box<str>),
     Increment(f64),
+}
+
+/// What a node says of itself to people and programs on other nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    pub name: Arc<str>,
+    pub tags: Arc<[(Box<str>, Box<str>)]>,
 }
 
 /// Where to dial: `host:port`, as the user wrote it. Resolving names is the shell's business.

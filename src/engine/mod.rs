@@ -39,21 +39,28 @@ use rand_chacha::ChaCha8Rng;
 
 pub use causality::VersionVector as Context;
 pub use config::{Config, Limits};
-pub use document::{Container, Explanation, Shown};
+pub use document::observe::ObserverId;
+pub use document::{Container, Explanation, Page, Shown};
 pub use error::{AskError, CloseReason, WarningCode, WriteError};
 pub use event::{
     Address, Again, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output,
-    Stop, To, Write,
+    Profile, Stop, To, Write,
 };
-pub use id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId};
-pub use replication::Written;
+pub use id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId, WaitId};
+pub use replication::{Change, Changes, Need, Standing, Written};
 
 use document::watch::Whose;
 use jobs::Jobs;
 use membership::{Introduction, Membership, Step};
 use rare::{Gone, Rare};
 use replication::Replication;
-use wire::message::{self, Hello, Kind, Malformed};
+use wire::message::{self, Hello, Kind, Malformed, ProfileItem};
+
+/// Bytes of what happens during a batch that wait for its end. Beyond that they are handled, and
+/// what the batch writes from then on may have seen some of it.
+const HELD_BYTES_MAX: usize = 4 << 20;
+/// What an input that waits costs besides its bytes.
+const HELD_BYTES_EACH: usize = 64;
 
 /// Counts for `stats()`, tests and checkers.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
@@ -112,9 +119,17 @@ pub struct Engine {
     started: bool,
     left: bool,
     touched_told: bool,
+    /// During a batch: what has happened meanwhile.
+    held: Option<Held>,
     bad_messages: u64,
     rejoins: u64,
     rare: Gone,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Held {
+    inputs: VecDeque<Input>,
+    bytes: usize,
 }
 
 impl Engine {
@@ -136,6 +151,7 @@ impl Engine {
             started: false,
             left: false,
             touched_told: false,
+            held: None,
             bad_messages: 0,
             rejoins: 0,
             rare: Gone::default(),
@@ -173,6 +189,28 @@ impl Engine {
     /// What a path that shows an object or array contains.
     pub fn container(&mut self, path: &[&str]) -> Option<Container> {
         self.replication.container(path)
+    }
+
+    /// Members of an object or array after `after`, by name: at most `max`, and few if they are
+    /// large.
+    pub fn page(
+        &mut self,
+        path: &[&str],
+        after: Option<&str>,
+        max: usize,
+        bytes_max: usize,
+    ) -> Option<Page> {
+        self.replication.page(path, after, max, bytes_max)
+    }
+
+    /// How many members an object or array has.
+    pub fn count(&mut self, path: &[&str]) -> Option<usize> {
+        self.replication.count(path)
+    }
+
+    /// How a peer stands to this node, as far as is known.
+    pub fn standing(&mut self, peer: ReplicaId) -> Option<Standing> {
+        self.replication.standing(peer)
     }
 
     /// What the path shows and why: what stands there and above it, shown or hidden, and by what.
@@ -244,6 +282,11 @@ impl Engine {
         self.replication.document().describe()
     }
 
+    /// The addresses given that have led neither to a peer that is there nor to this node itself.
+    pub fn unreached(&self) -> impl Iterator<Item = &Address> {
+        self.membership.unreached()
+    }
+
     /// Peers with a finished handshake.
     pub fn peers(&self) -> Vec<ReplicaId> {
         self.membership.peers().collect()
@@ -277,6 +320,50 @@ impl Engine {
             return Err(WriteError::Closed);
         }
         self.replication.write(now, write)
+    }
+
+    /// Holds back own writes, and what happens meanwhile, until `end_batch`. What is written in
+    /// between takes effect on every other node in one step.
+    pub fn begin_batch(&mut self) {
+        self.held.get_or_insert_default();
+        self.replication.begin_batch();
+    }
+
+    pub fn end_batch(&mut self, now: Now) {
+        self.replication.end_batch();
+        self.handle_held(now);
+    }
+
+    /// Waits until peers have what this node has written so far: [`Event::Replicated`].
+    pub fn wait_for(&mut self, need: Need) -> WaitId {
+        let wait = self.replication.wait_for(need);
+        self.tell_replicated();
+        wait
+    }
+
+    pub fn stop_waiting(&mut self, wait: WaitId) {
+        self.replication.stop_waiting(wait);
+    }
+
+    /// Observes what changes at a path and below it; see `document::observe`.
+    pub fn observe(&mut self, path: &[&str]) -> ObserverId {
+        self.replication.document_mut().watch.observers.add(path)
+    }
+
+    pub fn stop_observing(&mut self, id: ObserverId) {
+        self.replication.document_mut().watch.observers.remove(id);
+    }
+
+    /// Moves the observers for which something has changed to `into`, each once until it has taken
+    /// all that there is.
+    pub fn take_observers(&mut self, into: &mut Vec<ObserverId>) {
+        self.replication.document_mut().watch.observers.take_news(into);
+    }
+
+    /// What has changed for an observer since it took it last: at most `max` places, and few if
+    /// they are large.
+    pub fn take_changes(&mut self, id: ObserverId, max: usize, bytes_max: usize) -> Changes {
+        self.replication.take_changes(id, max, bytes_max)
     }
 
     /// Watches what `read(path)` gives. The slot is touched whenever that may have changed.
@@ -378,12 +465,26 @@ impl Engine {
 
     pub fn handle_input(&mut self, now: Now, input: Input) {
         let now_ms = now.monotonic_ms;
+        let is_command = matches!(input, Input::Command(_));
+        if let Some(held) = self.held.as_mut().filter(|_| !is_command) {
+            held.bytes += HELD_BYTES_EACH;
+            if let Input::Received { link, message } = &input {
+                held.bytes += message.len();
+                self.membership.heard(now_ms, *link, &mut self.rng);
+            }
+            held.inputs.push_back(input);
+            if held.bytes > HELD_BYTES_MAX {
+                self.handle_held(now);
+            }
+            return;
+        }
         match input {
             Input::Command(Command::Connect { address, announce }) if !self.left => {
                 self.membership.connect(now_ms, address, announce);
                 self.membership.handle_timeout(now_ms, &mut self.rng);
             }
             Input::Command(Command::Connect { .. }) => {}
+            Input::Command(Command::Forget { address }) => self.membership.forget(&address),
             Input::Command(Command::Dismiss { peer }) => self.dismiss(now_ms, peer),
             Input::Command(Command::Leave) => self.leave(now_ms),
             Input::Opened { link, dialled } => self.membership.opened(now_ms, link, dialled),
@@ -472,6 +573,13 @@ impl Engine {
 
     // ---- inside
 
+    fn handle_held(&mut self, now: Now) {
+        let held = self.held.take().unwrap_or_default();
+        for input in held.inputs {
+            self.handle_input(now, input);
+        }
+    }
+
     fn receive(&mut self, now: Now, link: LinkId, message: Bytes) {
         if !self.membership.knows_link(link) || self.membership.is_refused(link) {
             return;
@@ -526,7 +634,7 @@ impl Engine {
 
     fn receive_hello(&mut self, now: Now, link: LinkId, message: &[u8]) -> Result<(), CloseReason> {
         let bad = |_| CloseReason::BadMessage("malformed hello".into());
-        let hello: Hello<'_> = message::decode(message).map_err(bad)?;
+        let (hello, more): (Hello<'_>, _) = message::decode_head(message).map_err(bad)?;
         if hello.magic != message::MAGIC {
             return Err(CloseReason::BadMessage("another protocol".into()));
         }
@@ -556,7 +664,10 @@ impl Engine {
             return Ok(());
         }
         let advertised = hello.advertised.and_then(membership::told_address);
-        let who = Introduction { replica: hello.replica, node: hello.node, advertised };
+        let ProfileItem { name, tags } = message::decode_more(more).map_err(bad)?;
+        let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let profile = Profile { name: name.into(), tags };
+        let who = Introduction { replica: hello.replica, node: hello.node, profile, advertised };
         self.membership.introduced(now.monotonic_ms, link, who, &mut self.rng);
         Ok(())
     }
@@ -577,7 +688,9 @@ impl Engine {
             advertised: self.membership.advertised().map(|address| &*address.0),
             limits: self.limits(),
         };
-        let frames = message::encode(Kind::Hello, &hello);
+        let Profile { name, tags } = &self.config.profile;
+        let tags = tags.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let frames = message::encode(Kind::Hello, &(hello, ProfileItem { name, tags }));
         self.outputs.push_back(Output::Send { link, frames });
     }
 
@@ -595,14 +708,15 @@ impl Engine {
                     self.replication.peer_switched(now, peer);
                     self.jobs.peer_switched(peer);
                 }
-                Step::Up { peer, node, advertised, dialled } => {
+                Step::Up { peer, node, profile, advertised, dialled } => {
                     self.replication.peer_up(now, peer);
-                    self.tell(Event::PeerUp { peer, node, advertised, dialled });
+                    self.tell(Event::PeerUp { peer, node, profile, advertised, dialled });
                 }
                 Step::Replaced { peer } => {
                     self.rare.note(Rare::AddressTaken);
                     self.replication.peer_dead(peer);
                 }
+                Step::Busy { peer } => self.tell(Event::PeerBusy { peer }),
                 Step::ConnectFailed { address, code } => {
                     self.tell(Event::ConnectFailed { address, code });
                 }
@@ -626,12 +740,14 @@ impl Engine {
             let (code, peer, detail) = (report.code, report.peer, report.detail);
             self.tell(Event::Warning { code, peer, detail });
         }
+        self.tell_replicated();
         if self.replication.has_touched() && !std::mem::replace(&mut self.touched_told, true) {
             self.tell(Event::Touched);
         }
         if let Some(by_ms) = self.ready_by_ms {
             let all = self.membership.all_tried() && self.replication.is_caught_up();
-            if all || by_ms <= now.monotonic_ms {
+            let one = self.config.ready_with_one && self.replication.is_caught_up_with_one();
+            if all || one || by_ms <= now.monotonic_ms {
                 self.ready_by_ms = None;
                 self.tell(Event::Ready);
             }
@@ -645,7 +761,7 @@ impl Engine {
         self.rare.join(self.replication.rare());
         self.rare.note(Rare::Rejoined);
         let (unseen, mut lost) = self.replication.take_unseen();
-        let watch = self.replication.take_watch();
+        let (watch, waits) = (self.replication.take_watch(), self.replication.take_waits());
         let counts = self.replication.counts.clone();
         self.replication = Replication::new(own, self.config.clone(), now);
         self.replication.counts = counts;
@@ -674,6 +790,7 @@ impl Engine {
                 _ => lost += 1,
             }
         }
+        self.replication.put_waits(waits);
         let code = WarningCode::Rejoined;
         let detail = format!(
             "this node was away too long and rejoins as a new replica; \
@@ -696,6 +813,8 @@ impl Engine {
     fn leave(&mut self, now_ms: u64) {
         self.left = true;
         self.ready_by_ms = None;
+        self.held = None;
+        self.replication.end_batch();
         // What was written before goes out before the goodbye.
         while let Some(send) = self.poll_send() {
             self.outputs.push_back(send);
@@ -713,6 +832,12 @@ impl Engine {
     fn note_bad(&mut self, peer: Option<ReplicaId>, detail: String) {
         self.bad_messages += 1;
         self.tell(Event::Warning { code: WarningCode::BadMessage, peer, detail });
+    }
+
+    fn tell_replicated(&mut self) {
+        while let Some((wait, peers)) = self.replication.poll_confirmed() {
+            self.tell(Event::Replicated { wait, peers });
+        }
     }
 
     fn tell(&mut self, event: Event) {

@@ -256,11 +256,13 @@ impl Driver {
             Event::Warning { code, peer, detail } => {
                 NodeEvent::Warning { code: code.code(), message: detail, peer }
             }
-            Event::PeerUp { peer, node, advertised, dialled } => {
+            Event::PeerUp { peer, node, profile, advertised, dialled } => {
                 let address = dialled.or_else(|| advertised.clone());
                 self.peers.insert(peer, address.clone());
-                NodeEvent::PeerUp { peer, node, address, advertised }
+                NodeEvent::PeerUp { peer, node, profile, address, advertised }
             }
+            Event::Replicated { wait, peers } => NodeEvent::Replicated { wait, peers: peers.len() },
+            Event::PeerBusy { peer } => NodeEvent::PeerBusy { peer },
             Event::PeerDown { peer, reason } => {
                 let address = self.peers.remove(&peer).flatten();
                 NodeEvent::PeerDown { peer, address, code: reason.code() }

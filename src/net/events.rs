@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::engine::{Address, NodeId, ReplicaId};
+use crate::engine::{Address, NodeId, Profile, ReplicaId, WaitId};
 
 /// Events that wait while JavaScript is busy. Enough for every peer of the largest mesh to come
 /// and go several times.
@@ -40,6 +40,7 @@ pub enum NodeEvent {
     PeerUp {
         peer: ReplicaId,
         node: NodeId,
+        profile: Profile,
         /// The address dialled, else the one advertised.
         address: Option<Address>,
         advertised: Option<Address>,
@@ -48,6 +49,14 @@ pub enum NodeEvent {
         peer: ReplicaId,
         address: Option<Address>,
         code: &'static str,
+    },
+    PeerBusy {
+        peer: ReplicaId,
+    },
+    /// So many peers have what this node had written when it began to wait.
+    Replicated {
+        wait: WaitId,
+        peers: usize,
     },
     /// The first dial of an address given by the application; others follow in silence.
     ConnectFailed {
@@ -199,7 +208,10 @@ impl State {
     fn drop_one(&mut self) {
         let warning = |event: &NodeEvent| matches!(event, NodeEvent::Warning { .. });
         let peer = |event: &NodeEvent| {
-            matches!(event, NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. })
+            matches!(
+                event,
+                NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. } | NodeEvent::PeerBusy { .. }
+            )
         };
         let place = (self.events.iter().position(warning))
             .or_else(|| self.events.iter().position(peer))
@@ -219,7 +231,8 @@ mod tests {
 
     fn up(peer: u64) -> NodeEvent {
         let (peer, node) = (ReplicaId(peer), NodeId([0; 12]));
-        NodeEvent::PeerUp { peer, node, address: None, advertised: None }
+        let profile = Profile::default();
+        NodeEvent::PeerUp { peer, node, profile, address: None, advertised: None }
     }
 
     #[test]

@@ -104,6 +104,12 @@ impl Node {
         self.0.listen(host, port)
     }
 
+    /// Keeps no connection to this address for its own sake any more.
+    pub fn forget(&self, address: Address) {
+        let command = Command::Forget { address };
+        self.with_engine(|engine, now| engine.handle_input(now, Input::Command(command)));
+    }
+
     /// Keeps a connection to this address, for ever. `ConnectFailed` tells if the first dial fails.
     pub fn connect(&self, address: Address) {
         let command = Command::Connect { address, announce: true };

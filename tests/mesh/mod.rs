@@ -4,7 +4,7 @@
 // Each test file uses its own part of it.
 #![allow(dead_code)]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use collective_io::engine::wire::frame::FrameDecoder;
@@ -32,6 +32,8 @@ pub struct Mesh {
     /// Dials under way, and all there ever were.
     dials: VecDeque<(usize, Address)>,
     dialled: Vec<(usize, Address)>,
+    /// Where dials come to nothing and nobody says so.
+    silent: BTreeSet<Address>,
 }
 
 struct Node {
@@ -72,6 +74,7 @@ impl Mesh {
             listening: BTreeMap::new(),
             dials: VecDeque::new(),
             dialled: Vec::new(),
+            silent: BTreeSet::new(),
         };
         for config in configs {
             mesh.add(config);
@@ -81,6 +84,11 @@ impl Mesh {
 
     /// Starts one more node. It listens where it advertises.
     pub fn add(&mut self, config: Config) -> usize {
+        self.add_told(config, &[])
+    }
+
+    /// The same for one that is given addresses from the start.
+    pub fn add_told(&mut self, config: Config, addresses: &[&str]) -> usize {
         if let Some(address) = config.advertised.clone() {
             self.listening.insert(address, self.nodes.len());
         }
@@ -89,6 +97,9 @@ impl Mesh {
         let engine = Engine::new(config, seed, self.now_of(0));
         self.nodes.push(Node { engine, wall_ahead_ms: 0, events: Vec::new(), stopped: false });
         let node = self.nodes.len() - 1;
+        for address in addresses {
+            self.connect(node, address, false);
+        }
         let now = self.now_of(0);
         self.nodes[node].engine.handle_timeout(now);
         self.drain(node);
@@ -188,6 +199,19 @@ impl Mesh {
     pub fn connect(&mut self, node: usize, address: &str, announce: bool) {
         let address = Address::new(address);
         self.input(node, Input::Command(Command::Connect { address, announce }));
+    }
+
+    /// Dials of this address neither succeed nor fail from now on.
+    pub fn silence(&mut self, address: &str) {
+        self.silent.insert(Address::new(address));
+    }
+
+    pub fn forget(&mut self, node: usize, address: &str) {
+        self.input(node, Input::Command(Command::Forget { address: Address::new(address) }));
+    }
+
+    pub fn unreached(&self, node: usize) -> Vec<String> {
+        self.nodes[node].engine.unreached().map(|address| address.to_string()).collect()
     }
 
     pub fn dismiss(&mut self, node: usize, other: usize) {
@@ -535,7 +559,9 @@ impl Mesh {
                 Some(Output::Event(event)) => self.nodes[node].events.push(event),
                 Some(Output::Dial { address }) => {
                     self.dialled.push((node, address.clone()));
-                    self.dials.push_back((node, address));
+                    if !self.silent.contains(&address) {
+                        self.dials.push_back((node, address));
+                    }
                 }
             }
         }

@@ -98,13 +98,14 @@ impl Document {
             // Nothing here and nothing new; but a piece may stand in a whole value above.
             None => self.split_down_to(&path)?,
         };
-        self.touch_path(&path, Whose::Remote);
+        let region = self.region(&path);
         self.fold_node(id);
         let before = self.hash_of_things(id);
         let gone = self.merge_values(id, state.values, theirs, ours, implied);
         self.merge_marks(id, state.marks, theirs, ours);
         self.merge_parts(id, state.parts, theirs, ours);
-        if self.hash_of_things(id) != before {
+        let changed = self.hash_of_things(id) != before;
+        if changed {
             self.tree.node_mut(id).lost = true;
             self.tree.changed(id);
         }
@@ -113,7 +114,11 @@ impl Document {
             self.remove_pieces_below(id, &gone, ours);
         }
         let freed = self.free_if_empty(id, known);
-        self.touch_path(&path, Whose::Remote);
+        // A feed tells much that is known here.
+        if changed || !gone.is_empty() {
+            self.touch_region(&path, region, Whose::Remote);
+            self.touch_path(&path, Whose::Remote);
+        }
         (!freed).then_some(id)
     }
 

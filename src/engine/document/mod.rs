@@ -8,7 +8,8 @@
 //! | what a write removes and adds | `apply.rs` |
 //! | joining another replica's state of a path | `merge.rs` |
 //! | splitting values kept as one text | `split.rs` |
-//! | what is shown | `read.rs` |
+//! | what is shown | `read.rs`, a page at a time `listing.rs` |
+//! | who is to be told | `watch.rs`, `observe.rs` |
 //! | why, for people | `explain.rs` |
 //! | what was removed, for who asks later | `removals.rs` |
 //! | dead replicas folded into live ones | `fold.rs` |
@@ -23,7 +24,9 @@ mod few;
 mod fold;
 mod hash;
 pub mod json;
+mod listing;
 mod merge;
+pub mod observe;
 pub mod path;
 mod read;
 mod removals;
@@ -39,6 +42,7 @@ use std::sync::Arc;
 pub use apply::{Action, Op};
 pub use explain::Explanation;
 pub use fold::Fold;
+pub use listing::Page;
 pub use merge::{BodyState, State, ValueState};
 pub use read::{Container, Shown};
 pub use tree::NodeId;
@@ -323,12 +327,19 @@ impl Document {
 
     /// A write at a path, or a change of its state, may change what watched paths show.
     fn touch_path<S: AsRef<str>>(&mut self, path: &[S], whose: Whose) {
+        if !self.watch.is_idle() {
+            self.touch_region(path, self.region(path), whose);
+        }
+    }
+
+    /// The same for a path of which everything at and below its first `region` segments may show
+    /// something else.
+    fn touch_region<S: AsRef<str>>(&mut self, path: &[S], region: usize, whose: Whose) {
         if self.watch.is_idle() {
             return;
         }
         let mut hash = tree::ROOT_HASH;
         self.watch.touch(hash, whose);
-        let region = self.region(path);
         for (depth, segment) in path.iter().enumerate() {
             hash = tree::child_hash(hash, segment.as_ref());
             self.watch.touch(hash, whose);
@@ -337,6 +348,7 @@ impl Document {
                 self.watch.touch_below(hash, key, whose);
             }
         }
+        self.watch.observers.note(path, region, whose);
     }
 
     /// How many segments of a path name the place below which everything shown may depend on what
@@ -348,7 +360,9 @@ impl Document {
             let Some(child) = self.tree.child(id, segment.as_ref()) else { return depth + 1 };
             id = child;
             let node = self.tree.node(id);
-            let just_an_object = node.things() == 1
+            // A mark cannot be hidden, as a shell can: with one it is an object and stays one.
+            let just_an_object = !node.marks().is_empty()
+                && node.parts().is_empty()
                 && node.marks().iter().all(|mark| mark.length.is_none())
                 && node.values.iter().all(|value| matches!(value.body, Body::Object));
             if !just_an_object {

@@ -228,7 +228,7 @@ impl Document {
     }
 
     /// Goes down to a path through what its ancestors show.
-    fn walk<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Place> {
+    pub(super) fn walk<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Place> {
         let mut id = ROOT;
         let mut winners = vec![None];
         for (depth, segment) in path.iter().enumerate() {
@@ -341,14 +341,19 @@ impl Document {
         true
     }
 
-    fn write_below(&mut self, id: NodeId, winners: &mut Winners, out: &mut String) -> bool {
+    pub(super) fn write_below(
+        &mut self,
+        id: NodeId,
+        winners: &mut Winners,
+        out: &mut String,
+    ) -> bool {
         winners.push(self.winner(id));
         let shown = self.write(id, winners, out);
         winners.pop();
         shown
     }
 
-    fn shows_something(&mut self, id: NodeId, winners: &mut Winners) -> bool {
+    pub(super) fn shows_something(&mut self, id: NodeId, winners: &mut Winners) -> bool {
         winners.push(self.winner(id));
         let shown = !matches!(self.face(id, winners), Face::Nothing);
         winners.pop();
@@ -515,7 +520,7 @@ impl Document {
     }
 
     /// The children that are elements of an array, in order.
-    fn elements(&self, id: NodeId, index_max: u32) -> Vec<(u32, NodeId)> {
+    pub(super) fn elements(&self, id: NodeId, index_max: u32) -> Vec<(u32, NodeId)> {
         let children = self.tree.named_children(id);
         let mut elements: Vec<(u32, NodeId)> = children
             .filter_map(|(name, child)| array_index(name).map(|index| (index, child)))
@@ -527,7 +532,7 @@ impl Document {
 }
 
 /// Where a path leads.
-enum Place {
+pub(super) enum Place {
     /// To a node; with the winners down to it.
     Node(NodeId, Winners),
     /// Into a whole value: the text there.

@@ -210,7 +210,7 @@ impl Tree {
     fn next_beside(&self, mut id: NodeId) -> Option<NodeId> {
         while id != ROOT {
             let node = self.node(id);
-            if let Some(next) = self.sibling_after(node.parent, &node.name) {
+            if let Some(next) = self.child_after(node.parent, &node.name) {
                 return Some(next);
             }
             id = node.parent;
@@ -218,7 +218,8 @@ impl Tree {
         None
     }
 
-    fn sibling_after(&self, parent: NodeId, name: &str) -> Option<NodeId> {
+    /// The first child whose name is greater, whether or not there is one of that name.
+    pub fn child_after(&self, parent: NodeId, name: &str) -> Option<NodeId> {
         let children = &self.node(parent).more.as_ref()?.children;
         match children.find(self.compare(name)) {
             Ok(place) => children.after(place),
@@ -233,7 +234,7 @@ impl Tree {
             match self.child(id, &segment) {
                 Some(child) => id = child,
                 None => {
-                    let beside = self.sibling_after(id, &segment);
+                    let beside = self.child_after(id, &segment);
                     return beside.or_else(|| self.next_beside(id));
                 }
             }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
+use super::observe::Observers;
 use super::path::PathKey;
 use super::tree::{child_hash, ROOT_HASH};
 
@@ -25,6 +26,7 @@ pub struct Watch {
     free: Vec<Slot>,
     touched_local: Vec<Slot>,
     touched_remote: Vec<Slot>,
+    pub observers: Observers,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -93,7 +95,7 @@ impl Watch {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.ordered.is_empty()
+        self.ordered.is_empty() && self.observers.is_idle()
     }
 
     /// A path changed, given by its hash.

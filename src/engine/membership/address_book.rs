@@ -162,6 +162,21 @@ impl AddressBook {
         self.entries.retain(|_, entry| entry.replica != Some(peer) || !learned(entry));
     }
 
+    /// The user does not want it any more.
+    pub fn forget(&mut self, address: &Address) {
+        if self.order_of(address).is_some() {
+            self.entries.remove(address);
+        }
+    }
+
+    /// Those given that lead neither to a peer nor to oneself.
+    pub fn unreached(&self) -> impl Iterator<Item = &Address> {
+        let given = |entry: &Entry| matches!(entry.origin, Origin::Given { .. });
+        let leads = |entry: &Entry| matches!(entry.state, State::Connected | State::Own);
+        let entries = self.entries.iter();
+        entries.filter(move |(_, entry)| given(entry) && !leads(entry)).map(|(address, _)| address)
+    }
+
     /// The peer is not wanted any more.
     pub fn remove_all(&mut self, peer: ReplicaId) {
         self.entries.retain(|_, entry| entry.replica != Some(peer));
@@ -267,6 +282,26 @@ mod tests {
         book.give(0, address(1), 2, false);
         assert_eq!(book.next_due(0), Some(address(1)));
         assert_eq!(book.next_due(0), None);
+    }
+
+    #[test]
+    fn what_is_given_no_more_is_not_dialled_and_what_leads_nowhere_is_known() {
+        let (mut book, mut rng) = book();
+        for n in 1..=4 {
+            book.give(0, address(n), n as u64, false);
+        }
+        while book.next_due(0).is_some() {}
+        book.leads_to(&address(1), PEER);
+        book.is_own(0, &address(2));
+        book.failed(0, &address(3), &mut rng);
+        let unreached: Vec<_> = book.unreached().cloned().collect();
+        assert_eq!(unreached, [address(3), address(4)]);
+        book.forget(&address(3));
+        book.failed(0, &address(3), &mut rng);
+        book.learn(0, 0, address(5), PEER);
+        book.forget(&address(5));
+        assert_eq!(book.next_due(u64::MAX), Some(address(5)));
+        assert_eq!(book.next_due(u64::MAX), None);
     }
 
     #[test]

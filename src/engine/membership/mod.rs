@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::config::Config;
 use super::error::CloseReason;
-use super::event::Address;
+use super::event::{Address, Profile};
 use super::id::{LinkId, NodeId, ReplicaId};
 use super::rare::{Gone, Rare};
 use super::wire::message::{self, Addresses, Kind, Malformed, Presence, WhoIs, REPLICAS_MAX};
@@ -46,8 +46,13 @@ pub enum Step {
     Up {
         peer: ReplicaId,
         node: NodeId,
+        profile: Profile,
         advertised: Option<Address>,
         dialled: Option<Address>,
+    },
+    /// Its application does not answer any more.
+    Busy {
+        peer: ReplicaId,
     },
     Down {
         peer: ReplicaId,
@@ -73,6 +78,7 @@ pub enum Step {
 pub struct Introduction {
     pub replica: ReplicaId,
     pub node: NodeId,
+    pub profile: Profile,
     pub advertised: Option<Address>,
 }
 
@@ -220,6 +226,16 @@ impl Membership {
         self.book.give(now_ms, address, self.wishes, announce);
     }
 
+    /// The address is given no more. What it has led to stays.
+    pub fn forget(&mut self, address: &Address) {
+        self.book.forget(address);
+    }
+
+    /// The addresses given that have led neither to a peer that is there nor to this node itself.
+    pub fn unreached(&self) -> impl Iterator<Item = &Address> {
+        self.book.unreached()
+    }
+
     /// One of the two applications wants no connection with the other. Addresses given before lead
     /// there no more.
     pub fn dismissed(&mut self, peer: ReplicaId) {
@@ -334,8 +350,8 @@ impl Membership {
         let Some(peer) = self.peers.get(&who.replica) else {
             self.peers.insert(who.replica, Peer { link });
             self.steps.push_back(Step::Use { peer: who.replica });
-            let Introduction { replica: peer, node, advertised } = who;
-            let up = Step::Up { peer, node, advertised, dialled };
+            let Introduction { replica: peer, node, profile, advertised } = who;
+            let up = Step::Up { peer, node, profile, advertised, dialled };
             self.steps.push_back(up);
             self.tell_changes();
             return;
@@ -558,8 +574,11 @@ impl Membership {
     }
 
     fn receive_presence(&mut self, now_ms: u64, link: LinkId, told: Presence<'_>) {
+        let Some(peer) = self.peer_on(link) else { return };
+        if self.link_of(peer) == Some(link) && told.busy_ms > 0 && self.busy_ms(now_ms, peer) == 0 {
+            self.steps.push_back(Step::Busy { peer });
+        }
         let Some(link) = self.links.get_mut(&link) else { return };
-        let Some(peer) = link.peer else { return };
         let advertised = told.advertised.and_then(told_address);
         let before = std::mem::replace(
             &mut link.theirs,

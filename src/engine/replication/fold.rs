@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Replication, LATELY_MS};
+use super::{Replication, Waits, LATELY_MS};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
 use crate::engine::document::Fold;
@@ -18,6 +18,7 @@ impl Replication {
     /// A peer's process has ended: it said goodbye, or another one has its address.
     pub fn peer_dead(&mut self, replica: ReplicaId) {
         self.folds.is_dead(replica);
+        self.waits.forget(replica);
     }
 
     /// Whether this replica was folded by others.
@@ -245,6 +246,16 @@ impl Replication {
         self.alone.take()
     }
 
+    /// So do waits for peers to have what this one wrote.
+    pub fn take_waits(&mut self) -> Waits {
+        std::mem::take(&mut self.waits)
+    }
+
+    pub fn put_waits(&mut self, mut waits: Waits) {
+        waits.restart(self.vector.get(self.own));
+        self.waits = waits;
+    }
+
     /// The watched paths go on to the replica that takes this one's place.
     pub fn take_watch(&mut self) -> crate::engine::document::watch::Watch {
         std::mem::take(&mut self.document.watch)
@@ -253,6 +264,7 @@ impl Replication {
     pub fn put_watch(&mut self, mut watch: crate::engine::document::watch::Watch) {
         watch.touch_below(0, PathKey::default, crate::engine::document::watch::Whose::Remote);
         watch.touch(0, crate::engine::document::watch::Whose::Remote);
+        watch.observers.note_all();
         self.document.watch = watch;
     }
 }

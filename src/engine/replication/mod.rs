@@ -8,6 +8,7 @@
 mod alone;
 mod checkpoints;
 mod checks;
+mod confirm;
 mod feed;
 mod fold;
 mod folds;
@@ -20,23 +21,27 @@ mod sorted_run;
 mod staging;
 mod write;
 
+pub use confirm::{Need, Waits};
 pub use write::Written;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustc_hash::FxBuildHasher;
 
 use super::causality::VersionVector;
 use super::clock::Clock;
 use super::config::Config;
+use super::document::observe::ObserverId;
 use super::document::watch::Whose;
-use super::document::{Container, Document, Explanation, Shown};
+use super::document::{Container, Document, Explanation, Page, Shown};
 use super::error::WarningCode;
 use super::event::Now;
 use super::id::{Dot, ReplicaId};
 use super::rare::{Gone, Rare};
-use super::wire::message::{self, DigestOf, Kind, Pull};
+use super::wire::message::{self, DigestClock, DigestOf, Kind, Pull};
 use alone::AloneLog;
 use checkpoints::Checkpoints;
 use feed::{Feed, Next};
@@ -53,6 +58,43 @@ const FEED_PARTS: usize = 4;
 const LATELY_MS: u64 = 60_000;
 /// Bytes of values hashed in one go.
 const HASH_BYTES: usize = 256 << 10;
+
+/// Tells vectors apart.
+fn fingerprint(vector: &VersionVector) -> u64 {
+    FxBuildHasher.hash_one(vector.entries())
+}
+
+/// What an observer is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// More has changed than was kept: anything at or below the observed path may have.
+    pub skipped: bool,
+    pub changes: Vec<Change>,
+    /// Others wait.
+    pub more: bool,
+}
+
+/// A place, and JSON text of what it shows now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub path: Vec<Box<str>>,
+    /// Only writes of this node have changed it.
+    pub own: bool,
+    pub json: Option<String>,
+}
+
+/// How a peer stands to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How long a message took to it and back, when that was measured last.
+    pub rtt_ms: Option<u64>,
+    /// Writes that this node covers and the peer has not said to cover.
+    pub lag: u64,
+    /// At its last digest it covered what this node covers.
+    pub same_context: bool,
+    /// If so, whether its state had the same hash; `None` while one is not worked out.
+    pub same_hash: Option<bool>,
+}
 
 /// Something to report.
 #[derive(Clone, Debug)]
@@ -93,6 +135,9 @@ pub struct Replication {
     rows: Rows,
     folds: Folds,
     alone: AloneLog,
+    waits: Waits,
+    /// Own writes are held back, to go out together.
+    batching: bool,
     /// A peer told that this replica was forgotten.
     forgotten: bool,
     pull: Option<Pulling>,
@@ -131,6 +176,8 @@ impl Replication {
             rows: Rows::default(),
             folds: Folds::default(),
             alone: AloneLog::default(),
+            waits: Waits::default(),
+            batching: false,
             forgotten: false,
             pull: None,
             pull_id: 0,
@@ -175,6 +222,23 @@ impl Replication {
         self.sessions.get(&peer)?.links.as_ref()
     }
 
+    /// How a peer stands to this node, as far as is known.
+    pub fn standing(&mut self, peer: ReplicaId) -> Option<Standing> {
+        let rtt_ms = self.sessions.get(&peer)?.rtt_ms;
+        let row = self.rows.get(peer);
+        let lacks = |(id, n): (ReplicaId, u64)| n.saturating_sub(row.map_or(0, |row| row.get(id)));
+        let lag = self.vector.iter().map(lacks).sum();
+        let told = self.sessions.get(&peer).and_then(|session| session.told);
+        let same_context = told.is_some_and(|(theirs, _)| theirs == fingerprint(&self.vector));
+        let same_hash = match told {
+            Some((_, Some(theirs))) if same_context && !self.is_settling() => {
+                self.document.hash(usize::MAX).map(|ours| ours == theirs)
+            }
+            _ => None,
+        };
+        Some(Standing { rtt_ms, lag, same_context, same_hash })
+    }
+
     /// Bytes on their way to a peer, whatever they say.
     pub fn outstanding(&self, peer: ReplicaId) -> usize {
         self.sessions.get(&peer).map_or(0, |session| session.outstanding)
@@ -198,6 +262,11 @@ impl Replication {
 
     pub fn is_fed(&self) -> bool {
         self.merging.is_some() || self.pull.as_ref().is_some_and(|pull| pull.staging.parts() > 0)
+    }
+
+    /// Whether what some peer had when it said hello is here.
+    pub fn is_caught_up_with_one(&self) -> bool {
+        self.sessions.values().any(|session| session.caught_up)
     }
 
     /// Whether it holds the write's effect, by whatever name.
@@ -233,6 +302,22 @@ impl Replication {
         self.document.container(path)
     }
 
+    pub fn page(
+        &mut self,
+        path: &[&str],
+        after: Option<&str>,
+        max: usize,
+        bytes_max: usize,
+    ) -> Option<Page> {
+        self.settle(path);
+        self.document.page(path, after, max, bytes_max)
+    }
+
+    pub fn count(&mut self, path: &[&str]) -> Option<usize> {
+        self.settle(path);
+        self.document.count(path)
+    }
+
     pub fn explain(&mut self, path: &[&str]) -> Explanation {
         self.settle(path);
         self.document.explain(path, self.own)
@@ -253,6 +338,7 @@ impl Replication {
         self.folds.heard(peer, now.monotonic_ms);
         // Its links and ours have changed: tell everybody.
         self.send_digests(now);
+        self.ask_to_confirm();
     }
 
     pub fn peer_down(&mut self, now: Now, peer: ReplicaId) {
@@ -277,12 +363,15 @@ impl Replication {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.outstanding = 0;
         session.asked = None;
+        session.confirming = false;
+        session.to_confirm = None;
         if let Some(feed) = session.feed.take() {
             self.rare.note(Rare::FeedSwitched);
             feed.drop_bookmark(&mut self.document);
         }
         self.abandon_pull_from(now, peer);
         self.send_digests_to(now, &[peer]);
+        self.ask_to_confirm();
     }
 
     /// Bytes sent to a peer have left our memory.
@@ -337,7 +426,8 @@ impl Replication {
 
     /// Whether there is something to send, feeds apart.
     pub fn has_sends(&self) -> bool {
-        !self.sends.is_empty() || (!self.outbox.is_empty() && !self.sessions.is_empty())
+        let written = !self.batching && !self.outbox.is_empty() && !self.sessions.is_empty();
+        !self.sends.is_empty() || written
     }
 
     pub fn poll_report(&mut self) -> Option<Report> {
@@ -348,6 +438,10 @@ impl Replication {
     pub fn poll_send(&mut self) -> Option<(ReplicaId, Bytes)> {
         if let Some(send) = self.sends.pop_front() {
             return Some(send);
+        }
+        // A feed would tell of a part of the batch.
+        if self.batching {
+            return None;
         }
         while let Some(batch) = self.outbox.pop() {
             let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
@@ -491,7 +585,9 @@ impl Replication {
                 dead: &dead,
                 forgotten: Vec::new(),
             };
-            let frames = message::encode(Kind::Digest, &digest);
+            let echo = session.clock.map(|(sent_ms, at_ms)| (sent_ms, now.monotonic_ms - at_ms));
+            let clock = DigestClock { sent_ms: now.monotonic_ms, echo };
+            let frames = message::encode(Kind::Digest, &(digest, clock));
             session.outstanding += frames.len();
             self.sends.push_back((peer, frames));
         }
@@ -595,6 +691,7 @@ impl Replication {
         if !self.is_settling() {
             self.checkpoints.record(self.document.sequence(), &self.vector);
         }
+        self.confirm();
     }
 
     fn report(&mut self, code: WarningCode, peer: Option<ReplicaId>, detail: String) {
@@ -610,9 +707,32 @@ impl Replication {
         sessions.map(|(&peer, _)| peer).collect()
     }
 
-    /// Remote writes have touched watched paths.
+    /// What the application keeps or observes has changed, and it was not told.
     pub fn has_touched(&self) -> bool {
-        self.document.watch.has_touched_remote()
+        let watch = &self.document.watch;
+        watch.has_touched_remote() || watch.observers.has_news()
+    }
+
+    /// The next places that have changed for an observer, and what is there: few if that is much.
+    pub fn take_changes(&mut self, id: ObserverId, max: usize, bytes_max: usize) -> Changes {
+        let mut changes = Changes::default();
+        let mut bytes = 0;
+        loop {
+            let changed = self.document.watch.observers.take(id, 1);
+            changes.skipped |= changed.skipped;
+            changes.more = changed.more;
+            for (place, own) in changed.places {
+                let path = place.segments();
+                let segments: Vec<&str> = path.iter().map(|segment| &**segment).collect();
+                let json = self.read(&segments);
+                bytes += place.as_bytes().len() + json.as_ref().map_or(0, String::len);
+                let path = path.into_iter().map(Into::into).collect();
+                changes.changes.push(Change { path, own, json });
+            }
+            if !changes.more || changes.changes.len() >= max || bytes >= bytes_max {
+                return changes;
+            }
+        }
     }
 
     pub fn take_touched(&mut self, whose: Whose, into: &mut Vec<u32>) {

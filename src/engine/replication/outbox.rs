@@ -18,6 +18,9 @@ pub struct Outbox {
     ready: VecDeque<Bytes>,
     batch_bytes_max: usize,
     message_bytes_max: usize,
+    /// The batch is to go out as one, and was too much for that.
+    held: bool,
+    spilled: bool,
 }
 
 /// The write is too large for a message: peers must get its effect from a feed.
@@ -31,6 +34,8 @@ impl Outbox {
             ready: VecDeque::new(),
             batch_bytes_max,
             message_bytes_max,
+            held: false,
+            spilled: false,
         }
     }
 
@@ -51,6 +56,13 @@ impl Outbox {
         }
         let before = self.batch.len();
         message::append(&mut self.batch, item);
+        if self.held {
+            self.spilled |= self.batch.len() > self.message_bytes_max;
+            if self.spilled {
+                self.batch.clear();
+            }
+            return Ok(());
+        }
         if self.batch.len() > self.message_bytes_max {
             // Perhaps only together with what was there before.
             self.batch.truncate(before);
@@ -65,6 +77,22 @@ impl Outbox {
         if self.batch.len() >= self.batch_bytes_max {
             self.seal();
         }
+        Ok(())
+    }
+
+    /// What comes from here on goes out as one message, or not at all.
+    pub fn hold(&mut self) {
+        self.seal();
+        self.held = true;
+    }
+
+    /// The end of that. `Err`: it was too much for a message.
+    pub fn release(&mut self) -> Result<(), TooLarge> {
+        self.held = false;
+        if std::mem::take(&mut self.spilled) {
+            return Err(TooLarge);
+        }
+        self.seal();
         Ok(())
     }
 

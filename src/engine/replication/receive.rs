@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::checks;
 use super::incoming::Batch;
-use super::{Merging, Replication, Target};
+use super::{fingerprint, Merging, Replication, Target};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
 use crate::engine::document::watch::Whose;
@@ -16,7 +16,7 @@ use crate::engine::event::Now;
 use crate::engine::id::{Dot, ReplicaId};
 use crate::engine::rare::Rare;
 use crate::engine::wire::message::{
-    self, ActionItem, Digest, FeedEnd, Item, Kind, Malformed, Pull, Stub, WriteItem,
+    self, ActionItem, Digest, DigestClock, FeedEnd, Item, Kind, Malformed, Pull, Stub, WriteItem,
 };
 
 /// How often at most the same origin's clock is reported.
@@ -43,7 +43,19 @@ impl Replication {
         }
         match kind {
             Kind::Writes => self.receive_writes(now, Batch::decode(message, peer)?),
-            Kind::Digest => self.receive_digest(now, peer, message::decode(&message)?),
+            Kind::Digest => {
+                let (digest, more) = message::decode_head(&message)?;
+                if !more.is_empty() {
+                    let (clock, _) = message::decode_item(more)?;
+                    self.receive_clock(now, peer, clock);
+                }
+                self.receive_digest(now, peer, digest)
+            }
+            Kind::Confirm => {
+                self.receive_confirm(peer, message::decode(&message)?);
+                Ok(())
+            }
+            Kind::Confirmed => self.receive_confirmed(peer, message::decode(&message)?),
             Kind::Pull => {
                 let pull: Pull = message::decode(&message)?;
                 let mut vector = self.told_vector(pull.vector)?;
@@ -67,7 +79,7 @@ impl Replication {
         Ok(())
     }
 
-    fn told_vector(&self, told: message::Vector) -> Result<VersionVector, Malformed> {
+    pub(super) fn told_vector(&self, told: message::Vector) -> Result<VersionVector, Malformed> {
         checks::vector(told, self.own, self.vector.get(self.own))
     }
 
@@ -237,6 +249,14 @@ impl Replication {
 
     // ---- digests
 
+    fn receive_clock(&mut self, now: Now, peer: ReplicaId, clock: DigestClock) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.clock = Some((clock.sent_ms, now.monotonic_ms));
+        let since =
+            |(sent_ms, held_ms)| now.monotonic_ms.checked_sub(sent_ms)?.checked_sub(held_ms);
+        session.rtt_ms = clock.echo.and_then(since).or(session.rtt_ms);
+    }
+
     fn receive_digest(
         &mut self,
         now: Now,
@@ -270,6 +290,7 @@ impl Replication {
             if !same {
                 session.links = Some(digest.links.into_iter().collect());
             }
+            session.told = Some((fingerprint(&vector), digest.hash));
         }
         if self.vector.includes(&vector) {
             if let Some(session) = self.sessions.get_mut(&peer) {

@@ -22,6 +22,16 @@ pub struct Session {
     pub feed: Option<Feed>,
     /// It asked for a feed, from this vector, which is not started yet.
     pub asked: Option<(u32, VersionVector)>,
+    /// It has not answered yet whether it covers our writes.
+    pub confirming: bool,
+    /// It is to be told when we cover its writes up to here.
+    pub to_confirm: Option<u64>,
+    /// The fingerprint of the vector in its last digest, and the hash there.
+    pub told: Option<(u64, Option<u64>)>,
+    /// The time on its clock that its last digest named, and when that came.
+    pub clock: Option<(u64, u64)>,
+    /// How long a message took to it and back, when that was measured last.
+    pub rtt_ms: Option<u64>,
 }
 
 #[derive(Clone, Debug)]

@@ -66,6 +66,26 @@ impl Replication {
         Ok(Some(Written { dot, hlc }))
     }
 
+    /// Own writes from here on go out together: whoever gets one gets all, in one step.
+    pub fn begin_batch(&mut self) {
+        self.batching = true;
+        self.outbox.hold();
+    }
+
+    pub fn end_batch(&mut self) {
+        if std::mem::take(&mut self.batching) && self.outbox.release().is_err() {
+            self.leave_out();
+        }
+    }
+
+    /// Own writes that no message holds: peers get their effect from feeds.
+    fn leave_out(&mut self) {
+        let peers: Vec<_> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.send(peer, message::encode_empty(Kind::Behind));
+        }
+    }
+
     fn push_write(&mut self, op: &Op<'_>, cuts: &[(PathKey, Cut)]) {
         if self.sessions.is_empty() {
             return;
@@ -84,11 +104,8 @@ impl Replication {
             cuts: cuts.iter().map(|(key, cut)| (key.as_bytes(), cut.clone())).collect(),
         });
         if self.outbox.push(self.own, op.dot.counter, &self.vector, &item).is_err() {
-            // It removed more counters than one message holds. Its effect goes out by feeds.
-            let peers: Vec<_> = self.sessions.keys().copied().collect();
-            for peer in peers {
-                self.send(peer, message::encode_empty(Kind::Behind));
-            }
+            // It removed more counters than one message holds.
+            self.leave_out();
         }
     }
 

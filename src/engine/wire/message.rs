@@ -18,7 +18,7 @@ pub const MAGIC: [u8; 4] = *b"CLIO";
 /// Peers of another major version are refused.
 pub const VERSION_MAJOR: u16 = 1;
 /// A higher minor version may send kinds of messages that we skip.
-pub const VERSION_MINOR: u16 = 0;
+pub const VERSION_MINOR: u16 = 1;
 
 /// A version vector as it travels.
 pub type Vector = Vec<(ReplicaId, u64)>;
@@ -34,6 +34,15 @@ pub struct Hello<'a> {
     pub advertised: Option<&'a str>,
     /// Key bytes, depth, value bytes: compared, must be equal.
     pub limits: (u64, u64, u64),
+}
+
+/// What follows a hello from minor version 1 on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProfileItem<'a> {
+    #[serde(borrow)]
+    pub name: &'a str,
+    #[serde(borrow)]
+    pub tags: Vec<(&'a str, &'a str)>,
 }
 
 /// The heartbeat: where this node stands.
@@ -64,6 +73,15 @@ pub struct DigestOf<'a> {
     pub heard: &'a [(ReplicaId, u64)],
     pub dead: &'a [ReplicaId],
     pub forgotten: Vec<Stub>,
+}
+
+/// What follows a digest from minor version 1 on: how peers measure how far apart they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DigestClock {
+    /// The sender's monotonic clock, in milliseconds.
+    pub sent_ms: u64,
+    /// `sent_ms` of the receiver's last digest, and how long ago that came.
+    pub echo: Option<(u64, u64)>,
 }
 
 /// What is left of a dead replica: its writes up to `counter` belong to the write `into`.
@@ -119,6 +137,12 @@ pub enum ActionItem<'a> {
     Set(&'a str),
     Increment { epoch: u64, total: Amount, run: Option<Run> },
     Delete,
+}
+
+/// "Tell me when you cover my writes up to this one"; or that the sender does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confirm {
+    pub counter: u64,
 }
 
 /// "Bring me from this vector to yours."
@@ -307,6 +331,8 @@ pub enum Kind {
     Resume = 12,
     Ack = 13,
     Presence = 14,
+    Confirm = 15,
+    Confirmed = 16,
     Call = 32,
     Answer = 33,
     Cancel = 34,
@@ -335,6 +361,8 @@ impl Kind {
             12 => Kind::Resume,
             13 => Kind::Ack,
             14 => Kind::Presence,
+            15 => Kind::Confirm,
+            16 => Kind::Confirmed,
             32 => Kind::Call,
             33 => Kind::Answer,
             34 => Kind::Cancel,
@@ -369,6 +397,14 @@ pub fn decode_head<'a, T: Deserialize<'a>>(message: &'a [u8]) -> Result<(T, &'a 
 /// The next item of a message.
 pub fn decode_item<'a, T: Deserialize<'a>>(rest: &'a [u8]) -> Result<(T, &'a [u8]), Malformed> {
     postcard::take_from_bytes(rest).map_err(|_| Malformed)
+}
+
+/// What a higher minor version has added at the end of a message, if its sender has.
+pub fn decode_more<'a, T: Deserialize<'a> + Default>(rest: &'a [u8]) -> Result<T, Malformed> {
+    if rest.is_empty() {
+        return Ok(T::default());
+    }
+    decode_item(rest).map(|(more, _)| more)
 }
 
 /// A whole message in frames.
