@@ -1,6 +1,6 @@
 use collective_io::engine::wire::message::{
-    self, Ack, Addresses, Answer, Call, Cancel, Digest, Emit, FeedEnd, FeedHead, FeedItem, Hello,
-    Item, Kind, Piece, Postpone, Presence, Pull, Resume, WhoIs, WritesHead,
+    self, Ack, Addresses, Answer, Call, Cancel, Confirm, Digest, Emit, FeedEnd, FeedHead, FeedItem,
+    Hello, Item, Kind, Piece, Postpone, Presence, Pull, Resume, WhoIs, WritesHead,
 };
 
 /// What is decoded is encoded, and decoded to the same again. Bytes are compared: a float may be
@@ -44,6 +44,7 @@ pub fn messages(message: &[u8]) {
         Some(Kind::Hello) => fields!(Hello<'_>, message),
         Some(Kind::Digest) => fields!(Digest, message),
         Some(Kind::Writes) => items!(WritesHead, Item<'_>, message),
+        Some(Kind::Confirm | Kind::Confirmed) => fields!(Confirm, message),
         Some(Kind::Pull) => fields!(Pull, message),
         Some(Kind::Feed) => items!(FeedHead, FeedItem<'_>, message),
         Some(Kind::FeedEnd) => fields!(FeedEnd, message),

@@ -234,7 +234,7 @@ mod tests {
         observers.note(&["a", "x"], 2, Whose::Own);
         assert_eq!(news(&mut observers), [root, a, ab]);
         observers.note(&["a", "b", "c"], 3, Whose::Own);
-        assert_eq!(news(&mut observers), [], "they were told and have not taken it");
+        assert_eq!(news(&mut observers), Vec::<u32>::new(), "they were told and have not taken it");
         let expected = [("a.b.c".to_owned(), false), ("a.x".to_owned(), true)];
         for id in [root, a] {
             assert_eq!(places(&observers.take(id, 10)), expected);
