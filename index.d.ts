@@ -215,6 +215,8 @@ declare namespace Collective {
     node: Node;
   }
 
+  type Seeds = readonly (string | Address)[];
+
   /** What `join` takes. */
   interface JoinOptions extends Options {
     /**
@@ -224,8 +226,17 @@ declare namespace Collective {
     listen?: string | Partial<Address> | false;
     /** Where others reach this node, if that is not where it listens. */
     advertise?: string | Address;
-    /** Nodes to begin with, `'host:port'`: through one of them it gets to know all others. */
-    seeds?: readonly (string | Address)[];
+    /**
+     * Nodes to begin with, `'host:port'`: through one of them it gets to know all others.
+     *
+     * A function is called again, after pauses of 0.1 to 5 s, while the node has no peer or one of
+     * the addresses leads nowhere; then what it gives takes the place of what it gave before.
+     */
+    seeds?: Seeds | (() => Seeds | PromiseLike<Seeds>);
+    /** As others show it to people. Default: the name of the host and the number of the process. */
+    name?: string;
+    /** What others choose nodes by: at most 32, 2048 bytes in all. */
+    tags?: Readonly<Record<string, string>>;
     /** Gives up joining. A node that has joined is closed by `close()`. */
     signal?: AbortSignal;
   }
@@ -240,6 +251,10 @@ declare namespace Collective {
 
     /** 24 upper-case hexadecimal digits, another one for each node. */
     readonly id: string;
+    /** As others show it to people. */
+    readonly name: string;
+    /** What others choose nodes by. */
+    readonly tags: Readonly<Record<string, string>>;
     /** Where others reach it, `'host:port'`; null if it does not listen. */
     readonly address: string | null;
     /** The nodes that it is connected with, by id. */
@@ -270,7 +285,9 @@ declare namespace Collective {
       'peer:join': [peer: NodePeer];
       /** A peer is gone, and why. */
       'peer:leave': [peer: NodePeer, code: string];
-      /** Something that was handled: a bad message, a skewed clock. */
+      /** The event loop of a peer does not turn. Told once until it does. */
+      'peer:busy': [peer: NodePeer];
+      /** Something that was handled: a bad message, a skewed clock, seeds that cannot be had. */
       warning: [warning: CodedError];
       /** The end of `close()`. */
       close: [];
@@ -281,6 +298,10 @@ declare namespace Collective {
   interface NodePeer {
     /** The `id` of the node. */
     readonly id: string;
+    /** As it shows itself to people. */
+    readonly name: string;
+    /** What to choose nodes by. */
+    readonly tags: Readonly<Record<string, string>>;
     /** Where it listens, `'host:port'`, as far as it is known; else null. */
     readonly address: string | null;
     /** `busy` while its event loop does not turn. */

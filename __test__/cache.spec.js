@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { ReadCache, ENTRIES_MAX } = require('../lib/cache');
+const { Slots } = require('../lib/slots');
 
 /** A document with one level, and counts of what it is asked. */
 class FakeNative {
@@ -12,9 +13,10 @@ class FakeNative {
   watched = new Map();
   #free = [];
 
-  constructor(cache) {
-    this.slots = cache.slots;
-    cache.open(this, (slots) => (this.slots = slots));
+  constructor(cache, slots) {
+    this.slots = slots.words;
+    slots.open((words) => (this.slots = words));
+    cache.open(this);
   }
 
   get = (key) => {
@@ -41,9 +43,10 @@ class FakeNative {
   }
 }
 
-function setup() {
-  const cache = new ReadCache();
-  return { cache, native: new FakeNative(cache) };
+function setup(kind) {
+  const slots = new Slots();
+  const cache = new ReadCache(slots, kind);
+  return { cache, slots, native: new FakeNative(cache, slots) };
 }
 
 test('a value is read once until it changes', () => {
@@ -122,6 +125,27 @@ test('slots keep their words when the array grows', () => {
   assert.equal(native.reads, reads);
   native.write('early', 3);
   assert.equal(cache.get('early'), 3);
+});
+
+test('two caches share the words, and decode each in its way', () => {
+  const { cache, slots, native } = setup();
+  const other = new ReadCache(slots, { decode: (json) => json });
+  other.open(native);
+  native.write('a', [1]);
+  for (let i = 0; i < 1500; i++) cache.get(`key${i}`);
+  assert.deepEqual([cache.get('a'), other.get('a')], [[1], '[1]']);
+  native.write('a', [2]);
+  assert.deepEqual([cache.get('a'), other.get('a')], [[2], '[2]']);
+});
+
+test('a path that no key names is read by its segments', () => {
+  const { cache, native } = setup({ check: () => assert.fail('it is no key') });
+  const path = ['a.b'];
+  native.write(path, 1);
+  assert.equal(cache.get('name', path), 1);
+  assert.equal(cache.get('name', path), 1);
+  assert.equal(native.reads, 1);
+  assert.deepEqual([...native.watched.values()], [path]);
 });
 
 test('closed', () => {

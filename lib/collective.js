@@ -12,6 +12,7 @@ const { checkKey, closedError } = require('./keys.js');
 const { LocalNode, eventError } = require('./local-node.js');
 const { Node } = require('./node.js');
 const { collectiveOptions, insecureBind, isLoopback, splitAddress } = require('./options.js');
+const { Slots } = require('./slots.js');
 
 const OPERATIONS = Object.freeze({ SET: 0, INCREMENT: 1, DELETE: 2 });
 const TYPES = Object.freeze(['New', 'Accept', 'Data']);
@@ -20,7 +21,7 @@ const DELIMITER = '\n';
 /** What a collective has for a node after it has left one that goes on. */
 const GONE = {
   isClosed: true,
-  cache: new ReadCache(),
+  cache: new ReadCache(new Slots()),
   ref() {},
   unref() {},
 };

@@ -43,6 +43,7 @@ const ERRORS = Object.freeze({
   ERR_CLOCK_SKEW: [Error, 'A peer\'s clock is too far ahead; ours was not moved.'],
   ERR_STATE_MISMATCH: [Error, 'Two nodes with the same writes differ: a defect, please report it.'],
   ERR_REJOINED: [Error, 'This node was away for too long and has joined as a new replica.'],
+  ERR_SEEDS_FAILED: [Error, 'The function that gives the seeds has failed; it is called again.'],
   ERR_ANSWERED_TWICE: [Error, 'A function has answered more than once; the first answer counts.'],
 
   // Wrong use of the interface.

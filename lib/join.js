@@ -4,6 +4,10 @@ const { codedError } = require('./errors.js');
 const { LocalNode, eventError } = require('./local-node.js');
 const { Node } = require('./node.js');
 const { insecureBind, joinOptions } = require('./options.js');
+const { Seeds } = require('./seeds.js');
+
+/** As in `src/engine/config.rs`. */
+const READY_TIMEOUT_MS = 5000;
 
 /**
  * Opens a node and joins the cluster. Gives the node when it has the state of a peer that it has
@@ -13,10 +17,13 @@ const { insecureBind, joinOptions } = require('./options.js');
  * @returns {Promise<Node>}
  */
 async function join(options) {
-  const { signal, native, refused } = joinOptions(options);
-  if (signal?.aborted) throw codedError('ABORT_ERR', undefined, { cause: signal.reason });
+  const { seeds: give, signal, native, refused } = joinOptions(options);
+  if (signal?.aborted) throw aborted(signal);
   if (refused) throw insecureBind(native.host, native.port);
-  const local = new LocalNode(native);
+  const seeds = give && new Seeds(give);
+  if (seeds) await settle(native, seeds, signal);
+  if (signal?.aborted) throw aborted(signal);
+  const local = new LocalNode(native, { handsOver: true });
   const isReady = ready(local);
   const node = Node.of(local);
   local.stay(node, true);
@@ -26,12 +33,25 @@ async function join(options) {
     await isReady;
   } catch (error) {
     await local.destroy();
-    if (signal?.aborted) throw codedError('ABORT_ERR', undefined, { cause: signal.reason });
+    if (signal?.aborted) throw aborted(signal);
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);
   }
+  seeds?.follow(local);
   return node;
+}
+
+/** Has a function give the seeds to begin with, which counts as a part of getting ready. */
+async function settle(native, seeds, signal) {
+  const { readyTimeout = READY_TIMEOUT_MS } = native;
+  const start = performance.now();
+  native.connect = await seeds.first(readyTimeout, signal);
+  native.readyTimeout = Math.max(1, Math.round(readyTimeout - (performance.now() - start)));
+}
+
+function aborted(signal) {
+  return codedError('ABORT_ERR', undefined, { cause: signal.reason });
 }
 
 /** The node is ready; rejected when it cannot listen, or ends. */

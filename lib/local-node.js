@@ -1,10 +1,14 @@
 'use strict';
 
 const { randomBytes } = require('node:crypto');
+const { hostname } = require('node:os');
+const { types } = require('node:util');
+const { isMainThread, threadId } = require('node:worker_threads');
 
 const { attempt, rethrow } = require('./attempt.js');
 const { ReadCache } = require('./cache.js');
 const { codedError } = require('./errors.js');
+const { parseFrozen } = require('./freeze.js');
 const { EVENT } = require('./inside.js');
 const { checkKey, closedError } = require('./keys.js');
 const lifetime = require('./lifetime.js');
@@ -12,9 +16,14 @@ const native = require('./native.js');
 const { Offers } = require('./offers.js');
 const { joinAddress } = require('./options.js');
 const { describeError } = require('./outcomes.js');
+const { checkDotted } = require('./paths.js');
+const { Slots } = require('./slots.js');
+const { Watches } = require('./watch.js');
 
 /** How often the network thread hears that the event loop turns. */
 const BEAT_MS = 1000;
+/** How long a closing node waits for peers to take what they lack. */
+const HAND_OVER_MS = 5000;
 
 /** What items of jobs are about, by their first element. */
 const ITEM_RUN = 0;
@@ -35,7 +44,10 @@ const NO_WORKER = describeError(codedError('ERR_NO_WORKER'));
 class LocalNode {
   #handle;
   #native;
-  #cache = new ReadCache();
+  #slots = new Slots();
+  #cache = new ReadCache(this.#slots);
+  #frozen = new ReadCache(this.#slots, { decode: parseFrozen, check: checkDotted });
+  #watches = new Watches(this);
   #faces = new Set();
   #offers = new Offers();
   /** Peers that are there: replica to the event that told so. */
@@ -45,6 +57,11 @@ class LocalNode {
   /** Who listens, and who wanted to be connected to an address: they are told if that fails. */
   #listener;
   #connectors = new Map();
+  /** Calls of `replicated` that wait. */
+  #waits = new Map();
+  #isBatching = false;
+  /** What peers lack is handed over before the end. */
+  #handsOver;
   #isClosed = false;
   #isDestroyed = false;
   /** The end of the node, once it was asked for, and what fulfils it. */
@@ -61,18 +78,26 @@ class LocalNode {
   /** Those with something under way, for which it stays whatever the program said. */
   #holds = new Set();
 
-  /** @param {object} options for the addon, see "The binding's contract" in docs/ARCHITECTURE.md */
-  constructor(options) {
+  /**
+   * @param {object} options for the addon, see "The binding's contract" in docs/ARCHITECTURE.md
+   * @param {{handsOver?: boolean}} [manner] `close` hands over what peers lack
+   */
+  constructor(options, { handsOver = false } = {}) {
+    this.#handsOver = handsOver;
     /** Where others reach it, `'host:port'`, as the program says; or null. */
     this.advertised = options.advertised ?? null;
+    /** As others show it to people. */
+    this.name = options.name ?? defaultName();
+    this.tags = Object.freeze({ ...options.tags });
     // Chance comes in as an argument: the engine has none of its own.
     const seed = randomBytes(32).toString('hex');
     // A peer's calls wait until every face has heard of the peer.
-    const seeded = { ...options, introductions: true, seed };
+    const seeded = { ...options, name: this.name, introductions: true, seed };
     const doorbell = () => this.#drain();
-    this.#handle = native.open(JSON.stringify(seeded), this.#cache.slots, doorbell);
+    this.#handle = native.open(JSON.stringify(seeded), this.#slots.words, doorbell);
     this.#native = this.#handle.functions();
-    this.#cache.open(this.#native, (slots) => this.#handle.resizeSlots(slots));
+    this.#slots.open((words) => this.#handle.resizeSlots(words));
+    for (const user of [this.#cache, this.#frozen, this.#watches]) user.open(this.#native);
     this.#native.beat();
     this.#timer = setInterval(this.#native.beat, BEAT_MS).unref();
     lifetime.add(this);
@@ -121,6 +146,15 @@ class LocalNode {
     return this.#cache;
   }
 
+  /** The same values, deeply frozen. */
+  get frozen() {
+    return this.#frozen;
+  }
+
+  get watches() {
+    return this.#watches;
+  }
+
   get isClosed() {
     return this.#isClosed;
   }
@@ -133,16 +167,99 @@ class LocalNode {
   set(key, json) {
     this.#checkWrite(key);
     this.#native.set(key, json);
+    this.#watches.wrote();
   }
 
   increment(key, by) {
     this.#checkWrite(key);
     this.#native.increment(key, by);
+    this.#watches.wrote();
   }
 
+  /** The same, and gives the sum. */
+  add(key, by) {
+    this.#checkWrite(key);
+    const sum = this.#native.add(key, by);
+    this.#watches.wrote();
+    return sum;
+  }
+
+  /** Whether there was something. */
   delete(key) {
     this.#checkWrite(key);
-    this.#native.delete(key);
+    const wasThere = this.#native.delete(key);
+    this.#watches.wrote();
+    return wasThere;
+  }
+
+  /** Calls a function of whose writes others see all or none. */
+  batch(fn) {
+    this.#checkOpen();
+    if (typeof fn !== 'function' || types.isAsyncFunction(fn)) {
+      throw codedError('ERR_INVALID_ARGUMENT', '`batch` needs a function that is not async: it is over when that returns');
+    }
+    // One within another is a part of it.
+    if (this.#isBatching) return fn();
+    this.#isBatching = true;
+    this.#native.beginBatch();
+    try {
+      return fn();
+    } finally {
+      this.#endBatch();
+    }
+  }
+
+  /** Waits until peers have what was written so far: how many do. */
+  async replicated({ peers, timeout, signal }) {
+    this.#checkOpen();
+    if (signal?.aborted) throw codedError('ABORT_ERR', undefined, { cause: signal.reason });
+    const wait = this.#handle.waitFor(peers === 'all' ? null : peers);
+    let timer;
+    let onAbort;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waits.set(wait, { resolve, reject });
+        this.hold(wait, true);
+        const late = `Not within ${timeout} ms: the writes of this node on ${peers === 'all' ? 'all' : peers} peers`;
+        timer = setTimeout(() => reject(codedError('ERR_TIMEOUT', late)), timeout);
+        onAbort = () => reject(codedError('ABORT_ERR', undefined, { cause: signal.reason }));
+        signal?.addEventListener('abort', onAbort, { once: true });
+      });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      this.#waits.delete(wait);
+      this.hold(wait, false);
+      if (!this.#isClosed) this.#handle.stopWaiting(wait);
+    }
+  }
+
+  /** `[rtt, lag, context, hash]` of a peer, if it is there. */
+  standing(peer) {
+    const json = this.#isClosed ? undefined : this.#handle.standing(peer);
+    return json == null ? undefined : JSON.parse(json);
+  }
+
+  observe(key) {
+    this.#checkOpen();
+    return this.#handle.observe(key);
+  }
+
+  stopObserving(id) {
+    if (!this.#isClosed) this.#handle.stopObserving(id);
+  }
+
+  /** How many members there are. */
+  count(key) {
+    this.#checkOpen();
+    return this.#native.count(key);
+  }
+
+  /** Members after one: whether others follow, then names and values. */
+  page(key, after, max) {
+    this.#checkOpen();
+    const json = this.#native.page(key, after, max);
+    return json === undefined ? [false] : JSON.parse(json);
   }
 
   /** What stands at a key, without reading it: see `SHAPE_*` in data-view.js. */
@@ -161,7 +278,7 @@ class LocalNode {
   /** What a key shows and why; `null` is the whole document. */
   explain(key) {
     this.#checkOpen();
-    if (key !== null) checkKey(key);
+    if (key !== null && !Array.isArray(key)) checkKey(key);
     return JSON.parse(this.#handle.explain(key));
   }
 
@@ -176,8 +293,25 @@ class LocalNode {
   connect(address, face) {
     this.#checkOpen();
     this.#handle.connect(address);
+    if (face === undefined) return;
     const faces = this.#connectors.get(address) ?? new Set();
     this.#connectors.set(address, faces.add(face));
+  }
+
+  /** Keeps it no longer for its own sake. */
+  forget(address) {
+    if (!this.#isClosed) this.#handle.forget(address);
+  }
+
+  /** The addresses given that lead neither to a peer that is there nor to this node. */
+  get unreached() {
+    return this.#isClosed ? [] : this.#handle.unreached();
+  }
+
+  /** Tells of something that was handled. */
+  warn(error) {
+    const { code, message, cause } = error;
+    this.#handleEvent({ type: 'warning', code, message, cause });
   }
 
   /** Ends the connection to a peer; neither side dials the other again. */
@@ -229,7 +363,7 @@ class LocalNode {
 
   stats() {
     this.#checkOpen();
-    return { ...JSON.parse(this.#handle.stats()), cachedKeys: this.#cache.size };
+    return { ...JSON.parse(this.#handle.stats()), cachedKeys: this.#cache.size + this.#frozen.size };
   }
 
   /** Whether a face listens, or is to be connected, and so keeps the process. */
@@ -257,10 +391,19 @@ class LocalNode {
     if (this.#closing === undefined) {
       this.#ending();
       const finishing = [...this.#faces].map((face) => face.finish?.()).filter(Boolean);
-      if (finishing.length === 0) this.#leave();
-      else Promise.all(finishing).then(() => this.#leave());
+      if (finishing.length === 0 && !this.#handsOver) this.#leave();
+      else this.#finish(finishing);
     }
     return this.#closing;
+  }
+
+  async #finish(finishing) {
+    await Promise.all(finishing);
+    if (this.#handsOver && !this.#isClosed) {
+      // Who does not take it in time has what others got.
+      await this.replicated({ peers: 'all', timeout: HAND_OVER_MS }).catch(() => {});
+    }
+    this.#leave();
   }
 
   /** Frees everything, at once. Repeatable, and cuts `close` short. */
@@ -276,6 +419,8 @@ class LocalNode {
 
   /** Gives what is queued a last chance, at the end of the process. */
   flushSync(ms) {
+    // The process ends in the middle of one.
+    this.#endBatch();
     this.#handle.flushSync(ms);
   }
 
@@ -293,9 +438,19 @@ class LocalNode {
     this.#handle.close();
   }
 
+  #endBatch() {
+    if (!this.#isBatching) return;
+    this.#isBatching = false;
+    this.#native.endBatch();
+  }
+
   #shut() {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cache.close();
+    this.#frozen.close();
+    this.#watches.close();
+    for (const { reject } of this.#waits.values()) reject(closedError());
   }
 
   #count(set, member, isIn) {
@@ -313,8 +468,7 @@ class LocalNode {
 
   #drain() {
     const batch = this.#native.drain();
-    if (batch === undefined) return;
-    for (const told of JSON.parse(batch)) {
+    for (const told of batch === undefined ? [] : JSON.parse(batch)) {
       // What listeners throw is an uncaught exception, as with every emitter, but the rest of the
       // batch is delivered all the same.
       try {
@@ -324,6 +478,7 @@ class LocalNode {
         process.nextTick(rethrow, error);
       }
     }
+    this.#watches.look();
   }
 
   #handleItem(item) {
@@ -357,6 +512,9 @@ class LocalNode {
         break;
       case 'ready':
         this.#isReady = true;
+        break;
+      case 'replicated':
+        this.#waits.get(event.wait)?.resolve(event.peers);
         break;
       case 'connect':
         this.#roster.set(event.peer, event);
@@ -397,8 +555,14 @@ class LocalNode {
 
   #checkWrite(key) {
     if (this.#isClosed) throw closedError();
-    checkKey(key);
+    if (!Array.isArray(key)) checkKey(key);
   }
+}
+
+/** Tells apart the nodes of a machine. */
+function defaultName() {
+  const name = `${hostname()}-${process.pid}`;
+  return isMainThread ? name : `${name}-${threadId}`;
 }
 
 /** The `Error` that an event of the addon stands for. */

@@ -9,13 +9,17 @@ class NodePeer {
   #local;
 
   /** @hideconstructor */
-  constructor(local, { peer: replica, node: id, address, advertised }) {
+  constructor(local, { peer: replica, node: id, name, tags, address, advertised }) {
     this.#local = local;
     // `replica` is what native calls name it by.
     Object.defineProperty(this, kInside, { value: { replica, isUp: true } });
     this.id = id;
     /** Where it listens, `'host:port'`, as far as it is known; else null. */
     this.address = advertised ?? address;
+    /** As it shows itself to people. */
+    this.name = name;
+    /** What to choose nodes by. */
+    this.tags = Object.freeze(tags);
   }
 
   /** `'up'`, `'busy'` while its event loop does not turn, `'gone'`. */
@@ -29,9 +33,23 @@ class NodePeer {
     return this[kInside].isUp ? this.#local.busyFor(this[kInside].replica) : 0;
   }
 
+  /** How many ms a message took to it and back, when that was measured last; null before. */
+  get rtt() {
+    return this.#standing?.[0] ?? null;
+  }
+
+  /** How many writes this node has of which the peer has not said that it has them. */
+  get lag() {
+    return this.#standing?.[1] ?? 0;
+  }
+
+  get #standing() {
+    return this[kInside].isUp ? this.#local.standing(this[kInside].replica) : undefined;
+  }
+
   toJSON() {
-    const { id, address, state, busyFor } = this;
-    return { id, address, state, busyFor };
+    const { id, name, tags, address, state, rtt, lag, busyFor } = this;
+    return { id, name, tags, address, state, rtt, lag, busyFor };
   }
 
   [inspect.custom](_depth, options) {

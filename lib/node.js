@@ -8,6 +8,7 @@ const { kLocal } = require('./inside.js');
 const { eventError } = require('./local-node.js');
 const { NodePeers } = require('./node-peers.js');
 const { joinAddress } = require('./options.js');
+const { State } = require('./state.js');
 
 /** The node that a local node is to programs, once one has asked. */
 const nodes = new WeakMap();
@@ -22,6 +23,7 @@ const nodes = new WeakMap();
 class Node extends EventEmitter {
   #local;
   #peers;
+  #state;
 
   /** @hideconstructor */
   constructor(local) {
@@ -48,6 +50,16 @@ class Node extends EventEmitter {
     return this.#local.node;
   }
 
+  /** As others show it to people. */
+  get name() {
+    return this.#local.name;
+  }
+
+  /** What others choose nodes by. */
+  get tags() {
+    return this.#local.tags;
+  }
+
   /** Where others reach it, `'host:port'`; null if it does not listen. */
   get address() {
     const { address, advertised } = this.#local;
@@ -58,6 +70,12 @@ class Node extends EventEmitter {
   /** The nodes that it is connected with, by id. */
   get peers() {
     return this.#peers.live;
+  }
+
+  /** The state that all nodes share. */
+  get state() {
+    this.#state ??= new State(this.#local);
+    return this.#state;
   }
 
   /** Counters of this node. */
@@ -88,8 +106,8 @@ class Node extends EventEmitter {
   }
 
   [inspect.custom](_depth, options) {
-    const { id, address } = this;
-    return `Node ${inspect({ id, address, peers: this.peers.size }, options)}`;
+    const { id, name, tags, address } = this;
+    return `Node ${inspect({ id, name, tags, address, peers: this.peers.size }, options)}`;
   }
 
   #handle(event) {
@@ -102,6 +120,11 @@ class Node extends EventEmitter {
       case 'disconnect': {
         const peer = this.#peers.leave(event.peer);
         if (peer !== undefined) this.emit('peer:leave', peer, event.code);
+        return undefined;
+      }
+      case 'busy': {
+        const peer = this.#peers.at(event.peer);
+        if (peer !== undefined) this.emit('peer:busy', peer);
         return undefined;
       }
       case 'warning':

@@ -7,6 +7,9 @@ const LISTEN_HOST_DEFAULT = '127.0.0.1';
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 /** The parser goes down with recursion, at most 127 levels. */
 const DEPTH_MAX = 120;
+/** They are part of a hello, of which a stranger may send no more than 8 KiB. */
+const TAGS_MAX = 32;
+const TAGS_BYTES_MAX = 2048;
 
 /**
  * How each option is checked. What is left out gets its default in the engine
@@ -39,14 +42,43 @@ const JOIN_CHECKS = {
   listen: isAny,
   /** Where others reach this node, if that is not where it listens. */
   advertise: isAny,
+  /** As others show this node to people. */
+  name: isName,
+  /** What others choose nodes by. */
+  tags: isTags,
   /** Nodes to begin with. */
   seeds: isSeeds,
   /** Gives up joining when it is aborted. */
   signal: isSignal,
 };
 
+/** Those of `state.entries`. */
+const ENTRIES_CHECKS = {
+  /** At most so many. */
+  limit: isCount,
+  /** Those after the one of this name. */
+  after: isAfter,
+};
+
+/** Those of `state.replicated`. */
+const REPLICATED_CHECKS = {
+  /** How many peers must have the writes: a number, or all that are there. */
+  peers: isPeers,
+  timeout: isPeriod,
+  signal: isSignal,
+};
+const REPLICATED_TIMEOUT_MS = 30_000;
+
+/** Those of `state.watch`. */
+const WATCH_CHECKS = {
+  /** Ends it when it is aborted. */
+  signal: isSignal,
+  /** Tells what is there to begin with. */
+  initial: isBoolean,
+};
+
 /** What the addon is told of every node that `join` opens. */
-const JOINED = { learn: true };
+const JOINED = { learn: true, readyWithOne: true };
 
 /** What the addon is told of every servent. */
 const SERVENT = { listen: false, learn: true };
@@ -132,7 +164,7 @@ function serventOptions(options) {
 
 /** The local node that the options name, if they do: that leaves nothing else to choose. */
 function guestOptions(options) {
-  if (options != null && typeof options !== 'object') throw invalid('The options must be an object');
+  checkObject(options);
   if (options?.node === undefined) return undefined;
   checkOptions(options, GUEST_CHECKS, '');
   return options.node[kLocal];
@@ -142,17 +174,20 @@ function guestOptions(options) {
  * Checks what `join()` was given.
  *
  * @param {object} [options]
- * @returns {{ signal?: AbortSignal, refused: boolean, native: object }} `refused` says that this
- *   host may not be bound without `insecure`; `native` is what the addon is opened with
+ * @returns {{ seeds?: Function, signal?: AbortSignal, refused: boolean, native: object }} `refused`
+ *   says that this host may not be bound without `insecure`; `native` is what the addon is opened
+ *   with
  */
 function joinOptions(options) {
-  if (options != null && typeof options !== 'object') throw invalid('The options must be an object');
+  checkObject(options);
   checkOptions(options ?? {}, JOIN_CHECKS, '');
   const { listen, advertise, seeds = [], signal, ...others } = options ?? {};
   const own = listen === false ? undefined : parseAddress(inParts(listen ?? {}), 'listen', 0);
   const insecure = isInsecure(options);
   const advertised = advertise == null ? null : dialled(advertise, 'advertise');
+  const isAsked = typeof seeds === 'function';
   return {
+    seeds: isAsked ? seeds : undefined,
     signal,
     refused: own !== undefined && !insecure && !isLoopback(own.host),
     native: {
@@ -163,13 +198,14 @@ function joinOptions(options) {
       port: own?.port,
       listen: own !== undefined,
       advertised,
-      connect: seedAddresses(seeds, 'seeds'),
+      connect: isAsked ? [] : seedAddresses(seeds, 'seeds'),
     },
   };
 }
 
 /** What can be dialled of a list of seeds, each once. */
 function seedAddresses(seeds, what) {
+  if (!Array.isArray(seeds)) throw invalid(`\`${what}\` must give an array of 'host:port'`);
   return [...new Set(Array.from(seeds, (seed, index) => dialled(seed, `${what}[${index}]`)))];
 }
 
@@ -215,6 +251,33 @@ function callOptions(options) {
 function checkTTL(ms) {
   const problem = isPeriod(ms);
   if (problem) throw invalid(`The TTL must be ${problem}`);
+}
+
+/** Checks the options of `state.entries`. */
+function entriesOptions(options) {
+  checkObject(options);
+  checkOptions(options ?? {}, ENTRIES_CHECKS, '');
+  const { limit = Infinity, after } = options ?? {};
+  return { limit, after };
+}
+
+/** Checks the options of `state.replicated`. */
+function replicatedOptions(options) {
+  checkObject(options);
+  checkOptions(options ?? {}, REPLICATED_CHECKS, '');
+  const { peers = 'all', timeout = REPLICATED_TIMEOUT_MS, signal } = options ?? {};
+  return { peers, timeout, signal };
+}
+
+/** Checks the options of `state.watch`. */
+function watchOptions(options) {
+  checkObject(options);
+  checkOptions(options ?? {}, WATCH_CHECKS, '');
+  return options ?? {};
+}
+
+function checkObject(options) {
+  if (options != null && typeof options !== 'object') throw invalid('The options must be an object');
 }
 
 /** The last argument, if it is a function. */
@@ -324,6 +387,15 @@ function isCount(value) {
   return !(Number.isSafeInteger(value) && value > 0) && 'a positive integer';
 }
 
+function isAfter(value) {
+  return !isText(value) && 'the name of a member';
+}
+
+function isPeers(value) {
+  const ok = value === 'all' || (Number.isSafeInteger(value) && value >= 0 && value < 2 ** 31);
+  return !ok && "a number of peers, or 'all'";
+}
+
 function isDepth(value) {
   const ok = Number.isSafeInteger(value) && value > 0 && value <= DEPTH_MAX;
   return !ok && `an integer from 1 to ${DEPTH_MAX}`;
@@ -348,12 +420,25 @@ function isAny() {
   return false;
 }
 
+function isTags(value) {
+  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const tags = plain ? Object.entries(value) : [];
+  const sizes = tags.map(([key, tag]) => (isText(tag) && isText(key) ? Buffer.byteLength(key + tag) : NaN));
+  const ok = plain && tags.length <= TAGS_MAX && sizes.reduce((sum, size) => sum + size, 0) <= TAGS_BYTES_MAX;
+  return !ok && `an object of at most ${TAGS_MAX} texts, ${TAGS_BYTES_MAX} bytes in all`;
+}
+
+function isText(value) {
+  return typeof value === 'string' && value.isWellFormed();
+}
+
 function isNode(value) {
   return value?.[kLocal] === undefined && 'a node, as `join` gives it';
 }
 
 function isSeeds(value) {
-  return !Array.isArray(value) && "an array of 'host:port'";
+  const ok = Array.isArray(value) || typeof value === 'function';
+  return !ok && "an array of 'host:port', or a function that gives one";
 }
 
 function isDuration(value) {
@@ -365,6 +450,7 @@ function invalid(message) {
 }
 
 module.exports = {
-  callOptions, checkTTL, collectiveOptions, connectArguments, insecureBind, isLoopback, joinAddress,
-  joinOptions, listenArguments, serventOptions, splitAddress,
+  callOptions, checkTTL, collectiveOptions, connectArguments, entriesOptions, insecureBind, isLoopback, joinAddress,
+  joinOptions, listenArguments, replicatedOptions, seedAddresses, serventOptions,
+  splitAddress, watchOptions,
 };
