@@ -321,6 +321,13 @@ module.exports = [
     breaks: 'rule 7',
   },
   {
+    name: 'merged-part-hides-the-rest',
+    file: `${REPLICATION}/sorted_run.rs`,
+    find: 'let mut at = from.clone();',
+    replace: 'let mut at = Position::default();',
+    breaks: 'rule 1',
+  },
+  {
     name: 'merged-again-after-touch',
     file: `${REPLICATION}/staging.rs`,
     find: 'if !self.touched.contains(&key) && !self.staging.late.contains_key(&key) {',
@@ -703,9 +710,9 @@ module.exports = [
   {
     name: 'remote-write-untouched',
     file: `${DOCUMENT}/merge.rs`,
-    find: `        self.touch_path(&path, Whose::Remote);
-        (!freed).then_some(id)`,
-    replace: '        (!freed).then_some(id)',
+    find: `            self.touch_region(&path, region, Whose::Remote);
+            self.touch_path(&path, Whose::Remote);`,
+    replace: '',
     breaks: 'cached reads',
   },
 ];

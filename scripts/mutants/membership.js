@@ -137,8 +137,8 @@ module.exports = [
   {
     name: 'successor-not-noted',
     file: ENGINE,
-    find: 'self.replication.peer_dead(peer);\n                }\n                Step::ConnectFailed',
-    replace: 'let _ = peer;\n                }\n                Step::ConnectFailed',
+    find: 'self.rare.note(Rare::AddressTaken);\n                    self.replication.peer_dead(peer);',
+    replace: 'let _ = peer;',
     breaks: 'rule 8',
   },
   {

@@ -128,18 +128,15 @@ impl SortedRun {
         }
     }
 
-    /// Adds the keys at and below a path, from a position on.
+    /// Adds the keys at and below a path, from a position on. What stands before that may have been
+    /// dropped.
     pub fn keys_below(&self, top: &PathKey, from: &Position, keys: &mut Vec<PathKey>) {
-        let mut at = Position::default();
-        self.seek(top, &mut at);
-        while let Some(key) = self.key_at(&mut at) {
-            if !key.starts_with(top.as_bytes()) {
-                return;
-            }
-            let key = PathKey::from_bytes(key);
-            if at >= *from {
-                keys.extend(key);
-            }
+        let mut at = from.clone();
+        if self.key_at(&mut at).is_some_and(|key| key < top.as_bytes()) {
+            self.seek(top, &mut at);
+        }
+        while let Some(key) = self.key_at(&mut at).filter(|key| key.starts_with(top.as_bytes())) {
+            keys.extend(PathKey::from_bytes(key));
             self.advance(&mut at);
         }
     }
@@ -228,8 +225,13 @@ mod tests {
             prop_assert_eq!(&below, &keys);
 
             let mut at = Position::default();
-            for key in &keys {
+            for (index, key) in keys.iter().enumerate() {
                 prop_assert_eq!(run.key_at(&mut at), Some(key.as_bytes()));
+                if index % 16 == 0 {
+                    let mut left = Vec::new();
+                    run.keys_below(&PathKey::default(), &at, &mut left);
+                    prop_assert_eq!(&left, &keys[index..]);
+                }
                 run.advance(&mut at);
                 run.drop_before(&at);
             }

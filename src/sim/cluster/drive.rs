@@ -13,6 +13,8 @@ use crate::sim::Trouble;
 const OUTPUTS_MAX: usize = 100_000;
 /// Times that a deadline may lie in the past in a row.
 const LATE_DEADLINES_MAX: usize = 1_000;
+/// Reading the whole merges the whole: most merges are to be left to their steps.
+const LOOKS_PERCENT: u64 = 10;
 
 impl Cluster {
     pub(super) fn handle(&mut self, node: usize, input: Input) -> Result<(), Trouble> {
@@ -90,6 +92,11 @@ impl Cluster {
         life.late_deadlines = if late { life.late_deadlines + 1 } else { 0 };
         if life.late_deadlines > LATE_DEADLINES_MAX {
             return Err(format!("n{node}: its deadline never moves into the future").into());
+        }
+        let is_fed = life.engine.is_fed();
+        if is_fed && self.looks.percent(LOOKS_PERCENT) {
+            // It must show all, whatever is merged of it.
+            self.check_whole(node)?;
         }
         Ok(())
     }

@@ -42,6 +42,8 @@ pub struct Cluster {
     workload: Workload,
     chance: Chance,
     faults: Chance,
+    /// Who reads in the middle of a merge.
+    looks: Chance,
     agenda: Agenda<Happening>,
     writes_left: usize,
     /// Kept while a run that failed is played again.
@@ -178,6 +180,7 @@ impl Cluster {
             workload,
             chance,
             faults: Chance::new(seed, 4),
+            looks: Chance::new(seed, 9),
             agenda: Agenda::default(),
             writes_left: plan.writes,
             story: None,
