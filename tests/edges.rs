@@ -9,7 +9,7 @@ use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::message::{
     self, ActionItem, Digest, FeedEnd, FeedHead, FeedItem, Item, Kind, Stub, WriteItem, WritesHead,
 };
-use collective_io::engine::{Config, Dot, LinkId, ReplicaId};
+use collective_io::engine::{Config, Dot, LinkId, Rank, ReplicaId};
 use mesh::Mesh;
 
 /// Small parts, so that a feed is under way for as long as its link is held.
@@ -258,7 +258,11 @@ impl Hostile {
 
     fn value(&mut self, key: &[u8], at: u8, text: &str) {
         let body = BodyState::Text(text);
-        self.state(key, vec![ValueState { dot: Dot::new(X, 1), hlc: 5, at, body }], Vec::new());
+        self.state(
+            key,
+            vec![ValueState { dot: Dot::new(X, 1), hlc: 5, rank: Rank::OWN, at, body }],
+            Vec::new(),
+        );
     }
 
     fn end(&mut self, parts: u32, vector: Vec<(ReplicaId, u64)>, forgotten: Vec<Stub>) {
@@ -341,7 +345,7 @@ fn the_length_of_an_array_mark_has_a_bound() {
 fn the_length_of_an_array_shell_has_a_bound() {
     let mut hostile = Hostile::new();
     let body = BodyState::Array(u32::MAX);
-    let value = ValueState { dot: Dot::new(X, 1), hlc: 5, at: 1, body };
+    let value = ValueState { dot: Dot::new(X, 1), hlc: 5, rank: Rank::OWN, at: 1, body };
     hostile.state(b"k\0", vec![value], Vec::new());
     hostile.assert_refused();
 }
@@ -352,6 +356,7 @@ fn a_run_that_is_no_number_is_refused_in_a_feed() {
     let part = Part {
         replica: X,
         hlc: 5,
+        rank: Rank::OWN,
         epoch: 1,
         low: 0,
         low_total: Amount::ZERO,

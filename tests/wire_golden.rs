@@ -14,8 +14,8 @@ use collective_io::engine::wire::message::{
     Resume, Stub, WhoIs, WriteItem, WritesHead,
 };
 use collective_io::engine::{
-    self, Ask, Config, Dot, Engine, Input, JobId, LinkId, NodeId, Now, Offer, Output, ReplicaId,
-    To, Write,
+    self, Ask, Config, Dot, Engine, Input, JobId, LinkId, NodeId, Now, Offer, Output, Rank,
+    ReplicaId, To, Write,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -98,12 +98,12 @@ fn a_part_of_a_feed() {
     let frames = feed();
     let high = format!("00 8701 {} 0d", "00".repeat(134));
     let hex = format!(
-        "5a010000 05 01 00 \
-         00 00 05 6c69737400 01 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 01 02 02 \
-         02 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 01 03 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 00 00 \
-         00 05 02 3000 02 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 01 00 04 6e756c6c \
-         a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 02 01 00 \
-         01 05 808080e08d84ddcb01 01 02 06 00 04 {high} 00 00 \
+        "60010000 05 01 00 \
+         00 00 05 6c69737400 01 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 01 02 02 \
+         02 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 00 01 03 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 00 00 00 \
+         00 05 02 3000 02 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 01 00 04 6e756c6c \
+         a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 02 01 00 \
+         01 05 808080e08d84ddcb01 00 01 02 06 00 04 {high} 00 00 \
          01 04 6f6c6400 01 02 88ef99abc5e88c9111 01 a8cf9aadcaf4a8d1a101 02 \
          02 07 6c697374003000 a8cf9aadcaf4a8d1a101 03 05 01 02 01 00",
     );
@@ -381,10 +381,12 @@ fn cut() -> Cut {
 }
 
 fn feed_items() -> Vec<FeedItem<'static>> {
-    let value = |at, body| ValueState { dot: Dot::new(THEM, 1), hlc: HLC, at, body };
+    let value =
+        |at, body| ValueState { dot: Dot::new(THEM, 1), hlc: HLC, rank: Rank::OWN, at, body };
     let part = Part {
         replica: ReplicaId(5),
         hlc: HLC,
+        rank: Rank::OWN,
         epoch: 1,
         low: 2,
         low_total: Amount::Whole(3),
@@ -393,7 +395,7 @@ fn feed_items() -> Vec<FeedItem<'static>> {
         run: None,
         settled: false,
     };
-    let mark = |length| Mark { dot: Dot::new(THEM, 2), hlc: HLC, length };
+    let mark = |length| Mark { dot: Dot::new(THEM, 2), hlc: HLC, rank: Rank::OWN, length };
     vec![
         FeedItem::State {
             shared: 0,

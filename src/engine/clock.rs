@@ -4,13 +4,23 @@
 //! Distributed Databases" (2014): milliseconds in the upper 48 bits, a counter in the lower 16.
 
 use super::event::Now;
-use super::id::ReplicaId;
+use super::id::{Rank, ReplicaId};
 
-/// A stamp orders concurrent writes: clock first, then replica.
+/// A stamp orders concurrent writes: clock first, then the replica that made them.
+///
+/// Folding gives a write another replica's name; its place in the order stays, or what is shown
+/// would change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     pub hlc: u64,
+    pub rank: Rank,
     pub replica: ReplicaId,
+}
+
+impl Stamp {
+    pub fn new(hlc: u64, rank: Rank, replica: ReplicaId) -> Self {
+        Stamp { hlc, rank: rank.or_of(replica), replica }
+    }
 }
 
 /// One replica's clock.

@@ -74,3 +74,31 @@ impl fmt::Debug for Dot {
 /// One transport connection, named by the shell that opened it. Never reused within an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
+
+/// Orders writes with equal clocks, by who made them, whoever their replica was folded into since.
+///
+/// Part of a replica id: two that differ have different ones but once in four billion times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rank(u32);
+
+impl Rank {
+    /// That of the replica named beside it.
+    pub const OWN: Rank = Rank(0);
+
+    pub fn of(replica: ReplicaId) -> Rank {
+        Rank(((replica.0 >> 32) as u32).max(1))
+    }
+
+    /// With `OWN` spelt out.
+    pub fn or_of(self, replica: ReplicaId) -> Rank {
+        if self == Rank::OWN {
+            Rank::of(replica)
+        } else {
+            self
+        }
+    }
+
+    pub fn to_bits(self) -> u32 {
+        self.0
+    }
+}

@@ -46,7 +46,7 @@ pub use event::{
     Address, Again, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output,
     Profile, Stop, To, Write,
 };
-pub use id::{Dot, JobId, LinkId, NodeId, ReplicaId, RunId, WaitId};
+pub use id::{Dot, JobId, LinkId, NodeId, Rank, ReplicaId, RunId, WaitId};
 pub use replication::{Change, Changes, Need, Standing, Written};
 
 use document::watch::Whose;

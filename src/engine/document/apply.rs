@@ -9,7 +9,7 @@ use super::tree::{push_tight, NodeId, ROOT};
 use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
-use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::id::{Dot, Rank, ReplicaId};
 use crate::engine::rare::Rare;
 
 /// One write.
@@ -80,6 +80,7 @@ impl Document {
                 let part = Part {
                     replica: op.dot.replica,
                     hlc: op.hlc,
+                    rank: Rank::OWN,
                     epoch: *epoch,
                     low: epoch - 1,
                     low_total: Amount::ZERO,
@@ -175,8 +176,12 @@ impl Document {
                     self.tree.node_mut(id).lost = true;
                 }
                 let length = op.arrays.iter().find(|(at, _)| *at as usize == depth);
-                let mark =
-                    Mark { dot: op.dot, hlc: op.hlc, length: length.map(|&(_, length)| length) };
+                let mark = Mark {
+                    dot: op.dot,
+                    hlc: op.hlc,
+                    rank: Rank::OWN,
+                    length: length.map(|&(_, length)| length),
+                };
                 self.put_mark(id, mark, seen);
                 self.tree.changed(id);
             }

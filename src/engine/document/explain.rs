@@ -11,11 +11,11 @@ use serde::{Serialize, Serializer};
 use super::json::{self, Level};
 use super::path::PathKey;
 use super::read::{scalar_number, Face, Shown, Way, Winners};
-use super::things::{Body, Part, Value};
+use super::things::{Body, Mark, Part, Value};
 use super::tree::{NodeId, ROOT};
 use super::Document;
 use crate::engine::clock::Stamp;
-use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::id::{Dot, Rank, ReplicaId};
 
 /// Things, and cuts, that an explanation lists. The others are counted.
 pub const THINGS_MAX: usize = 100;
@@ -117,9 +117,10 @@ pub enum Shape {
     Array,
 }
 
-/// Dot and stamp of a write. Stamps compare by `ms`, then `tick`, then `replica`.
+/// Dot and stamp of a write. Stamps compare by `ms`, then `tick`, then the replica that wrote.
 ///
-/// What a dead replica wrote has the dot of the write that folded it, and keeps its time.
+/// What a dead replica wrote has the dot of the write that folded it, and keeps its time and its
+/// place in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteId {
@@ -128,6 +129,9 @@ pub struct WriteId {
     pub counter: u64,
     pub ms: u64,
     pub tick: u16,
+    /// Whose it was, before it was folded.
+    #[serde(skip)]
+    rank: Rank,
 }
 
 /// Why a thing is not seen.
@@ -266,7 +270,7 @@ impl Document {
         };
         for value in &node.values {
             let (reach, what) = self.what_of(id, value, below, way);
-            let write = WriteId::new(value.dot, value.hlc);
+            let write = WriteId::of_value(value);
             list(way.key(depth + reach), what, write, self.fate(value, &verdict, way));
         }
         for part in node.parts() {
@@ -287,7 +291,7 @@ impl Document {
             let shape = if mark.length.is_some() { Shape::Array } else { Shape::Object };
             let what = What::Mark { shape, length: mark.length };
             let hidden = verdict.against(Candidate::Container);
-            list(way.key(depth), what, WriteId::new(mark.dot, mark.hlc), hidden);
+            list(way.key(depth), what, WriteId::of_mark(mark), hidden);
         }
         things
     }
@@ -347,7 +351,7 @@ impl Document {
             return verdict.against(Candidate::Container);
         }
         match &verdict.scalar {
-            Some(by) if by.write != WriteId::new(value.dot, value.hlc) => {
+            Some(by) if by.write != WriteId::of_value(value) => {
                 Some(Hidden::new(Why::LaterValue, Some(by.clone())))
             }
             _ => verdict.against(verdict.scalar_is),
@@ -371,7 +375,7 @@ impl Document {
                 let marks = node.marks().iter().map(|mark| By {
                     key: key.clone(),
                     kind: ByKind::Mark,
-                    write: WriteId::new(mark.dot, mark.hlc),
+                    write: WriteId::of_mark(mark),
                 });
                 let latest = shells.chain(marks).max_by_key(|by| by.write.stamp());
                 Hidden::new(Why::ArrayAbove, latest)
@@ -433,7 +437,7 @@ impl Document {
             return Some(By::value(self.dotted(id), value));
         }
         let mark = self.tree.node(id).marks().iter().find(|mark| mark.stamp() == stamp)?;
-        let write = WriteId::new(mark.dot, mark.hlc);
+        let write = WriteId::of_mark(mark);
         Some(By { key: self.dotted(id), kind: ByKind::Mark, write })
     }
 
@@ -597,13 +601,21 @@ impl From<Shown> for ShownKind {
 }
 
 impl WriteId {
-    fn new(dot: Dot, hlc: u64) -> Self {
-        let (ms, tick) = (hlc >> 16, hlc as u16);
-        WriteId { replica: dot.replica, counter: dot.counter, ms, tick }
+    fn new(dot: Dot, hlc: u64, rank: Rank) -> Self {
+        let (ms, tick, rank) = (hlc >> 16, hlc as u16, rank.or_of(dot.replica));
+        WriteId { replica: dot.replica, counter: dot.counter, ms, tick, rank }
+    }
+
+    fn of_value(value: &Value) -> Self {
+        WriteId::new(value.dot, value.hlc, value.rank)
+    }
+
+    fn of_mark(mark: &Mark) -> Self {
+        WriteId::new(mark.dot, mark.hlc, mark.rank)
     }
 
     fn of_part(part: &Part) -> Self {
-        WriteId::new(Dot::new(part.replica, part.high), part.hlc)
+        WriteId::new(Dot::new(part.replica, part.high), part.hlc, part.rank)
     }
 
     pub fn dot(&self) -> Dot {
@@ -615,8 +627,8 @@ impl WriteId {
     }
 
     /// Orders writes.
-    pub fn stamp(&self) -> (u64, ReplicaId) {
-        (self.hlc(), self.replica)
+    pub fn stamp(&self) -> Stamp {
+        Stamp::new(self.hlc(), self.rank, self.replica)
     }
 }
 
@@ -631,7 +643,7 @@ impl Hidden {
 
 impl By {
     fn value(key: String, value: &Value) -> Self {
-        By { key, kind: ByKind::Set, write: WriteId::new(value.dot, value.hlc) }
+        By { key, kind: ByKind::Set, write: WriteId::of_value(value) }
     }
 }
 

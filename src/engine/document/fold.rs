@@ -110,7 +110,7 @@ impl Document {
             for mut value in values {
                 if fold.takes(value.dot) {
                     self.uncount_value(self.tree.node(id).path_hash, &value);
-                    value.dot = fold.into;
+                    value.rename(fold.into);
                     value = self.count_value(id, value);
                 }
                 self.tree.node_mut(id).values.push(value);
@@ -121,7 +121,7 @@ impl Document {
             let mut marks = self.tree.node_mut(id).take_marks();
             for mark in marks.iter_mut().filter(|mark| fold.takes(mark.dot)) {
                 self.uncount_mark(path_hash, mark);
-                mark.dot = fold.into;
+                mark.rename(fold.into);
                 self.count_mark(path_hash, mark);
             }
             self.tree.node_mut(id).set_marks(marks);
@@ -149,18 +149,20 @@ impl Document {
         }
         let path_hash = node.path_hash;
         let mut parts = node.take_parts();
-        let (mut sum, mut hlc) = (Amount::ZERO, 0);
+        let (mut sum, mut latest) = (Amount::ZERO, None);
         parts.retain(|part| {
             if joins(part) {
                 self.uncount_part(path_hash, part);
                 sum = sum.plus(&part.sum());
-                hlc = hlc.max(part.hlc);
+                latest = latest.max(Some((part.hlc, part.rank.or_of(part.replica))));
             }
             !joins(part)
         });
+        let (hlc, rank) = latest.unwrap_or_default();
         let settled = Part {
             replica: fold.into.replica,
             hlc,
+            rank,
             epoch: fold.into.counter,
             low: fold.into.counter - 1,
             low_total: Amount::ZERO,

@@ -9,7 +9,7 @@ use super::json::{self, Level};
 use super::things::{Body, Mark, Part, Value};
 use super::tree::{child_hash, NodeId};
 use super::Document;
-use crate::engine::id::Dot;
+use crate::engine::id::{Dot, Rank};
 
 impl Document {
     /// Works out pending hashes for about `bytes` of values. `None` if some are left, or a fold
@@ -88,7 +88,8 @@ impl Document {
 const UNHASHED_MIN: usize = 1024;
 
 fn value_hash(path_hash: u64, value: &Value) -> u64 {
-    let head = Head { dot: value.dot, hlc: value.hlc, at: value.at };
+    let Value { dot, hlc, rank, at, .. } = *value;
+    let head = Head { dot, hlc, rank, at };
     match &value.body {
         Body::Scalar(text) => head.hash(path_hash, 1, text.as_bytes()),
         Body::Object => head.hash(path_hash, 2, &[]),
@@ -119,23 +120,25 @@ fn whole_hash(path_hash: u64, head: Head, text: &str) -> u64 {
 struct Head {
     dot: Dot,
     hlc: u64,
+    rank: Rank,
     at: u8,
 }
 
 impl Head {
     fn hash(self, path_hash: u64, kind: u8, content: &[u8]) -> u64 {
-        let mut bytes = [0u8; 34];
+        let mut bytes = [0u8; 38];
         bytes[..8].copy_from_slice(&self.dot.replica.0.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.dot.counter.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.hlc.to_le_bytes());
         bytes[24..32].copy_from_slice(&xxh3_64_with_seed(content, path_hash).to_le_bytes());
         (bytes[32], bytes[33]) = (kind, self.at);
+        bytes[34..].copy_from_slice(&self.rank.to_bits().to_le_bytes());
         xxh3_64_with_seed(&bytes, path_hash)
     }
 }
 
 fn mark_hash(path_hash: u64, mark: &Mark) -> u64 {
-    let head = Head { dot: mark.dot, hlc: mark.hlc, at: 0 };
+    let head = Head { dot: mark.dot, hlc: mark.hlc, rank: mark.rank, at: 0 };
     match mark.length {
         None => head.hash(path_hash, 4, &[]),
         Some(length) => head.hash(path_hash, 5, &length.to_le_bytes()),
@@ -150,5 +153,5 @@ fn part_hash(path_hash: u64, part: &Part) -> u64 {
     content.push(0xff);
     part.high_total.hash_into(&mut content);
     let dot = Dot::new(part.replica, part.high);
-    Head { dot, hlc: part.hlc, at: 0 }.hash(path_hash, 6, &content)
+    Head { dot, hlc: part.hlc, rank: part.rank, at: 0 }.hash(path_hash, 6, &content)
 }

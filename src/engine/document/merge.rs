@@ -13,7 +13,7 @@ use super::tree::{push_tight, NodeId};
 use super::watch::Whose;
 use super::Document;
 use crate::engine::causality::VersionVector;
-use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::id::{Dot, Rank, ReplicaId};
 use crate::engine::rare::Rare;
 
 /// All things of one path.
@@ -29,6 +29,7 @@ pub struct State {
 pub struct ValueState<'a> {
     pub dot: Dot,
     pub hlc: u64,
+    pub rank: Rank,
     pub at: u8,
     #[serde(borrow)]
     pub body: BodyState<'a>,
@@ -48,6 +49,7 @@ impl Document {
         self.tree.node(id).values.iter().map(|value| ValueState {
             dot: value.dot,
             hlc: value.hlc,
+            rank: value.rank,
             at: value.at,
             body: match &value.body {
                 Body::Scalar(text) | Body::Whole(text) => BodyState::Text(text),
@@ -314,6 +316,6 @@ impl From<ValueState<'_>> for Value {
             BodyState::Object => Body::Object,
             BodyState::Array(length) => Body::Array(length),
         };
-        Value::new(state.dot, state.hlc, state.at as usize, body)
+        Value { rank: state.rank, ..Value::new(state.dot, state.hlc, state.at as usize, body) }
     }
 }

@@ -100,6 +100,7 @@ impl Document {
         let piece = |inner: &str| Value {
             dot: value.dot,
             hlc: value.hlc,
+            rank: value.rank,
             at: value.at,
             body: Body::from_json(inner),
             hashed: false,

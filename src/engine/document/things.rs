@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::amount::Amount;
 use crate::engine::causality::VersionVector;
 use crate::engine::clock::Stamp;
-use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::id::{Dot, Rank, ReplicaId};
 
 /// A root or a piece: what one SET wrote at this path.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub struct Value {
     pub dot: Dot,
     pub hlc: u64,
     pub body: Body,
+    pub rank: Rank,
     /// Segments of the path of its SET; equal to the depth of this path for a root.
     pub at: u8,
     /// It is counted in the document's hash.
@@ -39,6 +40,7 @@ pub enum Body {
 pub struct Mark {
     pub dot: Dot,
     pub hlc: u64,
+    pub rank: Rank,
     /// Of an array; `None` for an object.
     pub length: Option<u32>,
 }
@@ -53,6 +55,7 @@ pub struct Mark {
 pub struct Part {
     pub replica: ReplicaId,
     pub hlc: u64,
+    pub rank: Rank,
     /// Counter of the first increment that the totals count.
     pub epoch: u64,
     /// All increments up to this counter are removed; `epoch - 1` if none is.
@@ -92,15 +95,21 @@ pub struct Cut {
 
 impl Value {
     pub fn new(dot: Dot, hlc: u64, at: usize, body: Body) -> Self {
-        Value { dot, hlc, body, at: at as u8, hashed: false }
+        Value { dot, hlc, body, rank: Rank::OWN, at: at as u8, hashed: false }
     }
 
     pub fn stamp(&self) -> Stamp {
-        Stamp { hlc: self.hlc, replica: self.dot.replica }
+        Stamp::new(self.hlc, self.rank, self.dot.replica)
     }
 
     pub fn is_whole(&self) -> bool {
         matches!(self.body, Body::Whole(_))
+    }
+
+    /// Gives it the dot of a fold.
+    pub fn rename(&mut self, into: Dot) {
+        self.rank = self.rank.or_of(self.dot.replica);
+        self.dot = into;
     }
 
     /// Whether both are what the same SET wrote here.
@@ -124,14 +133,20 @@ impl Body {
 }
 
 impl Mark {
+    /// Gives it the dot of a fold.
+    pub fn rename(&mut self, into: Dot) {
+        self.rank = self.rank.or_of(self.dot.replica);
+        self.dot = into;
+    }
+
     pub fn stamp(&self) -> Stamp {
-        Stamp { hlc: self.hlc, replica: self.dot.replica }
+        Stamp::new(self.hlc, self.rank, self.dot.replica)
     }
 }
 
 impl Part {
     pub fn stamp(&self) -> Stamp {
-        Stamp { hlc: self.hlc, replica: self.replica }
+        Stamp::new(self.hlc, self.rank, self.replica)
     }
 
     /// What tells parts at one path apart: a replica's own increments are one part, those of each
@@ -163,6 +178,7 @@ impl Part {
         *self = Part {
             replica: into.replica,
             hlc: self.hlc,
+            rank: self.rank.or_of(self.replica),
             epoch: into.counter,
             low: into.counter - 1,
             low_total: Amount::ZERO,

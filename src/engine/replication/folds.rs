@@ -185,18 +185,23 @@ impl Folds {
         if self.stubs.is_empty() {
             return;
         }
-        let rename = |dot: &mut Dot| {
-            if let Some(folded) = self.stubs.get(&dot.replica) {
-                *dot = folded.into;
-            } else if let Some(&stands) = self.twins.get(dot) {
-                *dot = stands;
-            }
+        let renamed = |dot: Dot| match self.stubs.get(&dot.replica) {
+            Some(folded) => Some(folded.into),
+            None => self.twins.get(&dot).copied(),
         };
-        state.values.iter_mut().for_each(|value| rename(&mut value.dot));
-        state.marks.iter_mut().for_each(|mark| rename(&mut mark.dot));
+        for value in &mut state.values {
+            if let Some(into) = renamed(value.dot) {
+                value.rename(into);
+            }
+        }
+        for mark in &mut state.marks {
+            if let Some(into) = renamed(mark.dot) {
+                mark.rename(into);
+            }
+        }
         for part in &mut state.parts {
             if let Some(base) = part.run.as_mut().and_then(|run| run.base.as_mut()) {
-                rename(base);
+                *base = renamed(*base).unwrap_or(*base);
             }
             if let Some(folded) = self.stubs.get(&part.replica) {
                 part.settle(folded.into);
