@@ -585,6 +585,10 @@ impl Engine {
             return;
         }
         self.membership.heard(now.monotonic_ms, link, &mut self.rng);
+        if !self.membership.knows_link(link) {
+            // Now that the peer is heard here too, this turned out to be one link too many.
+            return;
+        }
         let is_digest = Kind::of(&message) == Some(Kind::Digest);
         let result = match (self.membership.peer_on(link), Kind::of(&message)) {
             (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),
