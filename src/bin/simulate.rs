@@ -19,6 +19,7 @@ usage: simulate --seeds N [options]
   --jobs N        threads; 1
   --faults A,B    these kinds of faults in every seed, and no others
   --without A,B   none of these kinds
+  --first-streams draw only what the first streams of a seed give
   --reference     5 nodes, 500 writes in 10 s, every kind of fault: for speed
   --coverage      tell how many runs had each kind of fault and went each rare way
   --verbose       tell of every run, and of a failure the whole story
@@ -189,6 +190,7 @@ impl Options {
                 "--faults" => options.wishes.faults = Some(faults(&words.next()?)?),
                 "--without" => options.wishes.without = faults(&words.next()?)?,
                 "--coverage" => options.coverage = true,
+                "--first-streams" => options.wishes.first_streams = true,
                 "--reference" => options.wishes.reference = true,
                 "--verbose" => options.verbose = true,
                 _ => return None,

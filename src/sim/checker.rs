@@ -144,8 +144,9 @@ pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
 
 /// How long jobs may go on by themselves at the end, before those are ended that take their time.
 const GRACE_MS: u64 = 1_000;
-/// From the end of a job to that of its functions.
-const STOPPING_MS: u64 = 4_000;
+/// From the end of a job to that of its functions: a node that cannot be told of the end finds first
+/// that it has lost the caller, and its application may be busy then.
+const STOPPING_MS: u64 = 9_000;
 
 /// Every node asks all, right after the last fault: some do not know yet that they lost others.
 pub fn ask_all(cluster: &mut Cluster) -> Result<(), Trouble> {

@@ -33,6 +33,8 @@ pub struct Ledger {
     /// By life and peer: when it last came and went.
     ups: BTreeMap<(usize, ReplicaId), u64>,
     downs: BTreeMap<(usize, ReplicaId), u64>,
+    /// When it had come that went last.
+    last_ups: BTreeMap<(usize, ReplicaId), u64>,
     /// How long it takes at most until a peer hears of something, where that is known.
     hears_in_ms: Option<u64>,
     pub counts: Counts,
@@ -220,6 +222,8 @@ impl Ledger {
 
     pub fn down(&mut self, at: u64, life: usize, peer: ReplicaId) {
         self.downs.insert((life, peer), at);
+        let up = self.ups.get(&(life, peer)).copied().unwrap_or(0);
+        self.last_ups.insert((life, peer), up);
     }
 
     pub fn replicas(&self) -> impl Iterator<Item = ReplicaId> + '_ {
@@ -414,7 +418,13 @@ impl Ledger {
             }
             Outcome::Timeout => {
                 let went = self.went_there(ask.replica, node);
-                let told = went.filter(|&(down, _)| down > ask.asked_ms);
+                // What this node had lost itself before it asked is no news to it.
+                let up = self
+                    .by_replica
+                    .get(&node)
+                    .and_then(|&there| self.last_ups.get(&(there, ask.replica)).copied());
+                let knew = self.downs.get(&(life, node)).is_some_and(|&down| up <= Some(down));
+                let told = went.filter(|&(down, _)| down > ask.asked_ms && !knew);
                 let told_ms = told.and_then(|(_, up_again)| Some(up_again? + TELLING_MS));
                 let stayed = !self.saw_go(life, node, ask.asked_ms);
                 if stayed && told_ms.is_some_and(|told_ms| told_ms < ask.deadline_ms) {

@@ -62,6 +62,8 @@ pub enum Deed {
     Answer(RunId),
     Cancel(usize),
     Postpone(usize, u64),
+    /// Lets the engine know that the application knows a peer.
+    Introduce(ReplicaId),
 }
 
 /// The application of one life.
@@ -99,7 +101,10 @@ impl Jobs {
         let of = |part: fn(&plan::Jobs) -> usize| plan.jobs.as_ref().map_or(0, part);
         let calm = plan.faults.is_empty() && plan.away.is_none();
         let has_room = plan.config.window_bytes == Config::default().window_bytes;
-        let prompt = calm && has_room && plan.bytes_per_ms >= 1_000;
+        // One that takes few items at a time and is often busy may leave some for very long.
+        let takes = |jobs: &plan::Jobs| jobs.take_max >= 100 || jobs.busy_percent == 0;
+        let takes = plan.jobs.as_ref().is_some_and(takes);
+        let prompt = calm && has_room && takes && plan.bytes_per_ms >= 1_000;
         let mut jobs = Jobs {
             ledger: Ledger::new(prompt.then_some(2_000)),
             plan: plan.jobs.clone().map(Arc::new),
@@ -218,6 +223,11 @@ impl Jobs {
             Event::PeerUp { peer, .. } => {
                 app.peers.insert(peer);
                 self.ledger.up(at, app.life, peer);
+                let whose = Whose { node, life: app.life };
+                if self.config.introductions {
+                    let in_ms = if self.quiet { 0 } else { self.chance.below(100) };
+                    self.at(at + in_ms, Some(whose), Deed::Introduce(peer));
+                }
                 self.greet(at, node);
                 Ok(())
             }
@@ -333,6 +343,10 @@ impl Jobs {
                     engine.cancel(self.ledger.job(number), &reason);
                     self.ledger.cancelled(at, number, &reason);
                 }
+                Ok(())
+            }
+            Deed::Introduce(peer) => {
+                engine.introduce(peer);
                 Ok(())
             }
             Deed::Postpone(number, timeout_ms) => {
