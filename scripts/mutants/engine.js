@@ -710,9 +710,18 @@ module.exports = [
   {
     name: 'remote-write-untouched',
     file: `${DOCUMENT}/merge.rs`,
-    find: `            self.touch_region(&path, region, Whose::Remote);
-            self.touch_path(&path, Whose::Remote);`,
-    replace: '',
+    find: `            self.touch_path(&path, Whose::Remote);
+        }
+        (!freed).then_some(id)`,
+    replace: `        }
+        (!freed).then_some(id)`,
+    breaks: 'cached reads',
+  },
+  {
+    name: 'what-was-below-untouched',
+    file: `${DOCUMENT}/merge.rs`,
+    find: '            self.touch_region(&path, region, Whose::Remote);\n',
+    replace: '            let _ = region;\n',
     breaks: 'cached reads',
   },
 ];

@@ -14,7 +14,7 @@ module.exports = [
     file: GATHER,
     find: 'if !gather.pending.remove(&node) {',
     replace: 'if !gather.pending.remove(&node) && false {',
-    breaks: 'one outcome a node',
+    breaks: 'jobs 2',
   },
   {
     name: 'job-outlives-deadline',
@@ -27,35 +27,35 @@ module.exports = [
     }
 
     /// A job whose time`,
-    breaks: 'ends in time',
+    breaks: 'jobs: the rule',
   },
   {
     name: 'timeout-ends-as-complete',
     file: GATHER,
     find: 'gather.timed_out |= by_timeout;',
     replace: 'gather.timed_out &= by_timeout;',
-    breaks: 'how it ended',
+    breaks: 'jobs: complete',
   },
   {
     name: 'postponed-job-never-ends',
     file: GATHER,
     find: 'self.deadlines.insert((deadline_ms, job));\n        gather.deadline_ms',
     replace: 'gather.deadline_ms',
-    breaks: 'ends in time',
+    breaks: 'jobs: the rule',
   },
   {
     name: 'lost-peer-waited-for',
     file: JOBS,
     find: 'self.settle(job, peer, Outcome::Lost);',
     replace: 'let _ = job;',
-    breaks: 'ends by node set',
+    breaks: 'jobs 1',
   },
   {
     name: 'asks-those-gone',
     file: JOBS,
     find: 'let peers = || self.lines.iter().filter(|(_, line)| line.is_up()).map(|(&peer, _)| peer);',
     replace: 'let peers = || self.lines.keys().copied();',
-    breaks: 'ends by node set',
+    breaks: 'jobs 1',
   },
   {
     name: 'end-not-urgent',
@@ -64,14 +64,14 @@ module.exports = [
             self.inbox.push(Urgency::Now,`,
     replace: `        if let Settled::Ended(end) = settled {
             self.inbox.push(Urgency::Soon,`,
-    breaks: 'told in time',
+    breaks: 'jobs: the bell',
   },
   {
     name: 'leaving-leaves-jobs',
     file: 'src/engine/mod.rs',
     find: '        self.jobs.leave();\n',
     replace: '',
-    breaks: 'ends in time',
+    breaks: 'jobs: the rule',
   },
   {
     name: 'leaving-stops-runs-as-timeouts',
@@ -88,7 +88,7 @@ module.exports = [
         for run in self.runs.all() {
             self.stop(run, Stop::CallerLost);
         }`,
-    breaks: 'why it stops',
+    breaks: 'jobs 4',
   },
 
   // ---- what runs here
@@ -99,14 +99,14 @@ module.exports = [
             self.stop(run, Stop::CallerLost);
         }`,
     replace: '',
-    breaks: 'caller lost',
+    breaks: 'jobs 4',
   },
   {
     name: 'run-outlives-deadline',
     file: RUN,
     find: 'self.deadlines.first().map(|&(at, _)| at)',
     replace: 'None',
-    breaks: 'ends in time',
+    breaks: 'jobs 4',
   },
   {
     name: 'expired-work-is-run',
@@ -122,42 +122,42 @@ module.exports = [
         replace: '*remaining_ms = running.deadline_ms.saturating_sub(now.monotonic_ms);',
       },
     ],
-    breaks: 'expired work refused',
+    breaks: 'jobs 4',
   },
   {
     name: 'waiting-time-not-taken-off',
     file: JOBS,
     find: '*remaining_ms = running.deadline_ms - now.monotonic_ms;',
     replace: 'let _ = (running, remaining_ms);',
-    breaks: 'remaining time',
+    breaks: 'jobs 4',
   },
   {
     name: 'one-run-too-many',
     file: JOBS,
     find: 'if self.runs.count(caller) >= self.config.runs_per_peer_max {',
     replace: 'if self.runs.count(caller) > self.config.runs_per_peer_max {',
-    breaks: 'runs_per_peer_max',
+    breaks: 'jobs 6',
   },
   {
     name: 'busy-though-it-ran',
     file: JOBS,
     find: 'let answer = AnswerItem::Error(&dropped);',
     replace: 'let answer = { let _ = &dropped; AnswerItem::Busy };',
-    breaks: 'busy: it did not run',
+    breaks: 'jobs: outcomes',
   },
   {
     name: 'postponement-not-told',
     file: JOBS,
     find: 'None => self.push(node, Class::About(job), &parcel),',
     replace: 'None => {}',
-    breaks: 'moved deadline',
+    breaks: 'jobs 4',
   },
   {
     name: 'cancel-not-told',
     file: JOBS,
     find: 'if line.take_back(job) {',
     replace: 'if line.take_back(job) || true {',
-    breaks: 'cancel',
+    breaks: 'jobs 4',
   },
   {
     name: 'event-for-nobody-taken',
@@ -167,7 +167,7 @@ module.exports = [
             return Ok(false);
         };`,
     replace: '        let name: &Arc<str> = &emit.name.into();',
-    breaks: 'events: listeners only',
+    breaks: 'jobs: events',
   },
 
   // ---- lines
@@ -180,7 +180,7 @@ module.exports = [
                 return Ok(Arrived::Message { message, cost: 0 });
             }
             return Ok(Arrived::Nothing);`,
-    breaks: 'at most once',
+    breaks: 'jobs 3',
   },
   {
     name: 'sent-parcels-not-repeated',
@@ -196,14 +196,14 @@ module.exports = [
             self.bytes -= parcel.frames.len();
         }
         self.cost_sent = self.cost_before;`,
-    breaks: 'nothing lost while linked',
+    breaks: 'jobs: lines',
   },
   {
     name: 'numbers-used-again-after-loss',
     file: LINE,
     find: '        self.first += self.queue.len() as u64;\n',
     replace: '',
-    breaks: 'at most once',
+    breaks: 'jobs: lines',
   },
   {
     name: 'large-ones-outlive-loss',
@@ -211,7 +211,7 @@ module.exports = [
     find: `        self.large.clear();
         self.bytes = 0;`,
     replace: '        self.bytes = self.large.iter().map(|large| large.message.len() - large.at).sum();',
-    breaks: 'loss is loss',
+    breaks: 'jobs: lines',
   },
   {
     name: 'line-forgotten-at-loss',
@@ -226,28 +226,28 @@ module.exports = [
     }
 
     pub fn link_closed`,
-    breaks: 'at most once',
+    breaks: 'jobs 3',
   },
   {
     name: 'unnoticed-loss-not-told',
     file: LINE,
     find: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);',
     replace: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses) && false;',
-    breaks: 'ends by node set',
+    breaks: 'jobs 1',
   },
   {
     name: 'noticed-loss-told-again',
     file: LINE,
     find: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);',
     replace: 'let was_lost = resume.losses > before;',
-    breaks: 'nothing lost while linked',
+    breaks: 'jobs: lines',
   },
   {
     name: 'unnoticed-loss-sends-the-unsent',
     file: JOBS,
     find: '                    line.forget_unsent();\n',
     replace: '',
-    breaks: 'loss is loss',
+    breaks: 'jobs: lines',
   },
   {
     name: 'unnoticed-loss-cancels-nothing',
@@ -255,7 +255,7 @@ module.exports = [
     find: `                        let cancel = Cancel { job, reason: Some("null") };
                         self.push(peer, Class::About(job), &Parcel::new(Kind::Cancel, &cancel));`,
     replace: '                        let _ = job;',
-    breaks: 'loss is loss',
+    breaks: 'jobs 4',
   },
   {
     name: 'unnoticed-loss-ends-nothing',
@@ -265,28 +265,28 @@ module.exports = [
                 self.ready`,
     replace: `                }
                 self.ready`,
-    breaks: 'ends by node set',
+    breaks: 'jobs 1',
   },
   {
     name: 'sent-numbers-used-again',
     file: LINE,
     find: 'let kept = (self.last_sent + 1).saturating_sub(self.first) as usize;',
     replace: 'let kept = self.sent;',
-    breaks: 'nothing lost while linked',
+    breaks: 'jobs: lines',
   },
   {
     name: 'event-overtakes-event',
     file: LINE,
     find: 'Class::Event => large.is_event,',
     replace: 'Class::Event => false,',
-    breaks: 'events in order',
+    breaks: 'jobs: events',
   },
   {
     name: 'postponement-overtakes-call',
     file: LINE,
     find: 'Class::About(job) => large.job == Some(job),',
     replace: 'Class::About(_) => false,',
-    breaks: 'moved deadline',
+    breaks: 'jobs 4',
   },
   {
     name: 'half-a-call-stays',
@@ -297,7 +297,7 @@ module.exports = [
         true`,
     replace: `        let _ = begun;
         true`,
-    breaks: 'pieces make a whole',
+    breaks: 'jobs: lines',
   },
   {
     name: 'call-not-taken-back',
@@ -308,7 +308,7 @@ module.exports = [
             return true;
         }
 `,
-    breaks: 'cancel',
+    breaks: 'jobs 4',
   },
   {
     name: 'half-a-message-stays',
@@ -316,14 +316,14 @@ module.exports = [
     find: `        self.assembly = Vec::new();
         let cost`,
     replace: '        let cost',
-    breaks: 'pieces make a whole',
+    breaks: 'jobs: lines',
   },
   {
     name: 'window-ignored',
     file: LINE,
     find: 'untaken == 0 || untaken + cost <= self.peer_window',
     replace: '{ let _ = (untaken, cost, self.peer_window); true }',
-    breaks: 'bounded memory',
+    breaks: 'jobs 6',
   },
   {
     name: 'taken-before-it-is-taken',
@@ -342,7 +342,7 @@ module.exports = [
         replace: '            let _ = entry.cost;\n',
       },
     ],
-    breaks: 'bounded memory',
+    breaks: 'jobs 6',
   },
   {
     name: 'large-costs-not-given-back',
@@ -353,13 +353,13 @@ module.exports = [
         }
         self.taken_cost += cost;
         self.ack_due |= self.taken_cost`,
-    breaks: 'nothing stays',
+    breaks: 'jobs 6',
   },
   {
     name: 'no-acknowledgement-by-time',
     file: LINE,
     find: 'self.ack_due = self.owes_ack();',
     replace: 'self.ack_due = false;',
-    breaks: 'nothing stays',
+    breaks: 'jobs 6',
   },
 ];

@@ -138,7 +138,7 @@ module.exports = [
     name: 'successor-not-noted',
     file: ENGINE,
     find: 'self.rare.note(Rare::AddressTaken);\n                    self.replication.peer_dead(peer);',
-    replace: 'let _ = peer;',
+    replace: 'self.rare.note(Rare::AddressTaken);\n                    let _ = peer;',
     breaks: 'rule 8',
   },
   {

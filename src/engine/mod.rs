@@ -277,9 +277,10 @@ impl Engine {
         self.replication.document().cut_owners()
     }
 
-    /// Everything the document holds, shown or not, for reports of failures.
+    /// Everything that is held here, shown or not, and what peers will be told, for reports of
+    /// failures.
     pub fn describe(&self) -> String {
-        self.replication.document().describe()
+        self.replication.describe()
     }
 
     /// The addresses given that have led neither to a peer that is there nor to this node itself.

@@ -204,7 +204,7 @@ impl Document {
         }
     }
 
-    /// Everything at every path and every record of a removal, a line a thing, for reports of failures.
+    /// Everything at every path, a line a thing, for reports of failures.
     pub fn describe(&self) -> String {
         use std::fmt::Write;
         let mut out = String::new();
@@ -230,11 +230,25 @@ impl Document {
         for (path, cuts) in &self.cuts {
             let _ = writeln!(out, "  {path:?}: {cuts:?}");
         }
-        for Removal { key, below, seen, .. } in self.removals.iter() {
-            let and_below = if *below { " and below" } else { "" };
-            let _ = writeln!(out, "  gone from {key:?}{and_below}: {seen:?}");
-        }
         out
+    }
+
+    /// What a reader of changes meets, each with its place, for the same reports.
+    pub fn describe_changes(&self) -> Vec<(u64, String)> {
+        let mut changes = Vec::new();
+        let mut next = self.tree.first_changed_after(0, usize::MAX).flatten();
+        while let Some(id) = next {
+            if !self.tree.is_bookmark(id) {
+                changes.push((self.tree.node(id).sequence, format!("{:?}", self.tree.key(id))));
+            }
+            next = self.tree.next_changed(id);
+        }
+        for Removal { sequence, key, below, seen } in self.removals.iter() {
+            let and_below = if *below { " and below" } else { "" };
+            changes.push((*sequence, format!("gone from {key:?}{and_below}: {seen:?}")));
+        }
+        changes.push((self.removals.floor(), "removals are kept from here on".into()));
+        changes
     }
 
     // ---- cuts

@@ -37,6 +37,10 @@ impl Checkpoints {
         }
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = (u64, &VersionVector)> {
+        self.ring.iter().map(|(place, vector)| (*place, &**vector))
+    }
+
     pub fn clear(&mut self) {
         self.ring.clear();
     }

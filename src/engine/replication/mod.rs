@@ -323,6 +323,24 @@ impl Replication {
         self.document.explain(path, self.own)
     }
 
+    /// Everything that is held here and will be told, a line a thing, for reports of failures.
+    pub fn describe(&self) -> String {
+        let mut changes = self.document.describe_changes();
+        let checkpoints = self.checkpoints.iter();
+        changes.extend(checkpoints.map(|(place, vector)| (place, format!("all of {vector:?}"))));
+        changes.sort_by_key(|&(place, _)| place);
+        let mut out = self.document.describe();
+        for (_, change) in changes {
+            out.push_str("  changed: ");
+            out.push_str(&change);
+            out.push('\n');
+        }
+        if let Some(merging) = &self.merging {
+            out.push_str(&format!("  to be merged: {merging:?}\n"));
+        }
+        out
+    }
+
     /// The hash of the whole state, once everything is merged.
     pub fn hash(&mut self) -> u64 {
         self.settle(&[]);
