@@ -57,14 +57,16 @@ declare class Collective extends EventEmitter<Collective.Events> {
    * const { join } = require('collective-io');
    *
    * const node = await join({ seeds: ['10.0.0.7:9000'] });
+   * node.state.increment('visits');
    * ```
    *
-   * @returns The node, when it has what the nodes that it has reached hold, or when none could be
+   * @typeParam T What is in the state, for paths and values: `join<{ state: { visits: number } }>()`.
+   * @returns The node, when it has what a node that it has reached holds, or when none could be
    *   reached; at the latest after {@link Collective.Options.readyTimeout}. Rejected with the
    *   system's error if it cannot listen, with `ABORT_ERR` if the signal is aborted, with
    *   `ERR_INVALID_ARGUMENT` or `ERR_INSECURE_BIND`.
    */
-  static join(options?: Collective.JoinOptions | null): Promise<Collective.Node>;
+  static join<T extends Collective.NodeTypes = any>(options?: Collective.JoinOptions | null): Promise<Collective.Node<T>>;
 
   /** What `set` can do. */
   static readonly OPERATIONS: Collective.Operations;
@@ -241,13 +243,22 @@ declare namespace Collective {
     signal?: AbortSignal;
   }
 
+  /** What a program has on its nodes. */
+  interface NodeTypes {
+    /** The state, as one object. */
+    state?: any;
+  }
+
   /**
    * One node of a cluster, as {@link Collective.join} gives it.
    *
    * It keeps the process alive until it is closed, unless `unref` was called.
    */
-  class Node extends EventEmitter<Node.Events> {
+  class Node<T extends NodeTypes = any> extends EventEmitter<Node.Events> {
     private constructor();
+
+    /** The state that all nodes share. */
+    readonly state: State<T['state']>;
 
     /** 24 upper-case hexadecimal digits, another one for each node. */
     readonly id: string;
@@ -269,8 +280,8 @@ declare namespace Collective {
     unref(): this;
 
     /**
-     * Finishes what is under way, for at most 5 s, says goodbye and frees everything. Can be called
-     * again.
+     * Finishes what is under way and hands over what peers lack, for at most 5 s each, says goodbye
+     * and frees everything. Can be called again.
      */
     close(): Promise<void>;
     /** Frees everything at once. Can be called again, also to cut `close` short. */
@@ -306,8 +317,215 @@ declare namespace Collective {
     readonly address: string | null;
     /** `busy` while its event loop does not turn. */
     readonly state: 'up' | 'busy' | 'gone';
+    /** How many ms a message took to it and back, measured once a second; null before that. */
+    readonly rtt: number | null;
+    /** How many writes this node has of which the peer has not said that it has them. */
+    readonly lag: number;
     /** For how many ms its event loop has not turned, 0 while it does: alive, but busy. */
     readonly busyFor: number;
+  }
+
+  /**
+   * The state that all nodes of a cluster share, as one node has it: a tree of paths.
+   *
+   * A path is a dotted string (`'users.x'`), or an array of segments, which may be any strings
+   * (`['users', 'a.b@c.d']`). No path, or an empty array, is the whole state, which can be read and
+   * not written.
+   *
+   * Writes take effect here at once and soon on every other node. They throw an `Error` with a
+   * `code`, and nothing has changed: `ERR_INVALID_KEY` for what is no path, `ERR_INVALID_VALUE`,
+   * `ERR_NOT_A_NUMBER`, `ERR_NOT_AN_INDEX`, `ERR_KEY_TOO_LONG`, `ERR_TOO_DEEP`,
+   * `ERR_VALUE_TOO_LARGE`, `ERR_CLOSED`.
+   *
+   * @typeParam S What is in it.
+   */
+  class State<S = any> {
+    private constructor();
+
+    /** How many members the whole state has. */
+    readonly size: number;
+    /**
+     * The whole state as an object, live: assigning to a member and deleting one, at any depth, is a
+     * write.
+     */
+    readonly data: S;
+
+    /**
+     * What is at a path, deeply frozen; `undefined` where there is nothing. A path once read keeps
+     * its value within one turn of the event loop, own writes apart.
+     */
+    get(): State.Frozen<S>;
+    get<const P extends State.Path>(path: State.Within<S, P>): State.Frozen<State.At<S, P>> | undefined;
+
+    /** Whether there is something at a path. */
+    has<const P extends State.Path>(path: State.Within<S, P>): boolean;
+
+    /** Replaces what is at a path. Objects on the way are made where they are missing. */
+    set<const P extends State.Path>(path: State.Within<S, P>, value: State.At<S, P>): void;
+
+    /**
+     * Adds to the number at a path, 0 if there is nothing. Concurrent additions on all nodes count.
+     *
+     * @param by Default 1.
+     * @returns The sum, as this node has it.
+     */
+    increment<const P extends State.Path>(path: State.WithinNumbers<S, P>, by?: number): number;
+
+    /** Takes away what is at a path and below. Whether there was something. */
+    delete<const P extends State.Path>(path: State.Within<S, P>): boolean;
+
+    /** The names of the members of an object or array; none if there is no such thing. */
+    keys<const P extends State.Path = readonly []>(path?: State.Within<S, P>): string[];
+
+    /**
+     * The members of an object or array, as `[name, value]`, deeply frozen; none if there is no such
+     * thing. Those of an object in the order of their names' bytes, elements of an array in theirs.
+     *
+     * @param options `limit`: at most so many. `after`: those that come after this name, for the
+     *   next page; it need not be there.
+     */
+    entries<const P extends State.Path = readonly []>(
+      path?: State.Within<S, P>,
+      options?: { limit?: number; after?: string },
+    ): [name: string, value: State.Frozen<State.MemberOf<State.At<S, P>>>][];
+
+    /**
+     * Calls a function. What it writes takes effect on every other node in one step: nobody reads,
+     * or is told of, a part of it. Nothing from other nodes takes effect here before it returns.
+     *
+     * Should it throw, what it wrote before stands. One batch within another is a part of it. It
+     * ought to be quick: when 4 MiB from other nodes wait for its end they wait no longer, and what
+     * it writes from then on may be seen apart from what it wrote before.
+     *
+     * @param fn Not async: the batch is over when it returns.
+     * @throws {TypeError} `ERR_INVALID_ARGUMENT`
+     */
+    batch<R>(fn: () => R): R;
+
+    /**
+     * Waits until peers have all that this node has written so far.
+     *
+     * @param options `peers`: how many of those that are connected; by default `'all'` that are now,
+     *   without those that leave meanwhile. `timeout`: default 30,000 ms.
+     * @returns How many peers have it.
+     * @throws `ERR_TIMEOUT`, `ABORT_ERR`, `ERR_CLOSED`, `ERR_INVALID_ARGUMENT`, as rejections. The
+     *   writes go on their way all the same.
+     */
+    replicated(options?: { peers?: number | 'all'; timeout?: number; signal?: AbortSignal }): Promise<number>;
+
+    /**
+     * How each peer stood to this node at its last word, which is no older than a second: whether it
+     * had the same writes, and if so whether its state had the same hash, null while one is not
+     * known. By id.
+     */
+    converged(): Map<string, { readonly context: boolean; readonly hash: boolean | null }>;
+
+    /**
+     * Tells what changes at a path and below it, here and elsewhere: each place once however often
+     * it was written, with the value that it has by then. Nothing is missed, whatever connections
+     * do: who applies what he is told has, in the end, what is there. A place may be told although
+     * its value is what it was.
+     *
+     * What is told is the place written, or one above it: where an object or array comes to be, or
+     * was one value until then, all of it is told.
+     *
+     * With a listener: it is called between turns of the event loop, in the async context of this
+     * call. Without: an async iterator, which waits for whoever is slow. At most 16,384 places wait;
+     * should it be more, one change of the whole path with `skipped` tells so.
+     *
+     * @param options `initial`: begins with the value that is there. `signal`: ends it; an iterator
+     *   is then rejected with `ABORT_ERR`. The end of the node is the end of an iterator.
+     * @returns With a listener: a function that ends it.
+     */
+    watch<const P extends State.Path>(path: State.Within<S, P>, options?: State.WatchOptions): AsyncIterableIterator<State.Change>;
+    watch<const P extends State.Path>(
+      path: State.Within<S, P>,
+      listener: (change: State.Change) => void,
+      options?: State.WatchOptions,
+    ): () => void;
+
+    /** What a path shows on this node, and why: see {@link Collective.explain}. */
+    explain(path?: State.Path): Explanation;
+  }
+
+  namespace State {
+    /** A dotted string or an array of segments. */
+    type Path = string | readonly string[];
+
+    interface WatchOptions {
+      signal?: AbortSignal;
+      initial?: boolean;
+    }
+
+    interface Change {
+      /** Where. */
+      readonly path: readonly string[];
+      /** What is there now, deeply frozen; `undefined` if there is nothing. */
+      readonly value: any;
+      /** Whether writes of this node alone have changed it. */
+      readonly local: boolean;
+      /**
+       * Too much has changed: anything below may be different. The value is then read when it is
+       * looked at.
+       */
+      readonly skipped: boolean;
+    }
+
+    /** What is at a path; `unknown` if the path is not known in advance, `never` if there is no such. */
+    type At<S, P extends Path> = 0 extends 1 & S
+      ? any
+      : P extends readonly [infer First extends string, ...infer Rest extends readonly string[]]
+        ? At<Member<S, First>, Rest>
+        : P extends readonly []
+          ? S
+          : P extends readonly string[]
+            ? unknown
+            : string extends P
+              ? unknown
+              : P extends `${infer First}.${infer Rest}`
+                ? At<Member<S, First>, Rest>
+                : P extends string
+                  ? Member<S, P>
+                  : never;
+
+    /** A member of what is there, of any of its kinds. */
+    type Member<S, K extends string> = 0 extends 1 & S
+      ? any
+      : S extends readonly (infer E)[]
+        ? K extends `${number}` ? E : never
+        : S extends object
+          ? K extends keyof S
+            ? Exclude<S[K], undefined>
+            : K extends `${infer N extends number}`
+              ? N extends keyof S ? Exclude<S[N], undefined> : never
+              : never
+          : never;
+
+    /** Any member. */
+    type MemberOf<S> = 0 extends 1 & S
+      ? any
+      : unknown extends S
+        ? unknown
+        : S extends readonly (infer E)[]
+          ? E
+          : S extends object ? Exclude<S[keyof S], undefined> : never;
+
+    /** The path itself, if there is such a place. */
+    type Within<S, P extends Path> = [At<S, P>] extends [never] ? never : P;
+
+    /** The path itself, if there can be a number. */
+    type WithinNumbers<S, P extends Path> = 0 extends 1 & At<S, P>
+      ? P
+      : unknown extends At<S, P>
+        ? P
+        : [Extract<At<S, P>, number>] extends [never] ? never : P;
+
+    /** Read-only at every level. */
+    type Frozen<S> = 0 extends 1 & S
+      ? any
+      : S extends readonly (infer E)[]
+        ? readonly Frozen<E>[]
+        : S extends object ? { readonly [K in keyof S]: Frozen<S[K]> } : S;
   }
 
   /** What a key shows on one node, and why. */

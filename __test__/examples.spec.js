@@ -16,6 +16,8 @@ const OUTPUT = {
   'events.js':
     'listening on 127.0.0.1:P\n127.0.0.1:Q is here, 1 in all\n127.0.0.1:Q is gone: ERR_PEER_LEFT\n',
   'free-memory.js': /^([0-9A-F]{24} has \d+ MiB\n){4}complete: 4 of 4 nodes have answered\n$/,
+  'state.js': "on 2 peers\n31 [ 'ann', 'b.o@example.org' ]\n2 web\n",
+  'watch.js': /^(tea 4 elsewhere\nmilk undefined elsewhere|milk undefined elsewhere\ntea 4 elsewhere)\n{ tea: 4 }\n$/,
   'rpc.js': "3\nHELLO\n{ once: 'ha', twice: 'haha' }\nnothing to repeat 7\n1 null 7\n",
 };
 

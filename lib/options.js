@@ -182,7 +182,7 @@ function joinOptions(options) {
   checkObject(options);
   checkOptions(options ?? {}, JOIN_CHECKS, '');
   const { listen, advertise, seeds = [], signal, ...others } = options ?? {};
-  const own = listen === false ? undefined : parseAddress(inParts(listen ?? {}), 'listen', 0);
+  const own = listen === false ? undefined : parseAddress(inParts(listen ?? {}), 'listen', LISTEN);
   const insecure = isInsecure(options);
   const advertised = advertise == null ? null : dialled(advertise, 'advertise');
   const isAsked = typeof seeds === 'function';
@@ -287,7 +287,7 @@ function callbackOf(args) {
 
 /** An address that can be dialled, of `'host:port'` or `{host, port}`. */
 function dialled(value, what) {
-  const { port, dial } = parseAddress(inParts(value), what);
+  const { port, dial } = parseAddress(inParts(value), what, DIALLED);
   if (port === 0) throw invalid(`\`${what}.port\` must be the port that a node listens on`);
   return dial;
 }
@@ -318,17 +318,22 @@ function insecureBind(address, port) {
  * @property {string} dial the same for the addon, with IPv6 addresses in brackets
  */
 
-/** @returns {Address} */
-function parseAddress(value, what, portDefault) {
+/**
+ * @param {unknown} value
+ * @param {string} what it is, for the message
+ * @param {{takes: string, port?: number}} form what else may be given, and the port if none is
+ * @returns {Address}
+ */
+function parseAddress(value, what, form = ADDRESS) {
   if (value === null || typeof value !== 'object') {
-    throw invalid(`\`${what}\` must be {host, port}`);
+    throw invalid(`\`${what}\` must be ${form.takes}`);
   }
   const { host = LISTEN_HOST_DEFAULT } = value;
   if (typeof host !== 'string' || !/^[^\s/?#@[\]\p{C}]{1,253}$/u.test(host)) {
     throw invalid(`\`${what}.host\` must be a host name or an IP address`);
   }
   // Ports come from the environment as text often enough.
-  const given = value.port ?? portDefault;
+  const given = value.port ?? form.port;
   const text = typeof given === 'number' ? String(given) : given;
   const port = typeof text === 'string' && /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (!(port <= 65535)) {
@@ -350,6 +355,11 @@ function splitAddress(address) {
 function joinAddress(host, port) {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
+
+/** The forms of an address, and what is said to who gives another. */
+const ADDRESS = { takes: '{host, port}' };
+const DIALLED = { takes: "'host:port' or {host, port}" };
+const LISTEN = { takes: "'host:port', {host, port} or false", port: 0 };
 
 /** Whether only programs of this machine can reach a listener on this host. */
 function isLoopback(host) {

@@ -213,4 +213,11 @@ class Companion extends Asked {
   }
 }
 
-module.exports = { ROOT, Companion, Member, run, runFile, startFile };
+/** A node in a process of its own, see `fixtures/node.js`: `ask` has its methods. */
+class Fellow extends Asked {
+  constructor(t, options = {}) {
+    super(t, 'node.js', options);
+  }
+}
+
+module.exports = { ROOT, Companion, Fellow, Member, run, runFile, startFile };
