@@ -96,6 +96,20 @@ pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
     }
 }
 
+/// Who has taken all that there was to take has what is shown.
+pub fn check_onlookers(cluster: &mut Cluster) -> Result<(), Trouble> {
+    cluster.live().into_iter().try_for_each(|node| cluster.check_onlookers(node))
+}
+
+/// Who waits for one peer to have its writes waits no longer, if it has a peer.
+pub fn check_waits(cluster: &mut Cluster) -> Result<(), Trouble> {
+    let waiting: Vec<usize> = cluster.pledges.waiting().collect();
+    match waiting.into_iter().find(|&node| !cluster.engine(node).peers().is_empty()) {
+        Some(node) => Err(format!("n{node} waits for one peer for ever").into()),
+        None => Ok(()),
+    }
+}
+
 /// After everything is deleted nothing is left.
 pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
     let live = cluster.live();

@@ -20,7 +20,9 @@ pub mod jobs;
 pub mod model;
 pub mod network;
 mod newer;
+pub mod onlookers;
 pub mod plan;
+pub mod pledges;
 pub mod story;
 pub mod workload;
 
@@ -127,6 +129,8 @@ fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     checker::settle(cluster)?;
     checker::check_links(cluster)?;
     checker::check(cluster)?;
+    checker::check_onlookers(cluster)?;
+    checker::check_waits(cluster)?;
     checker::check_jobs(cluster)?;
     if cluster.plan.forgets {
         checker::check_forgotten(cluster)?;

@@ -8,7 +8,7 @@ use crate::engine::wire::frame::{self, FrameDecoder};
 use crate::engine::wire::message::{self, Hello, Kind};
 
 /// Kinds that this version has no name for, and that are no parcels.
-const UNKNOWN: (u64, u64) = (16, 31);
+const UNKNOWN: (u64, u64) = (17, 31);
 
 /// Turns the frames of this version into those of a higher minor one.
 pub fn translate(frames: Bytes, chance: &mut Chance) -> Bytes {
@@ -35,8 +35,9 @@ pub fn translate(frames: Bytes, chance: &mut Chance) -> Bytes {
 }
 
 fn raise_minor(hello: &[u8]) -> Option<Vec<u8>> {
-    let hello: Hello<'_> = message::decode(hello).ok()?;
+    let (hello, more): (Hello<'_>, _) = message::decode_head(hello).ok()?;
     let mut raised = message::begin(Kind::Hello);
     message::append(&mut raised, &Hello { minor: hello.minor + 1, ..hello });
+    raised.extend_from_slice(more);
     Some(raised)
 }

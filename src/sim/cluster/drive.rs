@@ -213,7 +213,20 @@ impl Cluster {
         }
         life.check_context(self.plan.forgets).map_err(|what| format!("n{node}: {what}"))?;
         life.check_peers().map_err(|what| format!("n{node}: {what}"))?;
+        let batches = self.pledges.check(life.engine.id(), life.engine.context());
+        batches.map_err(|what| format!("n{node} {what}"))?;
+        let turn = life.inputs as usize % life.onlookers.len();
+        let looked = life.onlookers[turn].look(&mut life.engine);
+        looked.map_err(|what| format!("n{node}: {what}"))?;
         life.check_watches().map_err(|what| format!("n{node}: {what}").into())
+    }
+
+    pub fn check_onlookers(&mut self, node: usize) -> Result<(), Trouble> {
+        let life = self.nodes[node].life.as_mut().expect("the caller asks for a live node");
+        for onlooker in &mut life.onlookers {
+            onlooker.check(&mut life.engine).map_err(|what| format!("n{node}: {what}"))?;
+        }
+        Ok(())
     }
 
     pub(super) fn check_event(&mut self, node: usize, event: Event) -> Result<(), String> {
@@ -258,6 +271,14 @@ impl Cluster {
             }
             Event::PeerDown { reason, .. } if faulty(&reason) => {
                 Err(format!("peer down: {reason}"))
+            }
+            Event::Replicated { wait, peers } => {
+                let lives = self.nodes.iter().filter_map(|node| node.life.as_ref());
+                let knows = |peer, dot| {
+                    let engine = &lives.clone().find(|life| life.engine.id() == peer)?.engine;
+                    Some(engine.knows(dot))
+                };
+                self.pledges.replicated(node, wait, &peers, knows)
             }
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{address, Clock, Cluster, Happening, Life, Watch};
 use crate::engine::{Command, Context, Engine, Input, Now};
 use crate::sim::chance::Chance;
+use crate::sim::onlookers::Onlooker;
 use crate::sim::plan::Plan;
 use crate::sim::Trouble;
 
@@ -25,7 +26,7 @@ impl Cluster {
             wall_ms: self.nodes[node].clock.wall_ms(self.now),
         };
         let mut engine = Engine::new(config, seed, now);
-        let watches = (0..3)
+        let watches: Vec<Watch> = (0..3)
             .map(|_| {
                 let path = self.workload.some_path();
                 let segments: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -33,6 +34,9 @@ impl Cluster {
                 Watch { path, slot, shown: None }
             })
             .collect();
+        let above = watches[0].path.split_last().map_or(&[][..], |(_, above)| above);
+        let observed = [&[][..], above, &watches[1].path];
+        let onlookers = observed.map(|path| Onlooker::new(&mut engine, path)).into();
         self.jobs.started(self.now, node, &mut engine);
         self.nodes[node].life = Some(Life {
             replica: engine.id(),
@@ -55,6 +59,7 @@ impl Cluster {
             rejoins: 0,
             watches,
             touched: Vec::new(),
+            onlookers,
             tried: BTreeSet::new(),
             turn_due: false,
             wall_max_ms: now.wall_ms,
@@ -80,6 +85,7 @@ impl Cluster {
             self.ended.insert(life.replica);
             self.rare.join(life.engine.rare());
             self.jobs.stopped(self.now, node);
+            self.pledges.stopped(node);
             self.network.stop(self.now, node, power_lost);
             if let Some(story) = &mut self.story {
                 story.stopped(self.now, node);

@@ -19,7 +19,9 @@ use super::faults::{Fault, Faults, When};
 use super::jobs::Jobs;
 use super::model::{comparable, Kind, Model};
 use super::network::{Delivery, Network};
+use super::onlookers::Onlooker;
 use super::plan::{Plan, Wishes};
+use super::pledges::Pledges;
 use super::story::Story;
 use super::workload::Workload;
 use super::Trouble;
@@ -38,6 +40,7 @@ pub struct Cluster {
     /// Engines started and replicas rejoined.
     pub incarnations: usize,
     pub jobs: Jobs,
+    pub pledges: Pledges,
     network: Network,
     workload: Workload,
     chance: Chance,
@@ -93,6 +96,7 @@ pub struct Life {
     rejoins: u64,
     watches: Vec<Watch>,
     touched: Vec<u32>,
+    onlookers: Vec<Onlooker>,
     /// Addresses whose first dial was answered.
     tried: BTreeSet<Address>,
     /// Outputs are left for the next turn.
@@ -135,6 +139,7 @@ enum Happening {
     /// A process ends in the middle of a feed.
     Crash(usize),
     Strobe(Strobe),
+    EndBatch(usize),
     GoAway,
 }
 
@@ -176,6 +181,7 @@ impl Cluster {
             ended: BTreeSet::new(),
             incarnations: 0,
             jobs: Jobs::new(Chance::new(seed, 6), &plan),
+            pledges: Pledges::new(Chance::new(seed, 7)),
             network,
             workload,
             chance,
@@ -249,6 +255,7 @@ impl Cluster {
                 Happening::Start(_)
                 | Happening::Resume(_)
                 | Happening::Gone(_)
+                | Happening::EndBatch(_)
                 | Happening::Turn(_) => self.happen(happening)?,
             }
         }
@@ -316,6 +323,7 @@ impl Cluster {
                 self.strobe(strobe);
                 Ok(())
             }
+            Happening::EndBatch(node) => self.end_batch(node),
             Happening::GoAway => {
                 self.go_away();
                 Ok(())
@@ -401,7 +409,7 @@ fn read(engine: &mut Engine, path: &[&str]) -> Result<Option<Value>, String> {
     parsed(&engine.read(path)).map_err(|what| format!("{path:?} {what}"))
 }
 
-fn parsed(json: &Option<String>) -> Result<Option<Value>, String> {
+pub(super) fn parsed(json: &Option<String>) -> Result<Option<Value>, String> {
     let Some(json) = json else { return Ok(None) };
     let value = serde_json::from_str(json).map_err(|e| format!("reads {json}: {e}"))?;
     Ok(Some(comparable(value)))

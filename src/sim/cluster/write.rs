@@ -84,11 +84,21 @@ impl Cluster {
         let writers: Vec<usize> = (0..self.plan.writers).filter(able).collect();
         if !writers.is_empty() {
             let node = *self.chance.pick(&writers);
+            let engine = &mut self.nodes[node].life.as_mut().expect("it is able").engine;
+            let batch_ms = self.pledges.begin(node, engine);
             for _ in 0..self.chance.between(1, self.plan.burst) {
                 let (path, kind) = self.workload.next_write();
                 self.write(node, &path, kind)?;
                 self.writes_left = self.writes_left.saturating_sub(1);
             }
+            match batch_ms {
+                Some(0) => self.end_batch(node)?,
+                Some(ms) => self.at(self.now + ms, Happening::EndBatch(node)),
+                None => {}
+            }
+            let engine = &mut self.nodes[node].life.as_mut().expect("it is able").engine;
+            self.pledges.wait(node, engine);
+            self.turn_later(node)?;
         }
         if self.writes_left > 0 {
             let mean = self.plan.duration_ms * (self.plan.burst + 1) / 2 / self.plan.writes as u64;
@@ -96,6 +106,26 @@ impl Cluster {
             self.at(self.now + gap, Happening::Write);
         }
         Ok(())
+    }
+
+    /// What has happened to the node meanwhile happens to it now.
+    pub(super) fn end_batch(&mut self, node: usize) -> Result<(), Trouble> {
+        let now = self.clocks(node);
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        if life.paused {
+            // A program that does not run ends nothing.
+            self.at(self.now + 1, Happening::EndBatch(node));
+            return Ok(());
+        }
+        self.pledges.end(node, &life.engine);
+        life.engine.end_batch(now);
+        // What it had when these said hello is not known.
+        let (id, peers) = (life.engine.id(), life.engine.peers());
+        for peer in peers {
+            self.first_meetings.entry((id, peer)).or_default();
+        }
+        self.note_meetings(node);
+        self.drain(node)
     }
 
     /// The writes that a node holds, those of replicas folded since included.
