@@ -12,7 +12,7 @@ use crate::engine::document::Fold;
 use crate::engine::event::{Again, Now};
 use crate::engine::id::{Dot, ReplicaId};
 use crate::engine::rare::Rare;
-use crate::engine::wire::message::{self, Digest, Item, Kind, Stub};
+use crate::engine::wire::message::{self, Digest, DigestClock, Item, Kind, Stub};
 
 impl Replication {
     /// A peer's process has ended: it said goodbye, or another one has its address.
@@ -30,7 +30,7 @@ impl Replication {
     pub fn farewell(&self, peer: ReplicaId) -> Option<bytes::Bytes> {
         let stub = self.folds.stub(peer)?;
         let digest = Digest { forgotten: vec![stub], ..Digest::default() };
-        Some(message::encode(Kind::Digest, &digest))
+        Some(message::encode(Kind::Digest, &(digest, DigestClock::default())))
     }
 
     pub fn forgotten_count(&self) -> usize {
