@@ -9,9 +9,9 @@ use collective_io::engine::document::things::{Cut, Mark, Part, Run};
 use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{
-    self, Ack, ActionItem, Addresses, Answer, AnswerItem, Call, Cancel, Digest, Emit, FeedEnd,
-    FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone, Presence, ProfileItem, Pull,
-    Resume, Stub, WhoIs, WriteItem, WritesHead,
+    self, Ack, ActionItem, Addresses, Answer, AnswerItem, Call, Cancel, Confirm, Digest,
+    DigestClock, Emit, FeedEnd, FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone,
+    Presence, ProfileItem, Pull, Resume, Stub, WhoIs, WriteItem, WritesHead,
 };
 use collective_io::engine::{
     self, Ask, Config, Dot, Engine, Input, JobId, LinkId, NodeId, Now, Offer, Output, Rank,
@@ -62,6 +62,25 @@ fn a_digest() {
          01 88ef99abc5e88c9111 01 05 01 a8cf9aadcaf4a8d1a101 01 01 05 dc0b 01 06 00",
         &mut Bytes::new(),
     );
+}
+
+#[test]
+fn a_digest_with_a_clock() {
+    same_bytes(
+        Kind::Digest,
+        &(digest(), DigestClock { sent_ms: 1000, echo: Some((500, 7)) }),
+        "46000000 02 02 88ef99abc5e88c9111 02 a8cf9aadcaf4a8d1a101 03 01 ef9bafcdf8acd19101 \
+         01 88ef99abc5e88c9111 01 05 01 a8cf9aadcaf4a8d1a101 01 01 05 dc0b 01 06 00 \
+         e807 01 f403 07",
+        &mut Bytes::new(),
+    );
+}
+
+#[test]
+fn confirm_and_confirmed() {
+    let fields = Confirm { counter: 300 };
+    same_bytes(Kind::Confirm, &fields, "03000000 0f ac02", &mut Bytes::new());
+    same_bytes(Kind::Confirmed, &fields, "03000000 10 ac02", &mut Bytes::new());
 }
 
 #[test]

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
-    Address, Ask, AskError, Asked, CloseReason, Command, Config, Context, Dot, Engine, Event,
-    Explanation, Input, Item, JobId, LinkId, Now, Offer, Output, ReplicaId, RunId, Stats, To,
-    Write, WriteError, Written,
+    Address, Ask, AskError, Asked, Changes, CloseReason, Command, Config, Context, Dot, Engine,
+    Event, Explanation, Input, Item, JobId, LinkId, Need, Now, ObserverId, Offer, Output, Page,
+    ReplicaId, RunId, Standing, Stats, To, WaitId, Write, WriteError, Written,
 };
 
 /// Some day in 2025.
@@ -260,6 +260,18 @@ impl Mesh {
         }
     }
 
+    /// Delivers until nobody's hello is under way.
+    pub fn deliver_hellos(&mut self) {
+        let is_hello = |message: &Bytes| Kind::of(message) == Some(Kind::Hello);
+        let of =
+            |link: &Link, to: usize| link.under_way[to].first().is_some_and(|(m, _)| is_hello(m));
+        while let Some((id, to)) =
+            self.ways().into_iter().find(|&(id, to)| of(&self.links[&id], to))
+        {
+            self.deliver_one(id, to, 0);
+        }
+    }
+
     /// The ways with messages under way that are not held.
     pub fn ways(&self) -> Vec<(LinkId, usize)> {
         let mut ways = Vec::new();
@@ -367,6 +379,65 @@ impl Mesh {
     }
 
     /// Whether the node holds the write's effect, by whatever name.
+    pub fn begin_batch(&mut self, node: usize) {
+        self.nodes[node].engine.begin_batch();
+        self.drain(node);
+    }
+
+    pub fn end_batch(&mut self, node: usize) {
+        let now = self.now_of(node);
+        self.nodes[node].engine.end_batch(now);
+        self.drain(node);
+    }
+
+    pub fn wait_for(&mut self, node: usize, need: Need) -> WaitId {
+        let wait = self.nodes[node].engine.wait_for(need);
+        self.drain(node);
+        wait
+    }
+
+    pub fn stop_waiting(&mut self, node: usize, wait: WaitId) {
+        self.nodes[node].engine.stop_waiting(wait);
+    }
+
+    pub fn standing(&mut self, node: usize, other: usize) -> Option<Standing> {
+        let peer = self.id(other);
+        self.nodes[node].engine.standing(peer)
+    }
+
+    pub fn observe(&mut self, node: usize, path: &str) -> ObserverId {
+        self.nodes[node].engine.observe(&split(path))
+    }
+
+    pub fn stop_observing(&mut self, node: usize, observer: ObserverId) {
+        self.nodes[node].engine.stop_observing(observer);
+    }
+
+    pub fn take_observers(&mut self, node: usize) -> Vec<ObserverId> {
+        let mut ids = Vec::new();
+        self.nodes[node].engine.take_touched(&mut Vec::new());
+        self.nodes[node].engine.take_observers(&mut ids);
+        ids
+    }
+
+    pub fn take_changes(&mut self, node: usize, observer: ObserverId) -> Changes {
+        self.nodes[node].engine.take_changes(observer, usize::MAX, usize::MAX)
+    }
+
+    pub fn page(
+        &mut self,
+        node: usize,
+        path: &str,
+        after: Option<&str>,
+        max: usize,
+    ) -> Option<Page> {
+        self.nodes[node].engine.page(&split(path), after, max, usize::MAX)
+    }
+
+    pub fn count(&mut self, node: usize, path: &str) -> Option<usize> {
+        self.nodes[node].engine.count(&split(path))
+    }
+
     pub fn knows(&self, node: usize, dot: Dot) -> bool {
         self.nodes[node].engine.knows(dot)
     }
