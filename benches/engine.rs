@@ -173,6 +173,7 @@ fn jobs(c: &mut Criterion) {
                 args: "[1000]",
                 to: To::Others,
                 timeout_ms: 60_000,
+                trace: "",
             };
             a.engine.ask(a.now, ask).unwrap();
             b.receive(a.messages());

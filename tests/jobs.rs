@@ -5,7 +5,8 @@ mod mesh;
 use std::sync::Arc;
 
 use collective_io::engine::{
-    AskError, Config, End, Event, Item, JobId, Limits, Offer, Outcome, ReplicaId, RunId, Stop, To,
+    Ask, AskError, Config, End, Event, Item, JobId, Limits, Offer, Outcome, Refusal, ReplicaId,
+    RunId, Stop, To,
 };
 use mesh::Mesh;
 
@@ -384,6 +385,42 @@ fn more_than_may_run_for_one_peer_is_answered_busy() {
     mesh.deliver();
     assert_eq!(runs(&mut mesh, 1).len(), 2);
     assert_eq!(outcomes(&mut mesh, 0).0, [(mesh.id(1), Outcome::Busy)]);
+}
+
+#[test]
+fn a_run_that_is_refused_is_no_run() {
+    let mut mesh = working(3);
+    let refusals = [Refusal::Busy, Refusal::NoWorker, Refusal::Busy];
+    mesh.ask(0, To::All, "[]", LONG_MS).unwrap();
+    mesh.deliver();
+    for (node, why) in refusals.into_iter().enumerate() {
+        let [(run, _)] = runs(&mut mesh, node)[..] else { panic!("one run") };
+        mesh.refuse(node, run, why);
+        mesh.answer(node, run, Ok("1"));
+    }
+    mesh.deliver();
+    let outcomes_of = [Outcome::Busy, Outcome::NoWorker, Outcome::Busy];
+    let expected = outcomes_of.into_iter().enumerate().map(|(node, of)| (mesh.id(node), of));
+    let expected = sorted(expected.collect());
+    assert_eq!(outcomes(&mut mesh, 0), (expected, vec![End::Complete]));
+    assert_nothing_left(&mut mesh, 3);
+}
+
+#[test]
+fn the_number_of_a_job_and_its_trace_go_along_unless_too_long() {
+    let mut mesh = working(2);
+    for (trace, told) in [("00-ab-cd-01 a=1", "00-ab-cd-01 a=1"), (&"x".repeat(601), "")] {
+        let to = To::All;
+        let (offer, timeout_ms) = (Offer::Worker, LONG_MS);
+        let ask = Ask { offer, name: "w", args: "[]", to, timeout_ms, trace };
+        let asked = mesh.ask_so(0, ask).unwrap();
+        mesh.deliver();
+        for node in 0..2 {
+            let items = mesh.items(node);
+            let [Item::Run { job, trace, .. }] = &items[..] else { panic!("{items:?}") };
+            assert_eq!((*job, &**trace), (asked.job, told));
+        }
+    }
 }
 
 #[test]

@@ -180,6 +180,13 @@ fn what_carries_parcels() {
 fn a_call_and_what_is_said_of_it() {
     let hex = "13000000 20 07 00 0672616e646f6d f42e 065b313030305d";
     same_bytes(Kind::Call, &call(), hex, &mut Bytes::new());
+    let traced = (call(), "00-a-b-01");
+    let hex = "1d000000 20 07 00 0672616e646f6d f42e 065b313030305d 0930302d612d622d3031";
+    same_bytes(Kind::Call, &traced, hex, &mut Bytes::new());
+    let frames = [message::encode(Kind::Call, &traced), message::encode(Kind::Call, &call())];
+    for (frames, trace) in frames.iter().zip(["00-a-b-01", ""]) {
+        assert_eq!(message::decode_call(&unframe(frames)), Ok((call(), trace)));
+    }
     for (answer, hex) in [
         (AnswerItem::Ok("42"), "06000000 21 07 00 023432"),
         (AnswerItem::Error("{}"), "06000000 21 07 01 027b7d"),
@@ -484,7 +491,7 @@ fn messages() -> Vec<Bytes> {
         message::encode(Kind::Presence, &told_presence()),
         message::encode(Kind::Resume, &resume()),
         message::encode(Kind::Ack, &Ack { received: 0, cost_taken: 0 }),
-        message::encode(Kind::Call, &call()),
+        message::encode(Kind::Call, &(call(), "00-a-b-01")),
         message::encode(Kind::Answer, &Answer { job: JobId(1), answer: AnswerItem::Ok("[]") }),
         message::encode(Kind::Cancel, &Cancel { job: JobId(1), reason: Some("{}") }),
         message::encode(Kind::Postpone, &Postpone { job: JobId(1), remaining_ms: 5 }),
@@ -573,8 +580,14 @@ impl Victim {
             self.engine.write(self.now, Write::Delete { path }).unwrap();
         }
         assert!(self.engine.read(&[]).is_some());
-        let ask =
-            Ask { offer: Offer::Worker, name: "random", args: "[]", to: To::All, timeout_ms: 9 };
+        let ask = Ask {
+            offer: Offer::Worker,
+            name: "random",
+            args: "[]",
+            to: To::All,
+            timeout_ms: 9,
+            trace: "",
+        };
         self.engine.ask(self.now, ask).unwrap();
         let mut items = Vec::new();
         while self.engine.take_items(self.now, 5, &mut items) {}

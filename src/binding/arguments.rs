@@ -5,12 +5,14 @@ use napi::sys;
 
 use super::error::{check, Failure};
 use super::text::Text;
-use crate::engine::{Offer, ReplicaId, To};
+use crate::engine::{Offer, Refusal, ReplicaId, To};
 
 /// Bytes of a list of nodes read without an allocation.
 const NODES_BYTES_INLINE: usize = 256;
 /// The numbers that JavaScript has for kinds of offers.
 const OFFERS: [Offer; 3] = [Offer::Worker, Offer::Function, Offer::Event];
+/// Those that it has for the outcomes of what was not run.
+const REFUSALS: [(Refusal, u32); 2] = [(Refusal::NoWorker, 2), (Refusal::Busy, 6)];
 
 /// # Safety
 ///
@@ -105,6 +107,20 @@ pub unsafe fn offer(env: sys::napi_env, value: sys::napi_value) -> Result<Offer,
 /// The reverse of [`offer`].
 pub fn kind_of(offer: Offer) -> u32 {
     OFFERS.iter().zip(0..).find(|(&known, _)| known == offer).map_or(0, |(_, kind)| kind)
+}
+
+/// Why a function is not run, by the number of the outcome that it leads to.
+///
+/// # Safety
+///
+/// `env` is the environment of the running call and `value` one of its values.
+pub unsafe fn refusal(env: sys::napi_env, value: sys::napi_value) -> Result<Refusal, Failure> {
+    // SAFETY: as this function's.
+    let outcome = unsafe { number(env, value)? };
+    let known = REFUSALS.into_iter().find(|&(_, number)| f64::from(number) == outcome);
+    known
+        .map(|(refusal, _)| refusal)
+        .ok_or_else(|| Failure::invalid_argument("A run is not refused with this outcome"))
 }
 
 /// # Safety

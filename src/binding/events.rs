@@ -108,7 +108,8 @@ fn separate(json: &mut String) {
 
 fn size(item: &Item) -> usize {
     let values = match item {
-        Item::Run { args, .. } | Item::Emitted { args, .. } => args.len(),
+        Item::Run { args, trace, .. } => args.len() + trace.len(),
+        Item::Emitted { args, .. } => args.len(),
         Item::Outcome { outcome: Outcome::Ok(value) | Outcome::Error(value), .. } => value.len(),
         _ => 0,
     };
@@ -118,7 +119,7 @@ fn size(item: &Item) -> usize {
 /// An item as "The binding's contract" in `docs/ARCHITECTURE.md` writes it.
 fn push_item(json: &mut String, item: &Item) -> serde_json::Result<()> {
     match item {
-        Item::Run { run, offer, name, args, caller, remaining_ms } => {
+        Item::Run { run, offer, name, args, caller, job, remaining_ms, trace } => {
             json.push_str("[0,");
             push_number(json, run.0);
             json.push(',');
@@ -131,6 +132,12 @@ fn push_item(json: &mut String, item: &Item) -> serde_json::Result<()> {
             push_number(json, *remaining_ms);
             json.push(',');
             json.push_str(args);
+            json.push(',');
+            push_number(json, job.0);
+            if !trace.is_empty() {
+                json.push(',');
+                json.push_str(&serde_json::to_string(&**trace)?);
+            }
         }
         Item::Stop { run, why } => {
             json.push_str("[1,");

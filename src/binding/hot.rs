@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use napi::sys;
 
-use super::arguments::{boolean, id, milliseconds, offer, string, with_targets};
+use super::arguments::{boolean, id, milliseconds, offer, refusal, string, with_targets};
 use super::error::{check, Failure};
 use super::events;
 use super::instance::Instance;
@@ -26,10 +26,11 @@ const NO_JSON: &str =
 const UNDEFINED: sys::napi_value = ptr::null_mut();
 
 type Name = Text<256>;
+type Trace = Text<256>;
 type Value = Text<VALUE_BYTES_INLINE>;
 type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Raw); 22] = [
+const FUNCTIONS: [(&CStr, Raw); 23] = [
     (c"get", get),
     (c"set", set),
     (c"increment", increment),
@@ -48,6 +49,7 @@ const FUNCTIONS: [(&CStr, Raw); 22] = [
     (c"changes", changes),
     (c"ask", ask),
     (c"answer", answer),
+    (c"refuse", refuse),
     (c"setTimeoutOf", set_timeout_of),
     (c"cancel", cancel),
     (c"emit", emit),
@@ -352,13 +354,15 @@ unsafe fn json(
 unsafe extern "C" fn ask(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
-        enter(env, info, |instance, [kind, name, args, to, timeout]| {
+        enter(env, info, |instance, [kind, name, args, to, timeout, trace]| {
             let (offer, timeout_ms) = (offer(env, kind)?, milliseconds(env, timeout)?);
             let (mut name_text, mut args_text) = (Name::new(), Value::new());
+            let mut trace_text = Trace::new();
             let name = string(env, &mut name_text, name)?;
             let args = string(env, &mut args_text, args)?;
+            let trace = trace_text.read(env, trace)?.unwrap_or("");
             let asked = with_targets(env, to, |to| {
-                Ok(instance.ask(Ask { offer, name, args, to, timeout_ms })?)
+                Ok(instance.ask(Ask { offer, name, args, to, timeout_ms, trace })?)
             })?;
             to_js(env, &events::asked_json(&asked))
         })
@@ -378,6 +382,17 @@ unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_info) -
                 None => Err(NO_JSON),
             };
             instance.answer(run, result);
+            Ok(UNDEFINED)
+        })
+    }
+}
+
+unsafe extern "C" fn refuse(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [run, outcome]| {
+            let run = RunId(id(env, run)?);
+            instance.refuse(run, refusal(env, outcome)?);
             Ok(UNDEFINED)
         })
     }

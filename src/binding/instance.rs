@@ -13,8 +13,8 @@ use super::error::{check, Failure};
 use super::events;
 use super::versions::Slots;
 use crate::engine::{
-    Ask, AskError, Asked, Changes, Container, Engine, Item, JobId, Now, ObserverId, Page, RunId,
-    Shown, To, Write,
+    Ask, AskError, Asked, Changes, Container, Engine, Item, JobId, Now, ObserverId, Page, Refusal,
+    RunId, Shown, To, Write,
 };
 use crate::net::{self, NodeEvent};
 
@@ -156,6 +156,10 @@ impl Instance {
 
     pub fn answer(&self, run: RunId, result: Result<&str, &str>) {
         self.node.with_engine_at_once(|engine, _| engine.answer(run, result));
+    }
+
+    pub fn refuse(&self, run: RunId, why: Refusal) {
+        self.node.with_engine_at_once(|engine, _| engine.refuse(run, why));
     }
 
     pub fn set_timeout(&self, job: JobId, timeout_ms: u64) {

@@ -115,6 +115,8 @@ pub struct Ask<'a> {
     pub args: &'a str,
     pub to: To<'a>,
     pub timeout_ms: u64,
+    /// Goes along unread, for the function: the caller's trace. One of more than 600 bytes does not.
+    pub trace: &'a str,
 }
 
 /// Which nodes.
@@ -153,6 +155,15 @@ pub enum Outcome {
     Busy,
 }
 
+/// Why an application does not run a function that was handed to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has just been taken away.
+    NoWorker,
+    /// Too many of its kind run or wait here.
+    Busy,
+}
+
 /// Why a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -174,15 +185,18 @@ pub enum Stop {
 /// Something of jobs that the application takes with `Engine::take_items`, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// Call the function and give its result to `Engine::answer`. `remaining_ms` is what is left
-    /// until the deadline.
+    /// Call the function and give its result to `Engine::answer`, or do not and tell
+    /// `Engine::refuse`. `job` is the caller's number; `remaining_ms` is what is left until the
+    /// deadline.
     Run {
         run: RunId,
         offer: Offer,
         name: Arc<str>,
         args: Arc<str>,
         caller: ReplicaId,
+        job: JobId,
         remaining_ms: u64,
+        trace: Arc<str>,
     },
     Stop {
         run: RunId,

@@ -44,7 +44,7 @@ pub use document::{Container, Explanation, Page, Shown};
 pub use error::{AskError, CloseReason, WarningCode, WriteError};
 pub use event::{
     Address, Again, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output,
-    Profile, Stop, To, Write,
+    Profile, Refusal, Stop, To, Write,
 };
 pub use id::{Dot, JobId, LinkId, NodeId, Rank, ReplicaId, RunId, WaitId};
 pub use replication::{Change, Changes, Need, Standing, Written};
@@ -417,6 +417,12 @@ impl Engine {
     /// nobody waits for it any more.
     pub fn answer(&mut self, run: RunId, result: Result<&str, &str>) {
         self.jobs.answer(run, result);
+    }
+
+    /// Does not run a function that was handed out: its node has the outcome that says so. Ignored
+    /// likewise.
+    pub fn refuse(&mut self, run: RunId, why: Refusal) {
+        self.jobs.refuse(run, why);
     }
 
     /// Moves the deadline of an own job, to so long from now. Ignored when the job has ended.

@@ -451,7 +451,14 @@ fn pair() -> [TestNode; 2] {
 }
 
 fn ask(engine: &mut Engine, now: Now, args: &str) -> JobId {
-    let ask = Ask { offer: Offer::Worker, name: "echo", args, to: To::All, timeout_ms: 10_000 };
+    let ask = Ask {
+        offer: Offer::Worker,
+        name: "echo",
+        args,
+        to: To::All,
+        timeout_ms: 10_000,
+        trace: "",
+    };
     let asked = engine.ask(now, ask).expect("asked");
     assert_eq!(asked.nodes.len(), 2);
     asked.job

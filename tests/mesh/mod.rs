@@ -11,7 +11,7 @@ use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
     Address, Ask, AskError, Asked, Changes, CloseReason, Command, Config, Context, Dot, Engine,
-    Event, Explanation, Input, Item, JobId, LinkId, Need, Now, ObserverId, Offer, Output, Page,
+    Event, Explanation, Input, Item, JobId, LinkId, Need, Now, ObserverId, Offer, Output, Page, Refusal,
     ReplicaId, RunId, Standing, Stats, To, WaitId, Write, WriteError, Written,
 };
 
@@ -474,8 +474,12 @@ impl Mesh {
         args: &str,
         timeout_ms: u64,
     ) -> Result<Asked, AskError> {
+        let ask = Ask { offer: Offer::Worker, name: "w", args, to, timeout_ms, trace: "" };
+        self.ask_so(node, ask)
+    }
+
+    pub fn ask_so(&mut self, node: usize, ask: Ask<'_>) -> Result<Asked, AskError> {
         let now = self.now_of(node);
-        let ask = Ask { offer: Offer::Worker, name: "w", args, to, timeout_ms };
         let asked = self.nodes[node].engine.ask(now, ask);
         self.drain(node);
         asked
@@ -483,6 +487,11 @@ impl Mesh {
 
     pub fn answer(&mut self, node: usize, run: RunId, result: Result<&str, &str>) {
         self.nodes[node].engine.answer(run, result);
+        self.drain(node);
+    }
+
+    pub fn refuse(&mut self, node: usize, run: RunId, why: Refusal) {
+        self.nodes[node].engine.refuse(run, why);
         self.drain(node);
     }
 

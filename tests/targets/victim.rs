@@ -134,7 +134,14 @@ impl Victim {
         for _ in 0..5 {
             self.wait();
         }
-        let ask = Ask { offer: Offer::Worker, name: "w", args: "[]", to: To::All, timeout_ms: 9 };
+        let ask = Ask {
+            offer: Offer::Worker,
+            name: "w",
+            args: "[]",
+            to: To::All,
+            timeout_ms: 9,
+            trace: "",
+        };
         self.engine.ask(self.now, ask).unwrap();
         let mut items = Vec::new();
         while self.engine.take_items(self.now, 5, &mut items) {}

@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use super::config::Config;
 use super::error::AskError;
-use super::event::{Ask, Asked, End, Item, Now, Offer, Outcome, Stop, To};
+use super::event::{Ask, Asked, End, Item, Now, Offer, Outcome, Refusal, Stop, To};
 use super::id::{JobId, LinkId, ReplicaId, RunId};
 use super::rare::{Gone, Rare};
 use super::text;
@@ -38,6 +38,8 @@ use run::Runs;
 
 /// Bytes of a name.
 pub const NAME_BYTES_MAX: usize = 255;
+/// Bytes of what goes along with a call unread: a `traceparent` and a `tracestate` of W3C.
+pub const TRACE_BYTES_MAX: usize = 600;
 /// Bytes of a message beside the arguments or the result.
 const MESSAGE_OVERHEAD: usize = 1024;
 /// Pieces under way to one peer, so that what is small never waits long behind them.
@@ -195,8 +197,12 @@ impl Jobs {
             remaining_ms: ask.timeout_ms,
             args: ask.args,
         };
+        let trace = if ask.trace.len() > TRACE_BYTES_MAX { "" } else { ask.trace };
         if nodes.iter().any(|&node| node != own) {
-            let parcel = Parcel::new(Kind::Call, &call);
+            let parcel = match trace {
+                "" => Parcel::new(Kind::Call, &call),
+                trace => Parcel::new(Kind::Call, &(call, trace)),
+            };
             for &node in nodes.iter().filter(|&&node| node != own) {
                 if !self.push_if_room(node, Class::Call(job), &parcel) {
                     self.settle(job, node, Outcome::Busy);
@@ -204,7 +210,7 @@ impl Jobs {
             }
         }
         if nodes.contains(&own) {
-            if let Err(refused) = self.start_run(now, own, call, None) {
+            if let Err(refused) = self.start_run(now, own, call, trace, None) {
                 self.settle(job, own, refused);
             }
         }
@@ -218,6 +224,15 @@ impl Jobs {
             (Some(refused), _) => AnswerItem::Error(refused),
             (None, Ok(value)) => AnswerItem::Ok(value),
             (None, Err(error)) => AnswerItem::Error(error),
+        };
+        self.reply(running.caller, running.job, answer);
+    }
+
+    pub fn refuse(&mut self, run: RunId, why: Refusal) {
+        let Some(running) = self.runs.remove(run) else { return };
+        let answer = match why {
+            Refusal::NoWorker => AnswerItem::NoWorker,
+            Refusal::Busy => AnswerItem::Busy,
         };
         self.reply(running.caller, running.job, answer);
     }
@@ -474,8 +489,8 @@ impl Jobs {
         }
         match Kind::of(message) {
             Some(Kind::Call) => {
-                let call: Call<'_> = message::decode(message)?;
-                self.check_told(call.name, call.args)?;
+                let (call, trace) = message::decode_call(message)?;
+                self.check_call(call, trace)?;
             }
             Some(Kind::Emit) => {
                 let emit: Emit<'_> = message::decode(message)?;
@@ -502,7 +517,11 @@ impl Jobs {
     ) -> Result<(), Malformed> {
         // What waits for the application keeps its cost until it is taken.
         let kept = match Kind::of(message) {
-            Some(Kind::Call) => self.receive_call(now, peer, message::decode(message)?, cost)?,
+            Some(Kind::Call) => {
+                let (call, trace) = message::decode_call(message)?;
+                self.check_call(call, trace)?;
+                self.receive_call(now, peer, call, trace, cost)
+            }
             Some(Kind::Emit) => self.receive_emit(peer, message::decode(message)?, cost)?,
             Some(Kind::Answer) => self.receive_answer(peer, message::decode(message)?, cost)?,
             Some(Kind::Cancel) => {
@@ -538,11 +557,11 @@ impl Jobs {
         now: Now,
         peer: ReplicaId,
         call: Call<'_>,
+        trace: &str,
         cost: u64,
-    ) -> Result<bool, Malformed> {
-        self.check_told(call.name, call.args)?;
-        match self.start_run(now, peer, call, Some((peer, cost))) {
-            Ok(kept) => Ok(kept),
+    ) -> bool {
+        match self.start_run(now, peer, call, trace, Some((peer, cost))) {
+            Ok(kept) => kept,
             Err(refused) => {
                 let answer = match refused {
                     Outcome::NoWorker => AnswerItem::NoWorker,
@@ -550,7 +569,7 @@ impl Jobs {
                     _ => AnswerItem::Busy,
                 };
                 self.reply(peer, call.job, answer);
-                Ok(false)
+                false
             }
         }
     }
@@ -595,6 +614,7 @@ impl Jobs {
         now: Now,
         caller: ReplicaId,
         call: Call<'_>,
+        trace: &str,
         cost: Option<(ReplicaId, u64)>,
     ) -> Result<bool, Outcome> {
         let Some(name) = self.offers.names(call.offer).get(call.name) else {
@@ -618,7 +638,9 @@ impl Jobs {
             name: name.clone(),
             args: call.args.into(),
             caller,
+            job: call.job,
             remaining_ms: call.remaining_ms,
+            trace: trace.into(),
         };
         self.inbox.push(Urgency::Now, item, cost);
         Ok(true)
@@ -816,6 +838,13 @@ impl Jobs {
         };
         let message = error.to_string().replacen("The arguments", "The answer", 1);
         Some(describe(&message, error.code()))
+    }
+
+    fn check_call(&self, call: Call<'_>, trace: &str) -> Result<(), Malformed> {
+        if trace.len() > TRACE_BYTES_MAX {
+            return Err(Malformed);
+        }
+        self.check_told(call.name, call.args)
     }
 
     fn check_told(&self, name: &str, args: &str) -> Result<(), Malformed> {

@@ -407,6 +407,12 @@ pub fn decode_more<'a, T: Deserialize<'a> + Default>(rest: &'a [u8]) -> Result<T
     decode_item(rest).map(|(more, _)| more)
 }
 
+/// A call and what may follow it from minor version 1 on, its trace.
+pub fn decode_call(message: &[u8]) -> Result<(Call<'_>, &str), Malformed> {
+    let (call, more) = decode_head(message)?;
+    Ok((call, decode_more(more)?))
+}
+
 /// A whole message in frames.
 pub fn encode<T: Serialize>(kind: Kind, fields: &T) -> Bytes {
     let mut message = begin(kind);

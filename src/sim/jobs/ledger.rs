@@ -183,7 +183,9 @@ pub struct Handed<'a> {
     pub name: &'a str,
     pub args: &'a str,
     pub caller: ReplicaId,
+    pub job: JobId,
     pub remaining_ms: u64,
+    pub trace: &'a str,
 }
 
 impl Ledger {
@@ -392,15 +394,18 @@ impl Ledger {
         }
         let Some(&there) = self.by_replica.get(&node) else { return wrong("it never lived") };
         let run = ask.runs.get(&there);
+        let answer = run.and_then(|run| run.answer.as_ref());
         match outcome {
-            Outcome::Ok(_) | Outcome::Error(_) => match run.and_then(|run| run.answer.as_ref()) {
+            Outcome::Ok(_) | Outcome::Error(_) => match answer {
                 None => return wrong("its function gave none"),
                 Some((given, _)) if !is_given(outcome, given) => {
                     return wrong("its function gave another")
                 }
                 Some(_) => {}
             },
-            Outcome::NoWorker if run.is_some() => return wrong("it ran"),
+            Outcome::NoWorker | Outcome::Busy
+                if answer.is_some_and(|(given, _)| given == outcome) => {}
+            Outcome::NoWorker | Outcome::Busy if run.is_some() => return wrong("it ran"),
             Outcome::NoWorker => {
                 if self.offered_throughout(there, ask.offer, &ask.name, ask.asked_ms) {
                     return wrong("it has that name");
@@ -435,7 +440,6 @@ impl Ledger {
                 return wrong("nobody did");
             }
             Outcome::Aborted => {}
-            Outcome::Busy if run.is_some() => return wrong("it ran"),
             Outcome::Busy => {}
         }
         let kind = kind_of(outcome);
@@ -497,7 +501,7 @@ impl Ledger {
 
     /// The number of the ask that a run is for.
     pub fn ran(&mut self, at: u64, life: usize, handed: Handed<'_>) -> Result<(), String> {
-        let Handed { run, offer, name, args, caller, remaining_ms } = handed;
+        let Handed { run, offer, name, args, caller, job, remaining_ms, trace } = handed;
         let Some(number) = number_in(args).filter(|&number| number < self.asks.len()) else {
             return Err(format!("{run:?}: nobody asked {args:.60}"));
         };
@@ -506,6 +510,9 @@ impl Ledger {
         let wrong = |what: &str| Err(format!("{run:?}, {remaining_ms} ms remain: {what}; {ask:?}"));
         if (ask.offer, ask.name.as_str(), &*ask.args) != (offer, name, args) {
             return wrong("its arguments or name are others");
+        }
+        if (job, trace) != (ask.job, &*trace_of(number)) {
+            return wrong("its number or trace is another");
         }
         if ask.replica != caller {
             return wrong("its caller is another");
@@ -725,6 +732,11 @@ impl Ledger {
 pub fn window_bytes(config: &Config) -> usize {
     let message_bytes_max = config.limits.value_bytes_max + MESSAGE_OVERHEAD;
     config.window_bytes.max(2 * message_bytes_max) + message_bytes_max
+}
+
+/// What goes along with an ask.
+pub fn trace_of(number: usize) -> String {
+    format!("trace {number}")
 }
 
 /// The number that arguments begin with.

@@ -13,9 +13,9 @@ use super::agenda::Agenda;
 use super::chance::Chance;
 use super::plan::{self, Plan};
 use crate::engine::{
-    Ask, AskError, Config, Engine, Event, Item, Now, Offer, Outcome, ReplicaId, RunId, To,
+    Ask, AskError, Config, Engine, Event, Item, Now, Offer, Outcome, Refusal, ReplicaId, RunId, To,
 };
-use ledger::{Handed, Ledger, Question};
+use ledger::{trace_of, Handed, Ledger, Question};
 
 /// Names of each kind are separate.
 const NAMES: &[&str] = &["a", "b", "__proto__"];
@@ -91,6 +91,8 @@ struct Running {
     /// It answers even after it was stopped.
     stubborn: bool,
     ok: bool,
+    /// It is not run at all.
+    refusal: Option<Refusal>,
     text: Arc<str>,
     /// What that is to become.
     answer: Outcome,
@@ -185,7 +187,14 @@ impl Jobs {
         app.take_at = Some(at);
         while self.take(at, now, node, engine)? {}
         self.ledger.check_life(life)?;
-        let ask = Ask { offer: Offer::Worker, name: LAST, args: "[]", to: To::All, timeout_ms: 1 };
+        let ask = Ask {
+            offer: Offer::Worker,
+            name: LAST,
+            args: "[]",
+            to: To::All,
+            timeout_ms: 1,
+            trace: "",
+        };
         match (engine.ask(now, ask), engine.emit(To::All, LAST, "[]")) {
             (Err(AskError::Closed), Err(AskError::Closed)) => Ok(()),
             other => Err(format!("it has left, and asks and emits: {other:?}")),
@@ -530,7 +539,8 @@ impl Jobs {
         let open = self.ledger.open_asks(life).len();
         let expected = self.targets(node, engine.id(), to, true);
         let too_large = args.len() > self.config.limits.value_bytes_max;
-        let ask = Ask { offer, name, args: &args, to, timeout_ms };
+        let trace = trace_of(self.ledger.next_ask());
+        let ask = Ask { offer, name, args: &args, to, timeout_ms, trace: &trace };
         let asked = match engine.ask(now, ask) {
             Ok(asked) if !too_large => asked,
             Err(AskError::TooLarge { .. }) if too_large => return Ok(false),
@@ -715,8 +725,9 @@ impl Jobs {
         let app = self.apps[node].as_mut().expect("the caller has it");
         let life = app.life;
         match item {
-            Item::Run { run, offer, name, args, caller, remaining_ms } => {
-                let handed = Handed { run, offer, name: &name, args: &args, caller, remaining_ms };
+            Item::Run { run, offer, name, args, caller, job, remaining_ms, trace } => {
+                let (name, args, trace) = (&*name, &*args, &*trace);
+                let handed = Handed { run, offer, name, args, caller, job, remaining_ms, trace };
                 self.ledger.ran(at, life, handed)?;
                 if caller != own && !app.peers.contains(&caller) {
                     return Err(format!("{run:?} is for {caller:?}, which is gone"));
@@ -726,7 +737,7 @@ impl Jobs {
                 if active >= self.config.runs_per_peer_max {
                     return Err(format!("{active} functions run for {caller:?} already"));
                 }
-                self.run(at, node, run, &name, caller, remaining_ms);
+                self.run(at, node, run, name, caller, remaining_ms);
                 Ok(())
             }
             Item::Stop { run, why } => {
@@ -789,7 +800,18 @@ impl Jobs {
             (text.clone(), if ok { Outcome::Ok(text) } else { Outcome::Error(text) })
         };
         let stubborn = self.chance.percent(20);
-        let running = Running { caller, taken_ms: at, stopped: false, stubborn, ok, text, answer };
+        let refusal = match run.0 % 7 {
+            0 if !ok => Some(Refusal::Busy),
+            1 if !ok => Some(Refusal::NoWorker),
+            _ => None,
+        };
+        let answer = match refusal {
+            Some(Refusal::Busy) => Outcome::Busy,
+            Some(Refusal::NoWorker) => Outcome::NoWorker,
+            None => answer,
+        };
+        let (taken_ms, stopped) = (at, false);
+        let running = Running { caller, taken_ms, stopped, stubborn, ok, refusal, text, answer };
         self.apps[node].as_mut().expect("as above").runs.insert(run, running);
         if let Some(in_ms) = in_ms {
             self.at(at + in_ms, Some(Whose { node, life }), Deed::Answer(run));
@@ -800,8 +822,10 @@ impl Jobs {
         let app = self.apps[node].as_mut().expect("the caller has it");
         let Some(running) = app.runs.remove(&run) else { return };
         let text = &*running.text;
-        let result = if running.ok { Ok(text) } else { Err(text) };
-        engine.answer(run, result);
+        match running.refusal {
+            Some(why) => engine.refuse(run, why),
+            None => engine.answer(run, if running.ok { Ok(text) } else { Err(text) }),
+        }
         self.ledger.answered(app.life, run, app.takes, running.answer);
     }
 }
