@@ -60,7 +60,17 @@ declare class Collective extends EventEmitter<Collective.Events> {
    * node.state.increment('visits');
    * ```
    *
-   * @typeParam T What is in the state, for paths and values: `join<{ state: { visits: number } }>()`.
+   * With types of what the nodes share, paths and values, names, arguments and results are checked:
+   *
+   * ```ts
+   * interface Shared {
+   *   state: { visits: number };
+   *   workers: { sum(a: number, b: number): number };
+   * }
+   * const node = await join<Shared>();
+   * const sums = await node.run('sum', [1, 2]).values();
+   * ```
+   *
    * @returns The node, when it has what a node that it has reached holds, or when none could be
    *   reached; at the latest after {@link Collective.Options.readyTimeout}. Rejected with the
    *   system's error if it cannot listen, with `ABORT_ERR` if the signal is aborted, with
@@ -214,7 +224,7 @@ declare namespace Collective {
 
   /** In place of options: stands on a node that is there. */
   interface Guest {
-    node: Node;
+    node: Node<any>;
   }
 
   type Seeds = readonly (string | Address)[];
@@ -247,6 +257,8 @@ declare namespace Collective {
   interface NodeTypes {
     /** The state, as one object. */
     state?: any;
+    /** The functions of workers by name, as methods of one interface. */
+    workers?: object;
   }
 
   /**
@@ -271,12 +283,69 @@ declare namespace Collective {
     /** The nodes that it is connected with, by id. */
     readonly peers: ReadonlyMap<string, NodePeer>;
 
+    /**
+     * Does this node's part of each job of a name, whichever node asks for it. Another worker of the
+     * same name takes its place.
+     *
+     * @param func Gets the arguments of the job; `this` is a {@link JobContext}. What it returns, or
+     *   its promise gives, is the answer, whatever JSON can hold; nothing arrives as `null`. What it
+     *   throws is this node's error.
+     * @throws {TypeError} `ERR_INVALID_NAME`, `ERR_INVALID_ARGUMENT`; an `Error` `ERR_CLOSED`.
+     */
+    worker<Args extends any[], R>(
+      name: Node.AnyName<T>,
+      func: (this: JobContext, ...args: Args) => R,
+      options?: WorkerOptions | null,
+    ): NodeWorker<Args, Node.Received<Awaited<R>>>;
+    worker<K extends Node.Name<T>>(
+      name: K,
+      func: (this: JobContext, ...args: Node.Args<T, K>) => Node.Given<T, K>,
+      options?: WorkerOptions | null,
+    ): NodeWorker<Node.Args<T, K>, Node.Result<T, K>>;
+
+    /**
+     * Asks every node, this one too, to do its part of a job. It starts at once and is never
+     * rejected: each node has an outcome, at the latest when the time is over. In a worker's
+     * function it has no more time than that function.
+     *
+     * ```js
+     * for await (const { node, status, value, error } of node.run('free memory')) {
+     *   console.log(node, status === 'ok' ? value : error.message);
+     * }
+     * ```
+     *
+     * @param args Whatever JSON can hold; `undefined` arrives as `null`.
+     * @throws `ERR_INVALID_NAME`, `ERR_INVALID_ARGUMENT`, `ERR_INVALID_VALUE`, `ERR_VALUE_TOO_LARGE`,
+     *   `ERR_TOO_DEEP`, `ERR_BUSY`, `ERR_CLOSED`; then nothing was sent.
+     */
+    run<R = any>(name: Node.AnyName<T>, args?: readonly unknown[], options?: RunOptions | null): Gathering<R>;
+    run<K extends Node.Name<T>>(name: K, ...rest: Node.Rest<Node.Args<T, K>>): Gathering<Node.Result<T, K>>;
+
+    /**
+     * Asks one node that has the worker: the one of two drawn at random for which fewer jobs of this
+     * node are under way. Another is asked only if the first has certainly not run it (it has no
+     * such worker, is busy, or is not connected), or if it was lost and its worker is idempotent. In
+     * a worker's function it has no more time than that function.
+     *
+     * @returns What the worker gives. Rejected with an {@link OutcomeError}: the worker's own error,
+     *   `ERR_NO_WORKER`, `ERR_BUSY` if all are, `ERR_PEER_LOST`, `ERR_TIMEOUT`, `ABORT_ERR`; or with
+     *   what `run` throws.
+     */
+    call<R = any>(name: Node.AnyName<T>, args?: readonly unknown[], options?: RunOptions | null): Promise<R>;
+    call<K extends Node.Name<T>>(name: K, ...rest: Node.Rest<Node.Args<T, K>>): Promise<Node.Result<T, K>>;
+
+    /**
+     * In a worker's function, in all that it calls and awaits: the same as its `this`. Elsewhere
+     * `undefined`.
+     */
+    context(): JobContext | undefined;
+
     /** Counters of this node. */
     stats(): Stats;
 
     /** Lets it keep the process alive, as it does at first. */
     ref(): this;
-    /** Lets the process end although it is open. */
+    /** Lets the process end although it is open. Own jobs and calls still keep it. */
     unref(): this;
 
     /**
@@ -303,6 +372,162 @@ declare namespace Collective {
       /** The end of `close()`. */
       close: [];
     }
+
+    /** Any name where the workers were given no types, else none. */
+    type AnyName<T> = T extends { workers: object } ? never : string;
+    /** The names of the workers. */
+    type Name<T> = T extends { workers: infer W extends object } ? keyof W & string : never;
+    /** The function of a worker. */
+    type Func<T, K> = T extends { workers: infer W extends object }
+      ? K extends keyof W
+        ? Extract<W[K], (...args: any[]) => any>
+        : never
+      : never;
+    /** What a worker gets. */
+    type Args<T, K> = Parameters<Func<T, K>>;
+    /** What a worker's function returns. */
+    type Given<T, K> = Awaited<ReturnType<Func<T, K>>> | PromiseLike<Awaited<ReturnType<Func<T, K>>>>;
+    /** What comes of a worker. */
+    type Result<T, K> = Received<Awaited<ReturnType<Func<T, K>>>>;
+    /** JSON has no `undefined`. */
+    type Received<R> = R extends undefined | void ? null : R;
+    /** The arguments may be left out if all of them may. */
+    type Rest<Args extends unknown[]> = [] extends Args
+      ? [args?: Args, options?: RunOptions | null]
+      : [args: Args, options?: RunOptions | null];
+  }
+
+  interface WorkerOptions {
+    /** How many of its functions run at once; others wait for one of them to end. Default: any number. */
+    concurrency?: number;
+    /**
+     * With `concurrency`, how many wait. The outcome of more is `busy`. Default: any number, as long
+     * as their callers wait.
+     */
+    queue?: number;
+    /** `call` may run it on another node if a node is lost that may have run it already. */
+    idempotent?: boolean;
+  }
+
+  interface RunOptions {
+    /** In how many ms all must be over. Default 30000. */
+    timeout?: number;
+    /** Ends the job when it is aborted; functions that still run have its reason. */
+    signal?: AbortSignal;
+    /**
+     * Which nodes: an id or ids, all but this one, or those peers for which a function returns true.
+     * Default all, this one too.
+     */
+    to?: 'others' | string | readonly string[] | ((peer: NodePeer) => unknown);
+    /** The header of this name of the W3C: functions have it as `traceparent`. Nested jobs pass it on. */
+    traceparent?: string;
+    /** The header that belongs to it. */
+    tracestate?: string;
+  }
+
+  /** This node's part of the jobs of one name. */
+  interface NodeWorker<Args extends unknown[] = any[], R = any> {
+    readonly name: string;
+    readonly idempotent: boolean;
+    /** As {@link Node.run} of this name. */
+    run(...rest: Node.Rest<Args>): Gathering<R>;
+    /** As {@link Node.call} of this name. */
+    call(...rest: Node.Rest<Args>): Promise<R>;
+    /**
+     * Offers it no longer: what runs goes on, what waits is not begun. Whether it was offered.
+     */
+    remove(): boolean;
+  }
+
+  /** What a worker's function knows of the job that it runs for. */
+  interface JobContext {
+    /** Aborted when nobody waits for the answer any more. */
+    readonly signal: AbortSignal;
+    /** Until when it must have answered, in ms since 1970. */
+    readonly deadline: number;
+    /** The node that asks. */
+    readonly caller: Caller;
+    /** The job. The `id` is the same on all nodes, and that of the caller's {@link Gathering}. */
+    readonly job: { readonly id: string; readonly name: string };
+    /** What the caller gave, if it did. */
+    readonly traceparent: string | undefined;
+    /** What the caller gave, if it did. */
+    readonly tracestate: string | undefined;
+  }
+
+  /** A node. */
+  interface Caller {
+    /** Its id. */
+    readonly node: string;
+    /** Not there for this node itself. */
+    readonly peer: NodePeer | undefined;
+  }
+
+  /**
+   * What becomes of a job on each node, in the order in which it becomes known. Outcomes are kept:
+   * all members may be used at any time, and more than once. Leaving a loop over it ends the job.
+   */
+  interface Gathering<R = any> extends AsyncIterable<Outcome<R>> {
+    /** Names the job on every node. */
+    readonly id: string;
+    /** The ids of the nodes asked. */
+    readonly nodes: readonly string[];
+    /** All outcomes by the id of the node, once all are there. Never rejected. */
+    results(): Promise<Map<string, Outcome<R>>>;
+    /**
+     * All values, in the order in which they came; rejected with an `AggregateError` of every error
+     * if a node has not given one.
+     */
+    values(): Promise<R[]>;
+    /**
+     * The first value that comes, as `Promise.any`: rejected with an `AggregateError` if no node
+     * gives one. The others go on, until `cancel`.
+     */
+    first(): Promise<R>;
+    /** Ends the job; functions that still run have the reason as `signal.reason`. */
+    cancel(reason?: unknown): void;
+  }
+
+  /** What became of a job on one node. */
+  type Outcome<R = any> = GoodOutcome<R> | BadOutcome;
+
+  interface OutcomeBase {
+    /** The id of the node. */
+    readonly node: string;
+    /** How many ms after the start it was known. */
+    readonly ms: number;
+  }
+
+  interface GoodOutcome<R = any> extends OutcomeBase {
+    readonly status: 'ok';
+    readonly value: R;
+    readonly error: undefined;
+  }
+
+  interface BadOutcome extends OutcomeBase {
+    /**
+     * - `error`: the function threw, or gave what JSON cannot hold
+     * - `no-worker`: the node has no worker of this name
+     * - `busy`: too much is under way to it or on it
+     * - `lost`: the connection to it is gone
+     * - `timeout`: the time was over
+     * - `aborted`: the job was ended
+     */
+    readonly status: 'error' | 'no-worker' | 'busy' | 'lost' | 'timeout' | 'aborted';
+    readonly value: undefined;
+    readonly error: OutcomeError;
+  }
+
+  /** What went wrong on a node. */
+  interface OutcomeError extends Error {
+    /** That of the function's error, if it had one; else ours. */
+    code?: string | number;
+    /** The id of the node; not there if none was asked. */
+    node?: string;
+    /** Not there for this node itself. */
+    peer?: NodePeer;
+    /** Whether the function has run. */
+    executed: 'yes' | 'no' | 'unknown';
   }
 
   /** Another node, seen from this one. One that goes and comes back is another object. */

@@ -10,7 +10,7 @@ test('the reserved names', () => {
     'error', 'warning', 'listening', 'close', 'connection', 'drop', 'peer', 'peerLeave',
     'newListener', 'removeListener',
   ]);
-  for (const name of RESERVED_EVENTS) {
+  for (const name of [...RESERVED_EVENTS, 'collective-io:workers']) {
     assert.ok(!isEvent(name));
     assert.throws(() => checkEvent(name), { name: 'TypeError', code: 'ERR_RESERVED_EVENT' });
   }

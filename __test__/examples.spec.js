@@ -18,6 +18,10 @@ const OUTPUT = {
   'free-memory.js': /^([0-9A-F]{24} has \d+ MiB\n){4}complete: 4 of 4 nodes have answered\n$/,
   'state.js': "on 2 peers\n31 [ 'ann', 'b.o@example.org' ]\n2 web\n",
   'watch.js': /^(tea 4 elsewhere\nmilk undefined elsewhere|milk undefined elsewhere\ntea 4 elsewhere)\n{ tea: 4 }\n$/,
+  'run.js': 'the second ok 10\n3 nodes have 30\nok 10\nerror no idea\n',
+  'call.js':
+    '[\n   2,  4,  6,  8,\n  10, 12, 14, 16\n]\nRangeError 13? asks the shop\n' +
+    "ERR_NO_WORKER No node has a worker 'triple'\n",
   'rpc.js': "3\nHELLO\n{ once: 'ha', twice: 'haha' }\nnothing to repeat 7\n1 null 7\n",
 };
 

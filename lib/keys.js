@@ -5,6 +5,9 @@ const { codedError } = require('./errors.js');
 /** As in `src/engine/jobs/mod.rs`. */
 const NAME_BYTES_MAX = 255;
 
+/** How names begin that nodes use among themselves. */
+const OWN_PREFIX = 'collective-io:';
+
 /** Throws unless `key` can name something. Its length is the engine's to judge. */
 function checkKey(key) {
   if (typeof key !== 'string') {
@@ -23,6 +26,9 @@ function checkName(name) {
   if (!isName(name)) {
     throw codedError('ERR_INVALID_NAME', `A name has 1 to ${NAME_BYTES_MAX} bytes of UTF-8`);
   }
+  if (name.startsWith(OWN_PREFIX)) {
+    throw codedError('ERR_INVALID_NAME', `Names that begin with '${OWN_PREFIX}' are the node's own`);
+  }
 }
 
 function isName(name) {
@@ -40,4 +46,4 @@ function closedError() {
   return codedError('ERR_CLOSED', 'The node is closed');
 }
 
-module.exports = { checkKey, checkName, closedError, describe, isName };
+module.exports = { OWN_PREFIX, checkKey, checkName, closedError, describe, isName };

@@ -5,17 +5,20 @@ const { hostname } = require('node:os');
 const { types } = require('node:util');
 const { isMainThread, threadId } = require('node:worker_threads');
 
+const {
+  Announcements, HAS, HAS_IDEMPOTENT, HAS_NONE, HEARD_FUNCTION, WORKERS_EVENT,
+} = require('./announcements.js');
 const { attempt, rethrow } = require('./attempt.js');
 const { ReadCache } = require('./cache.js');
 const { codedError } = require('./errors.js');
 const { parseFrozen } = require('./freeze.js');
-const { EVENT } = require('./inside.js');
+const { EVENT, FUNCTION, WORKER } = require('./inside.js');
 const { checkKey, closedError } = require('./keys.js');
 const lifetime = require('./lifetime.js');
 const native = require('./native.js');
 const { Offers } = require('./offers.js');
 const { joinAddress } = require('./options.js');
-const { describeError } = require('./outcomes.js');
+const { NO_WORKER } = require('./outcomes.js');
 const { checkDotted } = require('./paths.js');
 const { Slots } = require('./slots.js');
 const { Watches } = require('./watch.js');
@@ -27,9 +30,11 @@ const HAND_OVER_MS = 5000;
 
 /** What items of jobs are about, by their first element. */
 const ITEM_RUN = 0;
+const ITEM_ENDED = 3;
 const ITEM_EMITTED = 4;
-/** What becomes of a run whose function was taken away while it was on its way. */
-const NO_WORKER = describeError(codedError('ERR_NO_WORKER'));
+
+/** How long a closing node waits until its peers know that its workers are gone. */
+const FAREWELL_MS = 1000;
 
 /**
  * One node of ours: the addon's handle, the values read through it, its events and its end. The
@@ -50,6 +55,9 @@ class LocalNode {
   #watches = new Watches(this);
   #faces = new Set();
   #offers = new Offers();
+  #announcements = new Announcements((json, peer) => this.#announce(json, peer));
+  /** Waits until all peers have heard, while this node closes: `{job, done}`. */
+  #farewell;
   /** Peers that are there: replica to the event that told so. */
   #roster = new Map();
   #address = null;
@@ -98,8 +106,10 @@ class LocalNode {
     this.#native = this.#handle.functions();
     this.#slots.open((words) => this.#handle.resizeSlots(words));
     for (const user of [this.#cache, this.#frozen, this.#watches]) user.open(this.#native);
+    this.#handle.offer(EVENT, WORKERS_EVENT);
+    this.#handle.offer(FUNCTION, HEARD_FUNCTION);
     this.#native.beat();
-    this.#timer = setInterval(this.#native.beat, BEAT_MS).unref();
+    this.#timer = setInterval(() => this.#beat(), BEAT_MS).unref();
     lifetime.add(this);
   }
 
@@ -331,20 +341,39 @@ class LocalNode {
   offer(kind, name, tasks) {
     this.#checkOpen();
     if (this.#offers.add(kind, name, tasks)) this.#handle.offer(kind, name);
+    if (kind === WORKER) this.#announcements.set(name, this.has(name));
   }
 
   withdraw(kind, name, tasks) {
     if (this.#offers.remove(kind, name, tasks) && !this.#isClosed) this.#handle.withdraw(kind, name);
+    if (kind === WORKER) this.#announcements.set(name, this.has(name));
+  }
+
+  /** What there is here of a worker of this name: one of `HAS_*`. */
+  has(name) {
+    const tasks = this.#offers.latest(WORKER, name);
+    if (tasks === undefined) return HAS_NONE;
+    return tasks.isIdempotent(name) ? HAS_IDEMPOTENT : HAS;
+  }
+
+  /** What a peer has told that it has; `undefined` if it has not told yet. */
+  peerHas(peer, name) {
+    return this.#announcements.at(peer, name);
   }
 
   /** Starts a job or call: JSON text of its number and the nodes asked. */
-  ask(kind, name, args, to, timeout) {
+  ask(kind, name, args, to, timeout, trace) {
     this.#checkOpen();
-    return this.#native.ask(kind, name, args, to, timeout);
+    return this.#native.ask(kind, name, args, to, timeout, trace);
   }
 
   answer(run, isOk, json) {
     if (!this.#isClosed) this.#native.answer(run, isOk, json);
+  }
+
+  /** Does not run what was to be run. `outcome`: `NO_WORKER` or `BUSY`. */
+  refuse(run, outcome) {
+    if (!this.#isClosed) this.#native.refuse(run, outcome);
   }
 
   setTimeoutOf(job, ms) {
@@ -390,9 +419,12 @@ class LocalNode {
   close() {
     if (this.#closing === undefined) {
       this.#ending();
-      const finishing = [...this.#faces].map((face) => face.finish?.()).filter(Boolean);
-      if (finishing.length === 0 && !this.#handsOver) this.#leave();
-      else this.#finish(finishing);
+      const hadWorkers = this.#announcements.hasAny;
+      const finishing = [...this.#faces].map((face) => face.finish?.());
+      if (hadWorkers && this.#roster.size > 0) finishing.push(this.#sayFarewell());
+      const waits = finishing.filter(Boolean);
+      if (waits.length === 0 && !this.#handsOver) this.#leave();
+      else this.#finish(waits);
     }
     return this.#closing;
   }
@@ -432,6 +464,24 @@ class LocalNode {
     this.#weigh();
   }
 
+  /**
+   * What peers asked of the workers that are gone is refused, while they can hear it, and when they
+   * have heard of it, they ask no more.
+   */
+  #sayFarewell() {
+    this.#announcements.flush();
+    try {
+      const asked = this.#native.ask(FUNCTION, HEARD_FUNCTION, '[]', '-', FAREWELL_MS, '');
+      const [job] = JSON.parse(asked);
+      return new Promise((done) => {
+        this.#farewell = { job, done };
+      });
+    } catch {
+      // Too much is under way, or the node ends by itself: there is nothing to wait for.
+      return undefined;
+    }
+  }
+
   #leave() {
     if (this.#isClosed) return;
     this.#shut();
@@ -466,6 +516,22 @@ class LocalNode {
     else this.#timer.unref();
   }
 
+  #beat() {
+    this.#native.beat();
+    this.#announcements.flush();
+  }
+
+  /** Tells a peer of the workers here. Whether there was room; `undefined` if it is too large. */
+  #announce(json, peer) {
+    if (this.#isClosed) return true;
+    try {
+      return this.#native.emit(WORKERS_EVENT, json, peer) > 0;
+    } catch (error) {
+      if (error.code === 'ERR_VALUE_TOO_LARGE') return undefined;
+      throw error;
+    }
+  }
+
   #drain() {
     const batch = this.#native.drain();
     for (const told of batch === undefined ? [] : JSON.parse(batch)) {
@@ -484,14 +550,19 @@ class LocalNode {
   #handleItem(item) {
     if (this.#isClosed) return;
     if (item[0] === ITEM_RUN) return this.#handleRun(item);
+    if (item[0] === ITEM_EMITTED && item[2] === WORKERS_EVENT) {
+      return this.#announcements.hear(item[1], item[3]);
+    }
+    if (item[0] === ITEM_ENDED && item[1] === this.#farewell?.job) return this.#farewell.done();
     const told = item[0] === ITEM_EMITTED ? this.#offers.all(EVENT, item[2]) : this.#faces;
     for (const face of [...told]) attempt(face.item, face, item);
   }
 
   #handleRun(item) {
     const [, run, kind, name] = item;
+    if (name === HEARD_FUNCTION) return this.#native.answer(run, true, 'null');
     const tasks = this.#offers.latest(kind, name);
-    if (tasks === undefined) this.#native.answer(run, false, NO_WORKER);
+    if (tasks === undefined) this.#native.refuse(run, NO_WORKER);
     else tasks.item(item);
   }
 
@@ -518,9 +589,11 @@ class LocalNode {
         break;
       case 'connect':
         this.#roster.set(event.peer, event);
+        this.#announcements.join(event.peer);
         break;
       case 'disconnect':
         this.#roster.delete(event.peer);
+        this.#announcements.leave(event.peer);
         break;
       case 'closed':
         this.#roster.clear();

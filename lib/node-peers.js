@@ -11,8 +11,10 @@ class NodePeer {
   /** @hideconstructor */
   constructor(local, { peer: replica, node: id, name, tags, address, advertised }) {
     this.#local = local;
-    // `replica` is what native calls name it by.
-    Object.defineProperty(this, kInside, { value: { replica, isUp: true } });
+    // `replica` is what native calls name it by, `origin` how programs are told that something
+    // comes from it.
+    const origin = Object.freeze({ node: id, peer: this });
+    Object.defineProperty(this, kInside, { value: { replica, origin, isUp: true } });
     this.id = id;
     /** Where it listens, `'host:port'`, as far as it is known; else null. */
     this.address = advertised ?? address;
@@ -57,21 +59,39 @@ class NodePeer {
   }
 }
 
+/** Peers that are gone and whose names are kept, for what still comes of them. */
+const GONE_MAX = 1024;
+
 /** The peers of a node, by id and by replica. */
 class NodePeers {
   #local;
   #replicas = new Map();
+  /** How programs are told where something comes from, by replica. */
+  #origins = new Map();
+  /** Replicas that are gone, the longest gone first. */
+  #gone = new Set();
 
   /** Those that are there, by id. */
   live = new Map();
 
   constructor(local) {
     this.#local = local;
+    /** What stands for this node itself. */
+    this.own = Object.freeze({ node: local.node, peer: undefined });
   }
 
   /** The peer that a native call names, if it is there. */
   at(replica) {
     return this.#replicas.get(replica);
+  }
+
+  /** `{node, peer}` of what a native call names; this node itself has no peer. */
+  origin(replica) {
+    const origin = this.#origins.get(replica);
+    if (origin !== undefined) return origin;
+    // This node has a name of that kind too, and another one when it has joined again.
+    this.#origins.set(this.#local.id, this.own);
+    return this.#origins.get(replica) ?? { node: undefined, peer: undefined };
   }
 
   /** A peer is there: gives it, unless it already was. */
@@ -81,11 +101,13 @@ class NodePeers {
       // It has joined again under another name before its former self was lost.
       this.#replicas.set(event.peer, known);
       known[kInside].replica = event.peer;
+      this.#name(event.peer, known);
       return undefined;
     }
     const peer = new NodePeer(this.#local, event);
     this.live.set(peer.id, peer);
     this.#replicas.set(event.peer, peer);
+    this.#name(event.peer, peer);
     return peer;
   }
 
@@ -93,6 +115,7 @@ class NodePeers {
   leave(replica) {
     const peer = this.#replicas.get(replica);
     this.#replicas.delete(replica);
+    this.#fade(replica);
     if (peer === undefined || peer[kInside].replica !== replica) return undefined;
     peer[kInside].isUp = false;
     this.live.delete(peer.id);
@@ -102,6 +125,19 @@ class NodePeers {
   /** All are gone: gives those that were there. */
   leaveAll() {
     return [...this.live.values()].map((peer) => this.leave(peer[kInside].replica));
+  }
+
+  #name(replica, peer) {
+    this.#origins.set(replica, peer[kInside].origin);
+    this.#gone.delete(replica);
+  }
+
+  #fade(replica) {
+    this.#gone.add(replica);
+    if (this.#gone.size <= GONE_MAX) return;
+    const [oldest] = this.#gone;
+    this.#gone.delete(oldest);
+    this.#origins.delete(oldest);
   }
 
   /** An event with the id of its peer in place of what native calls name it by. */

@@ -6,6 +6,7 @@ const { inspect } = require('node:util');
 const { attempt } = require('./attempt.js');
 const { kLocal } = require('./inside.js');
 const { eventError } = require('./local-node.js');
+const { NodeJobs } = require('./node-jobs.js');
 const { NodePeers } = require('./node-peers.js');
 const { joinAddress } = require('./options.js');
 const { State } = require('./state.js');
@@ -24,15 +25,21 @@ class Node extends EventEmitter {
   #local;
   #peers;
   #state;
+  #jobs;
 
   /** @hideconstructor */
   constructor(local) {
     super();
     this.#local = local;
     this.#peers = new NodePeers(local);
+    this.#jobs = new NodeJobs(this, local, this.#peers);
     Object.defineProperty(this, kLocal, { value: local });
     for (const event of local.roster) this.#peers.join(event);
-    local.attach({ event: (event) => this.#handle(event) });
+    local.attach({
+      event: (event) => this.#handle(event),
+      item: (item) => this.#jobs.item(item),
+      finish: () => this.#jobs.finish(),
+    });
   }
 
   /** The one for a local node. */
@@ -76,6 +83,49 @@ class Node extends EventEmitter {
   get state() {
     this.#state ??= new State(this.#local);
     return this.#state;
+  }
+
+  /**
+   * Does this node's part of each job of a name, whichever node asks for it. Another worker of the
+   * same name takes its place.
+   *
+   * @param {string} name
+   * @param {Function} func gets the arguments; `this` is a `JobContext`
+   * @param {import('..').WorkerOptions} [options]
+   * @returns {NodeWorker}
+   */
+  worker(name, func, options) {
+    return this.#jobs.worker(name, func, options);
+  }
+
+  /**
+   * Asks every node, this one too, to do its part of a job, at once.
+   *
+   * @param {string} name
+   * @param {unknown[]} [args]
+   * @param {import('..').RunOptions} [options]
+   * @returns {Gathering}
+   */
+  run(name, args, options) {
+    return this.#jobs.run(name, args, options);
+  }
+
+  /**
+   * Asks one node that has the worker, and another only if the first has certainly not run it or
+   * the worker is idempotent.
+   *
+   * @param {string} name
+   * @param {unknown[]} [args]
+   * @param {import('..').RunOptions} [options]
+   * @returns {Promise<any>} what the worker gives
+   */
+  call(name, args, options) {
+    return this.#jobs.call(name, args, options);
+  }
+
+  /** In a worker's function and what it calls and awaits: the same as its `this`. */
+  context() {
+    return this.#jobs.context();
   }
 
   /** Counters of this node. */
@@ -135,6 +185,7 @@ class Node extends EventEmitter {
   }
 
   #closed() {
+    this.#jobs.abandon();
     for (const peer of this.#peers.leaveAll()) attempt(this.emit, this, 'peer:leave', peer, 'ERR_CLOSED');
     this.emit('close');
   }

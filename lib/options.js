@@ -91,6 +91,26 @@ const CALL_CHECKS = {
   signal: isSignal,
 };
 
+/** Those of `node.worker`. */
+const WORKER_CHECKS = {
+  /** How many functions run at once. */
+  concurrency: isCount,
+  /** How many wait for one of them to end. */
+  queue: isIndex,
+  /** A job may be repeated for which it may have run. */
+  idempotent: isBoolean,
+};
+
+/** Those of `node.run` and `node.call`. */
+const RUN_CHECKS = {
+  ...CALL_CHECKS,
+  /** Which nodes. */
+  to: isTarget,
+  /** The caller's trace, as W3C's headers of these names. What is malformed is left out. */
+  traceparent: isString,
+  tracestate: isString,
+};
+
 /**
  * Checks what `new Collective()` was given.
  *
@@ -241,9 +261,28 @@ function connectArguments(args) {
 
 /** Checks the options of a remote call. */
 function callOptions(options) {
+  return optionsOf(options, CALL_CHECKS);
+}
+
+/** Checks the options of a node's worker. */
+function workerOptions(options) {
+  const checked = optionsOf(options, WORKER_CHECKS);
+  if (checked.queue !== undefined && checked.concurrency === undefined) {
+    throw invalid('`queue` is for a worker with `concurrency`');
+  }
+  return checked;
+}
+
+/** Checks the options of a job or call of a node. */
+function runOptions(options) {
+  return optionsOf(options, RUN_CHECKS);
+}
+
+/** Checks options that may be left out. */
+function optionsOf(options, checks) {
   if (options == null) return {};
   if (typeof options !== 'object') throw invalid('The options must be an object');
-  checkOptions(options, CALL_CHECKS, '');
+  checkOptions(options, checks, '');
   return options;
 }
 
@@ -406,6 +445,10 @@ function isPeers(value) {
   return !ok && "a number of peers, or 'all'";
 }
 
+function isIndex(value) {
+  return !(Number.isSafeInteger(value) && value >= 0) && 'an integer from 0 on';
+}
+
 function isDepth(value) {
   const ok = Number.isSafeInteger(value) && value > 0 && value <= DEPTH_MAX;
   return !ok && `an integer from 1 to ${DEPTH_MAX}`;
@@ -423,6 +466,16 @@ function isPeriod(value) {
 
 function isSignal(value) {
   return !(value instanceof AbortSignal) && 'an AbortSignal';
+}
+
+function isString(value) {
+  return typeof value !== 'string' && 'a text';
+}
+
+function isTarget(value) {
+  const isList = Array.isArray(value) && value.every((id) => typeof id === 'string');
+  const ok = typeof value === 'string' || typeof value === 'function' || isList;
+  return !ok && "'others', the id of a node, an array of ids, or a function that chooses peers";
 }
 
 /** Checked where it is taken apart. */
@@ -460,7 +513,7 @@ function invalid(message) {
 }
 
 module.exports = {
-  callOptions, checkTTL, collectiveOptions, connectArguments, entriesOptions, insecureBind, isLoopback, joinAddress,
-  joinOptions, listenArguments, replicatedOptions, seedAddresses, serventOptions,
-  splitAddress, watchOptions,
+  callOptions, checkTTL, collectiveOptions, connectArguments, entriesOptions, insecureBind,
+  isLoopback, joinAddress, joinOptions, listenArguments, replicatedOptions, runOptions,
+  seedAddresses, serventOptions, splitAddress, watchOptions, workerOptions,
 };

@@ -23,6 +23,7 @@ const NO_WORKER = 2;
 const LOST = 3;
 const TIMEOUT = 4;
 const ABORTED = 5;
+const BUSY = 6;
 
 /** How a job ends, by the numbers of the addon. */
 const ENDS = ['complete', 'timeout', 'aborted'];
@@ -107,6 +108,13 @@ function outcomeError(outcome, description, origin, reason) {
   return Object.assign(error, { node: origin.node, peer: origin.peer, executed });
 }
 
+/** The error of an outcome that was made before anything was sent: the function has not run. */
+function notRunError(outcome, origin, reason) {
+  const error = outcomeError(outcome, undefined, origin, reason);
+  if (outcome === LOST) error.message = `Node ${origin.node} is not connected`;
+  return Object.assign(error, { executed: 'no' });
+}
+
 /** JSON text of the reason why a caller gives up. */
 function encodeReason(reason) {
   if (reason === undefined) return 'null';
@@ -137,7 +145,7 @@ function stopReason(why, reason) {
 }
 
 module.exports = {
-  OUTCOMES, OK, ERROR, NO_WORKER, LOST, TIMEOUT, ABORTED, ENDS, END_ABORTED,
+  OUTCOMES, OK, ERROR, NO_WORKER, LOST, TIMEOUT, ABORTED, BUSY, ENDS, END_ABORTED,
   STOP_TIMEOUT, STOP_CANCELLED, STOP_CALLER_LOST, STOP_CLOSED,
-  describeError, rebuildError, outcomeError, encodeReason, stopReason,
+  describeError, rebuildError, outcomeError, notRunError, encodeReason, stopReason,
 };

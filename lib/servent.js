@@ -13,7 +13,7 @@ const {
   connectArguments, insecureBind, isLoopback, listenArguments, serventOptions,
 } = require('./options.js');
 const { Peers } = require('./peers.js');
-const { broadcastInvoke } = require('./rpc.js');
+const { Functions, broadcastInvoke } = require('./rpc.js');
 const { Tasks } = require('./tasks.js');
 const { uid } = require('./uid.js');
 const { Worker } = require('./worker.js');
@@ -53,6 +53,7 @@ class Servent extends EventEmitter {
     this.id = this.#node.node;
     this.#peers = new Peers(this, this.#node);
     this.#tasks = new Tasks(this, this.#node, this.#peers);
+    this.#tasks.functions = new Functions(this.#tasks);
     this.#face = {
       event: (event) => this.#handle(event),
       item: (item) => this.#tasks.item(item),

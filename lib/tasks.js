@@ -7,8 +7,7 @@ const { codedError } = require('./errors.js');
 const { WORKER, kEnded, kOutcome, kPending } = require('./inside.js');
 const { encodeArguments } = require('./json.js');
 const { closedError } = require('./keys.js');
-const { ABORTED, END_ABORTED, STOP_CLOSED, describeError, encodeReason } = require('./outcomes.js');
-const { Functions } = require('./rpc.js');
+const { ABORTED, END_ABORTED, NO_WORKER, STOP_CLOSED, describeError, encodeReason } = require('./outcomes.js');
 const { Run } = require('./run.js');
 
 /** What becomes of runs that are under way at the end, for their callers. */
@@ -27,30 +26,33 @@ const FINISH_LOOK_MS = 10;
 /** So many bytes that wait for peers go out with the goodbye. */
 const FINISH_BYTES = 128 << 10;
 
-/** What a servent asks of nodes, and what it does for them. */
+/** What a servent, or a node itself, asks of nodes, and what it does for them. */
 class Tasks {
-  #servent;
+  #emitter;
   /** Own jobs and calls by number. */
   #asked = new Map();
   /** What runs here, by number. */
   #runs = new Map();
   /** Names, by kind. */
   #offered = [new Set(), new Set(), new Set()];
+  /** How many of those have no outcome yet, by node. */
+  #loads = new Map();
   #isClosing = false;
 
   /** Workers by name. */
   workers = new Map();
+  /** What is exposed, of a servent. */
+  functions;
 
   /**
-   * @param {Servent} servent
+   * @param {EventEmitter} emitter the servent or node, for warnings and what peers emit
    * @param {LocalNode} node
-   * @param {Peers} peers
+   * @param {Peers | NodePeers} peers
    */
-  constructor(servent, node, peers) {
-    this.#servent = servent;
+  constructor(emitter, node, peers) {
+    this.#emitter = emitter;
     this.node = node;
     this.peers = peers;
-    this.functions = new Functions(this);
   }
 
   /** Has this node offer a name to everybody, or no longer. Repeatable. */
@@ -76,18 +78,31 @@ class Tasks {
    * @param {number} kind `WORKER` or `FUNCTION`
    * @param {string} name
    * @param {string} args JSON text of an array
-   * @param {string} to `'*'` for all nodes, `'-'` for all peers, or a replica
+   * @param {string} to `'*'` for all nodes, `'-'` for all peers, or replicas joined by commas
    * @param {number} timeout ms
    * @param {object} task a job or call
+   * @param {string} [trace] goes along, for the function
    * @returns {number} its number
    */
-  ask(kind, name, args, to, timeout, task) {
+  ask(kind, name, args, to, timeout, task, trace) {
     if (this.#isClosing) throw closedError();
-    const [number, ...nodes] = JSON.parse(this.node.ask(kind, name, args, to, Math.ceil(timeout)));
+    const asked = this.node.ask(kind, name, args, to, Math.ceil(timeout), trace);
+    const [number, ...nodes] = JSON.parse(asked);
     task[kPending] = nodes;
+    for (const replica of nodes) this.#loads.set(replica, this.load(replica) + 1);
     this.#asked.set(number, task);
     this.node.hold(this, true);
     return number;
+  }
+
+  /** How many own jobs and calls wait for a node. */
+  load(replica) {
+    return this.#loads.get(replica) ?? 0;
+  }
+
+  /** Whether the worker of this name may run again for a job for which it may have run. */
+  isIdempotent(name) {
+    return this.workers.get(name)?.idempotent === true;
   }
 
   setTimeout(number, ms) {
@@ -104,6 +119,12 @@ class Tasks {
     this.node.answer(number, isOk, json);
   }
 
+  /** A run is not begun. */
+  refuse(number, outcome) {
+    this.#runs.delete(number);
+    this.node.refuse(number, outcome);
+  }
+
   /** Sends an event, and gives the number of peers it goes to. */
   emit(name, args, to) {
     const json = encodeArguments(args);
@@ -112,7 +133,7 @@ class Tasks {
 
   /** Tells of something that was handled. */
   warn(code, message) {
-    attempt(this.#servent.emit, this.#servent, 'warning', codedError(code, message));
+    attempt(this.#emitter.emit, this.#emitter, 'warning', codedError(code, message));
   }
 
   /**
@@ -122,7 +143,7 @@ class Tasks {
   item(item) {
     switch (item[0]) {
       case ITEM_RUN:
-        return this.#run(item[1], item[2], item[3], this.peers.origin(item[4]), item[5], item[6]);
+        return this.#run(item);
       case ITEM_STOP:
         return this.#stop(item[1], item[2], item[3]);
       case ITEM_OUTCOME:
@@ -134,8 +155,9 @@ class Tasks {
     }
   }
 
-  #run(number, kind, name, caller, remaining, args) {
-    const run = new Run(this, number, name, caller, remaining);
+  #run([, number, kind, name, replica, remaining, args, job, trace = '']) {
+    const caller = this.peers.origin(replica);
+    const run = new Run(this, number, name, caller, remaining, job, trace);
     this.#runs.set(number, run);
     if (kind === WORKER) this.workers.get(name).work(run, args);
     else this.functions.work(run, name, args);
@@ -152,6 +174,9 @@ class Tasks {
     const at = task === undefined ? -1 : task[kPending].indexOf(replica);
     if (at === -1) return;
     task[kPending].splice(at, 1);
+    const load = this.load(replica) - 1;
+    if (load > 0) this.#loads.set(replica, load);
+    else this.#loads.delete(replica);
     task[kOutcome](this.peers.origin(replica), outcome, value);
   }
 
@@ -164,7 +189,7 @@ class Tasks {
   }
 
   #emitted({ peer }, name, args) {
-    if (peer !== undefined) this.#servent.emit(name, peer, ...args);
+    if (peer !== undefined) this.#emitter.emit(name, peer, ...args);
   }
 
   /** Takes no new work and waits for what is under way, if there is something, but not for long. */
@@ -195,9 +220,10 @@ class Tasks {
   /** This is the end: nobody answers any more, and nobody waits for an answer. */
   abandon() {
     this.#takeNoMore();
-    for (const number of [...this.#runs.keys()]) {
+    for (const [number, run] of [...this.#runs]) {
+      if (run.isWaiting) this.node.refuse(number, NO_WORKER);
+      else this.node.answer(number, false, CLOSED);
       this.#stop(number, STOP_CLOSED);
-      this.node.answer(number, false, CLOSED);
     }
     for (const [number, task] of [...this.#asked]) {
       this.node.cancel(number, encodeReason(codedError('ERR_CLOSED')));

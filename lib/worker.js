@@ -6,6 +6,7 @@ const { codedError } = require('./errors.js');
 const { WORKER, kInside } = require('./inside.js');
 const { Job } = require('./job.js');
 const { checkName } = require('./keys.js');
+const { NO_WORKER } = require('./outcomes.js');
 
 /** Names of events on partition.io's wire, which is not spoken here; kept for programs that look. */
 const REQUEST_NAMESPACE = 'PIO::REQUEST::';
@@ -74,7 +75,7 @@ class Worker {
     self[kRun] = run;
     args.push((error, data) => (error ? run.fail(error) : run.answer(data)));
     try {
-      if (this.func === undefined) throw codedError('ERR_NO_WORKER');
+      if (this.func === undefined) return run.refuse(NO_WORKER);
       const result = this.func.apply(self, args);
       if (typeof result?.then === 'function') run.follow(result);
     } catch (error) {

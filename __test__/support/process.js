@@ -220,4 +220,45 @@ class Fellow extends Asked {
   }
 }
 
-module.exports = { ROOT, Companion, Fellow, Member, run, runFile, startFile };
+/** A node with workers in a process of its own, see `fixtures/jobs.js`. */
+class Workshop extends Asked {
+  constructor(t, options = {}) {
+    super(t, 'jobs.js', options);
+  }
+
+  node() {
+    return this.ask('node');
+  }
+
+  peers() {
+    return this.ask('peers');
+  }
+
+  /** Offers one of its functions under another name. */
+  worker(name, as, options) {
+    return this.ask('worker', name, as, options);
+  }
+
+  call(name, args, options) {
+    return this.ask('call', name, args, options);
+  }
+
+  start(name) {
+    return this.ask('start', name);
+  }
+
+  runs() {
+    return this.ask('runs');
+  }
+
+  /** Why its functions that never answer were told to stop. */
+  stopped() {
+    return this.ask('stopped');
+  }
+
+  close() {
+    return this.ask('close');
+  }
+}
+
+module.exports = { ROOT, Companion, Fellow, Member, Workshop, run, runFile, startFile };
