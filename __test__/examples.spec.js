@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -27,7 +28,7 @@ const OUTPUT = {
 
 test('every example is run here or by cluster.spec.js', () => {
   const files = fs.readdirSync(path.join(ROOT, 'examples'));
-  assert.deepEqual(files.sort(), [...Object.keys(OUTPUT), 'cluster.js', 'random.js'].sort());
+  assert.deepEqual(files.sort(), [...Object.keys(OUTPUT), 'cluster.js', 'random.js', 'workers.js'].sort());
 });
 
 for (const [file, expected] of Object.entries(OUTPUT)) {
@@ -48,4 +49,19 @@ test('random.js, three times', async (t) => {
   const three = /^\[ \d+, \d+, \d+ \]$/m;
   await until('each has three numbers', () => nodes.every(({ output }) => three.test(output.stdout)));
   for (const { output } of nodes) assert.equal(output.stderr, '');
+});
+
+test('workers.js: every request is counted', async (t) => {
+  const port = await freePortsInARow(4);
+  const child = startFile(t, 'examples/workers.js', { env: { PORT: String(port), HTTP_PORT: String(port + 3) } });
+  const ask = async () => {
+    const response = await fetch(`http://127.0.0.1:${port + 3}/`, { headers: { connection: 'close' } }).catch(() => undefined);
+    return /^Worker (\d): (\d+) requests served by (\d) workers\n$/.exec(await response?.text());
+  };
+  await until('all workers are there', async () => (await ask())?.[3] === '3');
+  const [, , before] = await ask();
+  for (let times = 1; times <= 5; times++) assert.equal(Number((await ask())[2]), Number(before) + times);
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'close');
+  assert.deepEqual([code, child.output.stderr], [0, '']);
 });

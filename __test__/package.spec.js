@@ -24,6 +24,7 @@ test('CommonJS and ESM give the same', async () => {
     assert.equal(module[name], Collective[name]);
   }
   assert.equal(require('collective-io'), Collective);
+  assert.equal((await import('collective-io/cluster')).run, require('collective-io/cluster').run);
   assert.equal(Collective.Collective, Collective);
   assert.equal(Collective.default, Collective);
   assert.equal(Collective.version, manifest.version);
@@ -59,7 +60,7 @@ test('the tarball has what a build needs', () => {
   );
   const needed = [
     'README.md', 'Cargo.toml', 'Cargo.lock', 'build.rs', 'src/lib.rs', 'scripts/build.js', 'index.js',
-    'index.mjs', 'index.d.ts', 'index.d.mts', 'lib/native.js', ...targets,
+    'index.mjs', 'index.d.ts', 'index.d.mts', 'cluster.js', 'cluster.mjs', 'cluster.d.ts', 'cluster.d.mts', 'lib/native.js', ...targets,
   ];
   assert.deepEqual(needed.filter((file) => !files.includes(file)), []);
   assert.deepEqual(files.filter((file) => /\.node$|^(target|__test__|bench|npm)\//.test(file)), []);

@@ -1,10 +1,13 @@
 'use strict';
 
+const { availableParallelism } = require('node:os');
+
 const { codedError } = require('./errors.js');
 const { kLocal } = require('./inside.js');
 
 const LISTEN_HOST_DEFAULT = '127.0.0.1';
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+const PORT_MAX = 65_535;
 /** The parser goes down with recursion, at most 127 levels. */
 const DEPTH_MAX = 120;
 /** They are part of a hello, of which a stranger may send no more than 8 KiB. */
@@ -110,6 +113,20 @@ const RUN_CHECKS = {
   traceparent: isString,
   tracestate: isString,
 };
+
+/** Those of a cluster of workers, beside some of `join`. */
+const CLUSTER_CHECKS = {
+  /** How many. */
+  workers: isCount,
+  /** Where they listen: the first on this port, the others on those after it. */
+  port: isAny,
+  host: isAny,
+  /** How long a worker that is to leave may live on (ms). */
+  stopTimeout: isTimeout,
+};
+const STOP_TIMEOUT_MS = 10_000;
+/** Options of `join` that each worker has its own of. */
+const OWN_OF_WORKERS = ['listen', 'advertise', 'signal'];
 
 /**
  * Checks what `new Collective()` was given.
@@ -221,6 +238,37 @@ function joinOptions(options) {
       connect: isAsked ? [] : seedAddresses(seeds, 'seeds'),
     },
   };
+}
+
+/**
+ * Checks what `run` of `collective-io/cluster` was given.
+ *
+ * @param {object} options
+ * @returns {{ workers: number, stopTimeout: number, ports: number[], addresses: string[],
+ *   seeds: object[], options: object }} `ports` and `addresses` by the id of the worker, `options`
+ *   for `join`
+ */
+function clusterOptions(options) {
+  if (options === null || typeof options !== 'object') throw invalid('The options must be an object');
+  const own = {};
+  const others = {};
+  for (const [name, value] of Object.entries(options)) {
+    if (OWN_OF_WORKERS.includes(name)) throw invalid(`There is no option \`${name}\` for all workers`);
+    (Object.hasOwn(CLUSTER_CHECKS, name) ? own : others)[name] = value;
+  }
+  checkOptions(own, CLUSTER_CHECKS, '');
+  const { workers = availableParallelism(), stopTimeout = STOP_TIMEOUT_MS, host, port } = own;
+  const first = parseAddress({ host, port }, 'options');
+  if (first.port === 0 || first.port + workers - 1 > PORT_MAX) {
+    throw invalid(`\`port\` must be the first of ${workers} ports from 1 to ${PORT_MAX}`);
+  }
+  const ports = Array.from({ length: workers }, (_, id) => first.port + id);
+  const { seeds = [], ...rest } = others;
+  // What is wrong is better said once here than by every worker, again and again.
+  const { refused } = joinOptions({ ...rest, seeds, listen: first.dial });
+  if (refused) throw insecureBind(first.host, first.port);
+  const addresses = ports.map((each) => joinAddress(first.host, each));
+  return { workers, stopTimeout, ports, addresses, seeds, options: rest };
 }
 
 /** What can be dialled of a list of seeds, each once. */
@@ -375,8 +423,8 @@ function parseAddress(value, what, form = ADDRESS) {
   const given = value.port ?? form.port;
   const text = typeof given === 'number' ? String(given) : given;
   const port = typeof text === 'string' && /^\d{1,5}$/.test(text) ? Number(text) : NaN;
-  if (!(port <= 65535)) {
-    throw invalid(`\`${what}.port\` must be an integer from 0 to 65535`);
+  if (!(port <= PORT_MAX)) {
+    throw invalid(`\`${what}.port\` must be an integer from 0 to ${PORT_MAX}`);
   }
   return { host, port, name: `${host}:${port}`, dial: joinAddress(host, port) };
 }
@@ -513,7 +561,7 @@ function invalid(message) {
 }
 
 module.exports = {
-  callOptions, checkTTL, collectiveOptions, connectArguments, entriesOptions, insecureBind,
-  isLoopback, joinAddress, joinOptions, listenArguments, replicatedOptions, runOptions,
-  seedAddresses, serventOptions, splitAddress, watchOptions, workerOptions,
+  callOptions, checkTTL, clusterOptions, collectiveOptions, connectArguments, entriesOptions,
+  insecureBind, isLoopback, joinAddress, joinOptions, listenArguments, replicatedOptions,
+  runOptions, seedAddresses, serventOptions, splitAddress, watchOptions, workerOptions,
 };

@@ -1,0 +1,5 @@
+'use strict';
+
+const { run } = require('./lib/cluster.js');
+
+module.exports = { run };

@@ -1,0 +1,3 @@
+import cluster from './cluster.js';
+
+export const { run } = cluster;
