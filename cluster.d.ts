@@ -3,6 +3,8 @@ import Collective = require('./index.js');
 declare namespace cluster {
   /** Options of `join` are for the node of each worker. */
   interface Options extends Omit<Collective.JoinOptions, 'listen' | 'advertise' | 'signal'> {
+    /** That of a worker is this with its id. */
+    name?: string;
     /** How many. Default: as many as this machine runs at once. */
     workers?: number;
     /** The first worker listens on this port, the others on those that follow. */

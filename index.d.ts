@@ -415,10 +415,15 @@ declare namespace Collective {
     /** Ends the job when it is aborted; functions that still run have its reason. */
     signal?: AbortSignal;
     /**
-     * Which nodes: an id or ids, all but this one, or those peers for which a function returns true.
-     * Default all, this one too.
+     * Which nodes: all but this one; an id or ids; those that have all these tags; those peers for
+     * which a function returns true. Default all, this one too.
      */
-    to?: 'others' | string | readonly string[] | ((peer: NodePeer) => unknown);
+    to?:
+      | 'others'
+      | string
+      | readonly string[]
+      | { tags: Readonly<Record<string, string>> }
+      | ((peer: NodePeer) => unknown);
     /** The header of this name of the W3C: functions have it as `traceparent`. Nested jobs pass it on. */
     traceparent?: string;
     /** The header that belongs to it. */
@@ -459,6 +464,8 @@ declare namespace Collective {
   interface Caller {
     /** Its id. */
     readonly node: string;
+    /** As it shows itself to people. */
+    readonly name: string;
     /** Not there for this node itself. */
     readonly peer: NodePeer | undefined;
   }
@@ -494,6 +501,8 @@ declare namespace Collective {
   interface OutcomeBase {
     /** The id of the node. */
     readonly node: string;
+    /** As it shows itself to people; not there of an id to which no node belongs. */
+    readonly name: string | undefined;
     /** How many ms after the start it was known. */
     readonly ms: number;
   }

@@ -53,10 +53,10 @@ class Workers {
 }
 
 test('workers know each other, the primary is none of them, and SIGTERM ends them all', async (t) => {
-  const workers = await Workers.start(t, 'meet');
+  const workers = await Workers.start(t, 'meet', { name: 'web' });
   const last = await workers.meet();
   for (const [id, line] of last.entries()) {
-    assert.deepEqual([line.port, line.address], [workers.port + id, `127.0.0.1:${workers.port + id}`]);
+    assert.deepEqual([line.name, line.port, line.address], [`web-${id}`, workers.port + id, `127.0.0.1:${workers.port + id}`]);
     assert.notEqual(line.pid, workers.child.pid);
   }
   workers.child.kill('SIGTERM');

@@ -41,8 +41,8 @@ test('every node is asked, this one too, and each outcome comes once', async (t)
   for await (const outcome of gathering) outcomes.push(outcome);
   assert.equal(outcomes.length, 3);
   for (const [index, { id }] of nodes.entries()) {
-    const { status, value, error, ms } = outcomes.find(({ node }) => node === id);
-    assert.deepEqual([status, value, error], ['ok', { index, sum: 3 }, undefined]);
+    const { name, status, value, error, ms } = outcomes.find(({ node }) => node === id);
+    assert.deepEqual([name, status, value, error], [nodes[index].name, 'ok', { index, sum: 3 }, undefined]);
     assert.ok(ms >= 0);
   }
   assert.match(inspect(gathering), /^Gathering \{/);
@@ -193,6 +193,14 @@ test('who is asked', async (t) => {
   assert.deepEqual(await asked([a.id, b.id, a.id]), [a.id, b.id].sort());
   assert.deepEqual(await asked(({ id }) => id === b.id), [b.id]);
   assert.deepEqual(await asked([]), []);
+  const tagged = await openNode(t, { seeds: [a.address], tags: { role: 'web', zone: 'a' }, name: 'tagged' });
+  tagged.worker('id', () => tagged.id);
+  await until('it is there', () => a.peers.has(tagged.id));
+  assert.deepEqual(await asked({ tags: { role: 'web' } }), [tagged.id]);
+  assert.deepEqual(await asked({ tags: { role: 'web', zone: 'b' } }), []);
+  assert.deepEqual(await asked({ tags: { toString: 'web' } }), []);
+  assert.equal((await asked({ tags: {} })).length, 4);
+  assert.deepEqual(await tagged.run('id', [], { to: { tags: { zone: 'a' } } }).values(), [tagged.id]);
   await assert.rejects(a.run('id', [], { to: [] }).first(), { name: 'AggregateError', errors: [] });
   const nobody = '0'.repeat(24);
   const outcomes = await told(a.run('id', [], { to: [nobody, b.id] }));
@@ -230,7 +238,7 @@ test('bad arguments are thrown, and nothing is sent', async (t) => {
   const [node] = await openNodes(t, 2);
   const bad = { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT' };
   for (const options of [
-    5, { to: 5 }, { to: [5] }, { to: {} }, { timeout: -1 }, { timeout: '1' }, { signal: {} }, { ttl: 5 },
+    5, { to: 5 }, { to: [5] }, { to: {} }, { to: { tags: { a: 1 } } }, { to: { tags: {}, ids: [] } }, { timeout: -1 }, { timeout: '1' }, { signal: {} }, { ttl: 5 },
     { traceparent: 5 }, { tracestate: 5 }, { concurrency: 1 },
   ]) {
     assert.throws(() => node.run('x', [], options), bad, inspect(options));
@@ -272,7 +280,7 @@ test('`this` and context() tell of the job, in what the function awaits too', as
   for (const node of [a, b]) {
     const [self, found] = contexts[node.id];
     assert.equal(self, found);
-    assert.deepEqual([self.job, self.caller.node], [{ id: gathering.id, name: 'context' }, a.id]);
+    assert.deepEqual([self.job, self.caller.node, self.caller.name], [{ id: gathering.id, name: 'context' }, a.id, a.name]);
     assert.equal(self.caller.peer, node === a ? undefined : b.peers.get(a.id));
     assert.ok(self.signal instanceof AbortSignal && !self.signal.aborted);
     assert.ok(self.deadline > before && self.deadline <= after + 5000);

@@ -134,7 +134,8 @@ function pause(failures) {
 }
 
 /** In a worker process. */
-async function work({ addresses, ports, seeds, options, stopTimeout }, main) {
+async function work(settings, main) {
+  const { addresses, ports, stopTimeout } = settings;
   const id = Number(process.env[ID_VARIABLE]);
   if (addresses[id] === undefined) {
     throw codedError('ERR_INVALID_STATE', 'This worker was forked by somebody else: let `run` fork it');
@@ -148,15 +149,25 @@ async function work({ addresses, ports, seeds, options, stopTimeout }, main) {
   for (const signal of SIGNALS) {
     process.once(signal, () => cluster.worker.isConnected() && process.send(LEAVE));
   }
-  const others = addresses.filter((_, other) => other !== id);
   let node;
   try {
-    node = await join({ ...options, listen: addresses[id], seeds: [...others, ...seeds], signal: leaving.signal });
+    node = await join({ ...nodeOptions(settings, id), signal: leaving.signal });
   } catch (error) {
     if (leaving.signal.aborted) return;
     throw error;
   }
   await main(node, { id, port: ports[id] });
+}
+
+/** What `join` is told by a worker. */
+function nodeOptions({ addresses, seeds, options }, id) {
+  const others = addresses.filter((_, other) => other !== id);
+  return {
+    ...options,
+    name: options.name && `${options.name}-${id}`,
+    listen: addresses[id],
+    seeds: typeof seeds === 'function' ? async () => [...others, ...await seeds()] : [...others, ...seeds],
+  };
 }
 
 module.exports = { run, pause };

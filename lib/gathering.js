@@ -123,10 +123,10 @@ class Gathering {
     this.#isEnded = true;
   }
 
-  #add({ node, peer }, outcome, value, error) {
+  #add({ node, name }, outcome, value, error) {
     const { status } = OUTCOMES[outcome];
     const ms = performance.now() - this.#started;
-    this.#outcomes.push({ node, name: peer?.name, status, value, error, ms });
+    this.#outcomes.push({ node, name, status, value, error, ms });
     this.#tell?.();
   }
 

@@ -27,7 +27,7 @@ class JobContext {
     return this[kInside].deadline;
   }
 
-  /** The node that asks, as `{node, peer}`. */
+  /** The node that asks, as `{node, name, peer}`. */
   get caller() {
     return this[kInside].caller;
   }

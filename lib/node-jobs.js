@@ -117,10 +117,14 @@ class NodeJobs {
     if (to === undefined) return [own(), ...peers.map(target)];
     if (to === 'others') return peers.map(target);
     if (typeof to === 'function') return peers.filter((peer) => to(peer)).map(target);
+    if (to.tags !== undefined) {
+      const tagged = peers.filter(({ tags }) => includes(tags, to.tags)).map(target);
+      return includes(this.#local.tags, to.tags) ? [own(), ...tagged] : tagged;
+    }
     return [...new Set([to].flat())].map((id) => {
       const peer = this.#peers.live.get(id);
       if (peer !== undefined) return target(peer);
-      return id === this.#peers.own.node ? own() : { origin: { node: id, peer: undefined } };
+      return id === this.#peers.own.node ? own() : { origin: { node: id, name: undefined, peer: undefined } };
     });
   }
 
@@ -182,6 +186,10 @@ function target(peer) {
 function rank({ has }) {
   if (has === HAS_NONE) return 0;
   return has === undefined ? 1 : 2;
+}
+
+function includes(tags, wanted) {
+  return Object.entries(wanted).every(([key, tag]) => Object.hasOwn(tags, key) && tags[key] === tag);
 }
 
 function failed(outcome, error) {

@@ -13,7 +13,7 @@ class NodePeer {
     this.#local = local;
     // `replica` is what native calls name it by, `origin` how programs are told that something
     // comes from it.
-    const origin = Object.freeze({ node: id, peer: this });
+    const origin = Object.freeze({ node: id, name, peer: this });
     Object.defineProperty(this, kInside, { value: { replica, origin, isUp: true } });
     this.id = id;
     /** Where it listens, `'host:port'`, as far as it is known; else null. */
@@ -77,7 +77,7 @@ class NodePeers {
   constructor(local) {
     this.#local = local;
     /** What stands for this node itself. */
-    this.own = Object.freeze({ node: local.node, peer: undefined });
+    this.own = Object.freeze({ node: local.node, name: local.name, peer: undefined });
   }
 
   /** The peer that a native call names, if it is there. */
@@ -85,13 +85,13 @@ class NodePeers {
     return this.#replicas.get(replica);
   }
 
-  /** `{node, peer}` of what a native call names; this node itself has no peer. */
+  /** `{node, name, peer}` of what a native call names; this node itself has no peer. */
   origin(replica) {
     const origin = this.#origins.get(replica);
     if (origin !== undefined) return origin;
     // This node has a name of that kind too, and another one when it has joined again.
     this.#origins.set(this.#local.id, this.own);
-    return this.#origins.get(replica) ?? { node: undefined, peer: undefined };
+    return this.#origins.get(replica) ?? { node: undefined, name: undefined, peer: undefined };
   }
 
   /** A peer is there: gives it, unless it already was. */

@@ -328,10 +328,9 @@ function runOptions(options) {
 
 /** Checks options that may be left out. */
 function optionsOf(options, checks) {
-  if (options == null) return {};
-  if (typeof options !== 'object') throw invalid('The options must be an object');
-  checkOptions(options, checks, '');
-  return options;
+  checkObject(options);
+  checkOptions(options ?? {}, checks, '');
+  return options ?? {};
 }
 
 /** Checks for how many ms a job may run. */
@@ -522,8 +521,9 @@ function isString(value) {
 
 function isTarget(value) {
   const isList = Array.isArray(value) && value.every((id) => typeof id === 'string');
-  const ok = typeof value === 'string' || typeof value === 'function' || isList;
-  return !ok && "'others', the id of a node, an array of ids, or a function that chooses peers";
+  const isTagged = Object.keys(Object(value)).join() === 'tags' && isTags(value.tags) === false;
+  const ok = typeof value === 'string' || typeof value === 'function' || isList || isTagged;
+  return !ok && "'others', the id of a node, an array of ids, {tags}, or a function that chooses peers";
 }
 
 /** Checked where it is taken apart. */

@@ -27,10 +27,10 @@ async function typed() {
   for await (const outcome of node.run('later', ['x'], { to: ({ id, busyFor }) => id !== node.id && busyFor === 0 })) {
     if (outcome.status === 'ok') outcome.value.length.toFixed();
     else `${outcome.error.code}${outcome.error.executed === 'no'}${outcome.error.peer?.id}`;
-    `${outcome.node}${outcome.ms.toFixed()}`;
+    `${outcome.node}${outcome.name}${outcome.ms.toFixed()}`;
   }
   const results: Map<string, Collective.Outcome<number>> = await sum.run([1, 2], { signal: new AbortController().signal }).results();
-  sum.run([1, 2], { to: ['a', 'b'], traceparent: '00-…', tracestate: '' }).cancel(new Error('enough'));
+  sum.run([1, 2], { to: { tags: { role: 'web' } }, traceparent: '00-…', tracestate: '' }).cancel(new Error('enough'));
   const removed: boolean = sum.remove();
   const deadline: number | undefined = node.context()?.deadline;
 
