@@ -112,6 +112,7 @@ pub fn parse(json: &str) -> Result<net::Options, Failure> {
         listen: options.listen.then_some((host, options.port)),
         connect: options.connect.into_iter().map(Address::new).collect(),
         seed,
+        credentials: None,
         insecure: options.insecure,
     })
 }

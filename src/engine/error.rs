@@ -113,6 +113,12 @@ pub enum CloseReason {
     /// This node was away so long that its replica was forgotten; it rejoins as a new one.
     #[error("this node rejoins as a new replica")]
     Rejoin,
+    /// What arrived was changed on the way, or is not from the peer.
+    #[error("what arrived was changed on the way")]
+    Corrupt,
+    /// One side does not trust the other, for a reason of the shell's.
+    #[error("{detail}")]
+    Untrusted { code: &'static str, detail: String },
 }
 
 impl CloseReason {
@@ -129,6 +135,8 @@ impl CloseReason {
             CloseReason::Incompatible(_) => "ERR_INCOMPATIBLE_PEER",
             CloseReason::Dismissed => "ERR_PEER_DISMISSED",
             CloseReason::Rejoin => "ERR_REJOIN",
+            CloseReason::Corrupt => "ERR_CORRUPT_RECORD",
+            CloseReason::Untrusted { code, .. } => code,
         }
     }
 }
@@ -187,6 +195,7 @@ pub const CODES: &[&str] = &[
     "ERR_INCOMPATIBLE_PEER",
     "ERR_PEER_DISMISSED",
     "ERR_REJOIN",
+    "ERR_CORRUPT_RECORD",
     "ERR_CLOCK_SKEW",
     "ERR_STATE_MISMATCH",
     "ERR_REJOINED",

@@ -63,6 +63,9 @@ pub enum Command {
     Forget { address: Address },
     /// Close the connection to a peer; neither side dials the other again.
     Dismiss { peer: ReplicaId },
+    /// Dial again where this link leads, and close it when the other can take its place. Nothing if
+    /// this node did not dial it.
+    Renew { link: LinkId },
     /// Say goodbye to every peer and stop dialling. Nothing may follow but `Closed` and `Drained`.
     Leave,
 }

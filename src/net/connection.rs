@@ -1,13 +1,15 @@
-//! One connection: a half that reads messages and a half that writes what is queued.
+//! One connection: its handshake, if there is one; then a half that reads messages and a half that
+//! writes what is queued.
 
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::Shutdown;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
@@ -16,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, Notify};
 use tokio::time::{sleep_until, timeout_at, Instant};
 
+use super::secure::{Broken, Failure, Handshake, Proof, Session, Shaken};
 use super::stats::Counters;
 use super::system;
 use crate::engine::wire::frame::{FrameDecoder, TooLarge};
@@ -36,9 +39,15 @@ pub(super) const MESSAGES_MAX: usize = 32;
 const DRAINED_BYTES_MAX: usize = 16 << 10;
 /// Pieces per system call. More would not make the call cheaper per piece.
 const SLICES_MAX: usize = 256;
+/// Room for what is sealed that an idle connection keeps.
+const SEALED_BYTES_KEPT: usize = 16 << 10;
 
 /// What a connection tells the driver, in order.
 pub(super) enum Arrival {
+    /// The handshake has led to something. The first one, of a connection that has a handshake.
+    Shaken(LinkId, Proof),
+    /// It has not. The only one.
+    Refused(LinkId, Failure),
     Messages(LinkId, Vec<Bytes>),
     /// The last one. Not sent once the driver has told the connection to finish.
     Ended(LinkId, CloseReason),
@@ -50,6 +59,9 @@ pub(super) enum Arrival {
 /// ([`Outbox::claim`]): never both at once. The lock is held for a few stores.
 pub(super) struct Outbox {
     stream: OwnedWriteHalf,
+    /// Seals what is written, of a connection that has a handshake: from its end on. Before that
+    /// nothing is written.
+    session: OnceLock<Arc<Mutex<Session>>>,
     state: Mutex<OutboxState>,
     filled: Notify,
     finishing: Notify,
@@ -61,7 +73,7 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct OutboxState {
-    queue: VecDeque<Bytes>,
+    queue: Batch,
     /// Somebody is writing what he has taken from the queue, or would have put there.
     writing: bool,
     /// Queued or being written.
@@ -82,6 +94,7 @@ impl Outbox {
     ) -> Self {
         Outbox {
             stream,
+            session: OnceLock::new(),
             state: Mutex::default(),
             filled: Notify::new(),
             finishing: Notify::new(),
@@ -101,7 +114,7 @@ impl Outbox {
         if !frames.is_empty() {
             state.bytes += frames.len();
             self.counters.bytes_queued.fetch_add(frames.len(), Relaxed);
-            state.queue.push_back(frames);
+            state.queue.pieces.push_back(frames);
             self.filled.notify_one();
         }
         true
@@ -123,13 +136,28 @@ impl Outbox {
 
     /// Writes what was claimed. What the socket does not take waits in the queue, its error too.
     pub fn write_claimed(&self, mut frames: Bytes) {
-        let bytes = self.stream.try_write(&frames).unwrap_or(0);
-        frames.advance(bytes);
+        let mut rest = Batch::default();
+        let bytes = match self.session.get() {
+            None => {
+                let bytes = self.stream.try_write(&frames).unwrap_or(0);
+                self.counters.bytes_out.fetch_add(bytes as u64, Relaxed);
+                frames.advance(bytes);
+                bytes
+            }
+            Some(_) => {
+                rest.pieces.push_back(mem::take(&mut frames));
+                self.write(&mut rest).unwrap_or(0)
+            }
+        };
+        if !frames.is_empty() {
+            rest.pieces.push_back(frames);
+        }
         let mut state = self.state.lock();
         self.count_written(&mut state, bytes);
         state.writing = false;
-        if !frames.is_empty() {
-            state.queue.push_front(frames);
+        if !rest.is_empty() {
+            rest.pieces.append(&mut state.queue.pieces);
+            state.queue = rest;
         }
         if !state.queue.is_empty() || state.finish_by.is_some() {
             self.filled.notify_one();
@@ -150,7 +178,49 @@ impl Outbox {
 
     /// Bytes written since the last call.
     pub fn take_drained(&self) -> usize {
-        std::mem::take(&mut self.state.lock().drained)
+        mem::take(&mut self.state.lock().drained)
+    }
+
+    /// The handshake is done.
+    fn seal(&self, session: Arc<Mutex<Session>>) {
+        // Done once.
+        let _ = self.session.set(session);
+    }
+
+    /// Writes some of what was taken, and tells how many bytes of the queue are out with that.
+    fn write(&self, batch: &mut Batch) -> io::Result<usize> {
+        let Some(session) = self.session.get() else {
+            let bytes = write_pieces(&self.stream, &batch.pieces)?;
+            self.counters.bytes_out.fetch_add(bytes as u64, Relaxed);
+            advance(&mut batch.pieces, bytes);
+            return Ok(bytes);
+        };
+        if batch.sealed.is_empty() {
+            batch.sealed_of = session.lock().seal(&mut batch.pieces, &mut batch.sealed);
+        }
+        let bytes = self.stream.try_write(&batch.sealed)?;
+        self.counters.bytes_out.fetch_add(bytes as u64, Relaxed);
+        batch.sealed.advance(bytes);
+        if !batch.sealed.is_empty() {
+            return Ok(0);
+        }
+        if batch.sealed.capacity() > SEALED_BYTES_KEPT {
+            batch.sealed = BytesMut::new();
+        }
+        Ok(mem::take(&mut batch.sealed_of))
+    }
+
+    /// Writes all of it.
+    async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.stream.writable().await?;
+            match self.stream.try_write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn finish_by(&self) -> Option<Instant> {
@@ -169,7 +239,21 @@ impl Outbox {
         state.bytes -= bytes;
         state.drained += bytes;
         self.counters.bytes_queued.fetch_sub(bytes, Relaxed);
-        self.counters.bytes_out.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+/// What is to be written, in order: what is sealed, then the pieces.
+#[derive(Default)]
+struct Batch {
+    sealed: BytesMut,
+    /// How many bytes of pieces are in `sealed`.
+    sealed_of: usize,
+    pieces: VecDeque<Bytes>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.sealed.is_empty() && self.pieces.is_empty()
     }
 }
 
@@ -184,6 +268,8 @@ pub(super) struct Connection {
     pub link: LinkId,
     pub stream: OwnedReadHalf,
     pub outbox: Arc<Outbox>,
+    /// `None`: everything goes in the clear.
+    pub handshake: Option<Handshake>,
     pub arrivals: mpsc::Sender<Arrival>,
     /// Given when the engine has accepted the first message.
     pub admitted: oneshot::Receiver<()>,
@@ -194,9 +280,45 @@ pub(super) struct Connection {
 impl Connection {
     /// Ends when the socket does, or when the outbox was told to finish.
     pub async fn run(self) {
-        let Connection { link, stream, outbox, arrivals, admitted, message_bytes_max, counters } =
-            self;
-        let reader = Reader { link, stream, arrivals: &arrivals, counters: &counters, seen: 0 };
+        let Connection {
+            link,
+            stream,
+            outbox,
+            handshake,
+            arrivals,
+            admitted,
+            message_bytes_max,
+            counters,
+        } = self;
+        let mut reader = Reader {
+            link,
+            stream,
+            session: None,
+            sealed: BytesMut::new(),
+            arrivals: &arrivals,
+            counters: &counters,
+            seen: 0,
+        };
+        if let Some(handshake) = handshake {
+            // Apart, so that a connection in the clear has no room for it.
+            let shaken = Box::pin(async {
+                tokio::select! {
+                    shaken = reader.shake_hands(handshake, &outbox) => Some(shaken),
+                    () = outbox.finishing.notified() => None,
+                }
+            });
+            // The driver that these are sent to may be gone.
+            match shaken.await {
+                Some(Ok(proof)) => {
+                    let _ = arrivals.send(Arrival::Shaken(link, proof)).await;
+                }
+                Some(Err(failure)) => {
+                    let _ = arrivals.send(Arrival::Refused(link, failure)).await;
+                    return;
+                }
+                None => return,
+            }
+        }
         let read = async {
             let reason = reader.read_messages(admitted, message_bytes_max).await;
             if outbox.finish_by().is_some() {
@@ -231,6 +353,10 @@ impl Connection {
 struct Reader<'a> {
     link: LinkId,
     stream: OwnedReadHalf,
+    /// Opens what is read.
+    session: Option<Arc<Mutex<Session>>>,
+    /// Read and not opened.
+    sealed: BytesMut,
     arrivals: &'a mpsc::Sender<Arrival>,
     counters: &'a Counters,
     /// Bytes read.
@@ -238,6 +364,37 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    async fn shake_hands(
+        &mut self,
+        mut handshake: Handshake,
+        outbox: &Outbox,
+    ) -> Result<Proof, Failure> {
+        let lost = |error| Failure::Lost(system::code(&error));
+        let mut sending = BytesMut::new();
+        loop {
+            let shaken = handshake.advance(&mut self.sealed, &mut sending)?;
+            outbox.write_all(&sending).await.map_err(lost)?;
+            self.counters.bytes_out.fetch_add(sending.len() as u64, Relaxed);
+            sending.clear();
+            if let Some(Shaken { session, proof }) = shaken {
+                let session = Arc::new(Mutex::new(session));
+                outbox.seal(Arc::clone(&session));
+                self.session = Some(session);
+                return Ok(proof);
+            }
+            let left = HANDSHAKE_BYTES_MAX - self.seen;
+            if left == 0 {
+                return Err(Failure::TooLarge(HANDSHAKE_BYTES_MAX));
+            }
+            self.sealed.reserve(HELLO_BYTES.min(left));
+            let mut buffer = (&mut self.sealed).limit(left);
+            match self.stream.read_buf(&mut buffer).await.map_err(lost)? {
+                0 => return Err(Failure::Ended),
+                bytes => self.count_read(bytes),
+            }
+        }
+    }
+
     async fn read_messages(
         mut self,
         admitted: oneshot::Receiver<()>,
@@ -287,41 +444,69 @@ impl Reader<'_> {
         decoder: &mut FrameDecoder,
         stranger: bool,
     ) -> Result<(), CloseReason> {
-        let buffer = decoder.buffer();
-        let limit = if stranger {
-            let left = HANDSHAKE_BYTES_MAX - self.seen;
-            if left == 0 {
-                return Err(CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
-            }
-            buffer.reserve(HELLO_BYTES.min(left));
-            left
-        } else {
-            if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
-                buffer.reserve(READ_BYTES);
-            }
-            usize::MAX
+        let Some(session) = self.session.clone() else {
+            let buffer = decoder.buffer();
+            let limit = make_room(buffer, stranger, self.seen)?;
+            let mut buffer = buffer.limit(limit);
+            let bytes = self.stream.read_buf(&mut buffer).await.map_err(lost)?;
+            return self.arrived(bytes);
         };
-        match self.stream.read_buf(&mut buffer.limit(limit)).await.map_err(lost)? {
-            0 => Err(CloseReason::Lost("the peer closed it".into())),
-            bytes => {
-                self.seen = self.seen.saturating_add(bytes);
-                self.counters.bytes_in.fetch_add(bytes as u64, Relaxed);
-                Ok(())
+        let record_bytes_max = if stranger { HANDSHAKE_BYTES_MAX } else { usize::MAX };
+        let before = decoder.buffer().len();
+        loop {
+            // What came right behind the handshake is there already.
+            let opened = session.lock().open(&mut self.sealed, decoder.buffer(), record_bytes_max);
+            opened.map_err(|Broken| CloseReason::Corrupt)?;
+            if decoder.buffer().len() > before {
+                return Ok(());
             }
+            let limit = make_room(&mut self.sealed, stranger, self.seen)?;
+            let mut buffer = (&mut self.sealed).limit(limit);
+            let bytes = self.stream.read_buf(&mut buffer).await.map_err(lost)?;
+            self.arrived(bytes)?;
         }
     }
+
+    fn arrived(&mut self, bytes: usize) -> Result<(), CloseReason> {
+        if bytes == 0 {
+            return Err(CloseReason::Lost("the peer closed it".into()));
+        }
+        self.count_read(bytes);
+        Ok(())
+    }
+
+    fn count_read(&mut self, bytes: usize) {
+        self.seen = self.seen.saturating_add(bytes);
+        self.counters.bytes_in.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+/// Makes room to read into, and tells how much of it may be used. `seen`: read before.
+fn make_room(buffer: &mut BytesMut, stranger: bool, seen: usize) -> Result<usize, CloseReason> {
+    if stranger {
+        let left = HANDSHAKE_BYTES_MAX - seen;
+        if left == 0 {
+            return Err(CloseReason::TooLarge { limit: HANDSHAKE_BYTES_MAX });
+        }
+        buffer.reserve(HELLO_BYTES.min(left));
+        return Ok(left);
+    }
+    if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
+        buffer.reserve(READ_BYTES);
+    }
+    Ok(usize::MAX)
 }
 
 /// Returns the reason the socket failed, or `None` when everything is written and the outbox was
 /// told to finish.
 async fn write_queue(outbox: &Outbox) -> Option<CloseReason> {
-    let mut batch = VecDeque::new();
+    let mut batch = Batch::default();
     loop {
         if batch.is_empty() {
             let finishing = {
                 let mut state = outbox.state.lock();
                 if !state.writing {
-                    std::mem::swap(&mut state.queue, &mut batch);
+                    mem::swap(&mut state.queue, &mut batch);
                     state.writing = !batch.is_empty();
                 }
                 state.finish_by.is_some() && !state.writing
@@ -337,34 +522,31 @@ async fn write_queue(outbox: &Outbox) -> Option<CloseReason> {
         if let Err(error) = outbox.stream.writable().await {
             return Some(lost(error));
         }
-        match write_batch(&outbox.stream, &batch) {
-            Ok(bytes) => {
-                advance(&mut batch, bytes);
-                outbox.written(bytes, batch.is_empty());
-            }
+        match outbox.write(&mut batch) {
+            Ok(bytes) => outbox.written(bytes, batch.is_empty()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Some(lost(error)),
         }
     }
 }
 
-fn write_batch(stream: &OwnedWriteHalf, batch: &VecDeque<Bytes>) -> io::Result<usize> {
+fn write_pieces(stream: &OwnedWriteHalf, pieces: &VecDeque<Bytes>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-    let count = batch.len().min(SLICES_MAX);
-    for (slice, piece) in slices.iter_mut().zip(batch) {
+    let count = pieces.len().min(SLICES_MAX);
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
         *slice = IoSlice::new(piece);
     }
     stream.try_write_vectored(&slices[..count])
 }
 
-fn advance(batch: &mut VecDeque<Bytes>, mut bytes: usize) {
-    while let Some(front) = batch.front_mut() {
+fn advance(pieces: &mut VecDeque<Bytes>, mut bytes: usize) {
+    while let Some(front) = pieces.front_mut() {
         if front.len() > bytes {
             front.advance(bytes);
             return;
         }
         bytes -= front.len();
-        batch.pop_front();
+        pieces.pop_front();
     }
 }
 
@@ -440,6 +622,7 @@ mod tests {
                 link: LinkId(1),
                 stream,
                 outbox: Arc::clone(&outbox),
+                handshake: None,
                 arrivals: sender,
                 admitted,
                 message_bytes_max: MESSAGE_BYTES_MAX,
@@ -460,6 +643,7 @@ mod tests {
                 match self.next() {
                     Arrival::Messages(_, messages) => self.messages.extend(messages),
                     Arrival::Ended(_, reason) => panic!("ended: {reason}"),
+                    Arrival::Shaken(..) | Arrival::Refused(..) => panic!("a handshake"),
                 }
             }
             self.messages.pop_front().expect("no arrival is empty")

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{pending, Future};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{pin, Pin};
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, Notify, Semaphore};
@@ -24,8 +26,10 @@ use super::dialer::{dial, Dialled, DIALS_MAX};
 use super::events::{NodeEvent, Ring};
 use super::listener::{advertised, Listen, ListenFailure, Listener};
 use super::options::split_address;
+use super::secure::{Credentials, Failure, Guard, Identities, Proof};
 use super::shared::{Shared, Stage};
-use super::{runtime, system, ERR_INTERNAL};
+use super::{runtime, system, ERR_IDENTITY_MISMATCH, ERR_INTERNAL, ERR_SECRET_REMOVED};
+use crate::engine::wire::message::{self, Hello};
 use crate::engine::{
     Address, CloseReason, Command, Config, Event, Input, LinkId, Output, ReplicaId,
 };
@@ -53,6 +57,9 @@ type Opening = Pin<Box<dyn Future<Output = Result<Option<Listener>, ListenFailur
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
+    /// `None`: everybody may come, and all goes in the clear.
+    guard: Option<Guard>,
+    identities: Identities,
     message_bytes_max: usize,
     queue_bytes_max: usize,
     handshake_timeout: Duration,
@@ -70,6 +77,8 @@ pub(super) struct Driver {
     links: BTreeMap<LinkId, Link>,
     /// Those of `links` that have not passed the handshake, the oldest first.
     strangers: BTreeMap<LinkId, Stranger>,
+    /// Addresses whose nodes have failed the handshake, by the code that was told.
+    mistrusted: BTreeMap<Address, &'static str>,
     /// Links whose outbox ran over, to be cut.
     overfull: Vec<LinkId>,
     peers: BTreeMap<ReplicaId, Option<Address>>,
@@ -97,18 +106,36 @@ pub(super) struct Driver {
 struct Link {
     outbox: Arc<Outbox>,
     task: AbortHandle,
+    dialled: bool,
+    /// What the other side has proved, if this node asks for that.
+    proof: Option<Proof>,
 }
 
 struct Stranger {
-    dialled: bool,
+    came: Came,
+    /// The engine does not know of it before it has proved that it belongs.
+    proves: bool,
     overdue_at: Instant,
     admit: oneshot::Sender<()>,
+}
+
+/// How a connection came to be.
+enum Came {
+    Dialled(Address),
+    Accepted(Option<SocketAddr>),
+}
+
+impl Stranger {
+    fn is_inbound(&self) -> bool {
+        matches!(self.came, Came::Accepted(_))
+    }
 }
 
 impl Driver {
     pub fn new(
         shared: Arc<Shared>,
         config: &Config,
+        credentials: Option<Credentials>,
         advertised: Option<Address>,
         listen: Option<Listen>,
         connect: Vec<Address>,
@@ -123,6 +150,8 @@ impl Driver {
         let (arrived, arrivals) = mpsc::channel(ARRIVALS_MAX);
         Driver {
             shared,
+            guard: credentials.map(|credentials| Guard::new(credentials, &config.cluster)),
+            identities: Identities::default(),
             message_bytes_max,
             queue_bytes_max: config.queue_bytes_max + SPARE_MESSAGES * message_bytes_max,
             handshake_timeout: Duration::from_millis(config.handshake_timeout_ms),
@@ -134,6 +163,7 @@ impl Driver {
             next_link: 1,
             links: BTreeMap::new(),
             strangers: BTreeMap::new(),
+            mistrusted: BTreeMap::new(),
             overfull: Vec::new(),
             peers: BTreeMap::new(),
             arrivals,
@@ -283,6 +313,9 @@ impl Driver {
             let opening = async move { listen.open().await.map(Some) };
             self.late_opening = Some((host, Box::pin(opening)));
         }
+        if let Some(credentials) = self.shared.take_credentials() {
+            self.rotate(credentials);
+        }
         let now = Instant::now();
         while let Some((&link, _)) =
             self.strangers.first_key_value().filter(|(_, stranger)| stranger.overdue_at <= now)
@@ -362,8 +395,7 @@ impl Driver {
             Ok(listener) => {
                 // A node opened without one may have got one meanwhile.
                 if let Some(listener) = listener {
-                    self.shared.events.push(listener.listening());
-                    self.listener = Some(listener);
+                    self.listen(listener);
                 }
                 for address in mem::take(&mut self.connect) {
                     self.turn(Some(Input::Command(Command::Connect { address, announce: false })));
@@ -384,8 +416,7 @@ impl Driver {
             Ok((host, listener)) => {
                 let advertised = advertised(&host, listener.port(), self.advertised.as_ref());
                 self.shared.hold(|core, _| core.engine.set_advertised(advertised));
-                self.shared.events.push(listener.listening());
-                self.listener = Some(listener);
+                self.listen(listener);
                 self.turn(None);
             }
             Err(failure) => {
@@ -395,17 +426,49 @@ impl Driver {
         }
     }
 
+    fn listen(&mut self, listener: Listener) {
+        self.shared.events.push(listener.listening());
+        if self.guard.is_none() {
+            if let Some(warning) = listener.insecure() {
+                self.shared.events.push(warning);
+            }
+        }
+        self.listener = Some(listener);
+    }
+
+    /// From here on handshakes are made with these. Connections made with what is not accepted any
+    /// more end; those dialled with what is not preferred are dialled anew, and end when the new
+    /// ones take their place.
+    fn rotate(&mut self, credentials: Credentials) {
+        let Some(guard) = &mut self.guard else { return };
+        guard.rotate(credentials.clone());
+        let proved: Vec<(LinkId, bool, Proof)> = (self.links.iter())
+            .filter_map(|(&link, open)| Some((link, open.dialled, open.proof?)))
+            .collect();
+        for (link, dialled, proof) in proved {
+            if !credentials.accepts(proof.credential) {
+                let detail = "it was connected by a secret that was removed".into();
+                let reason = CloseReason::Untrusted { code: ERR_SECRET_REMOVED, detail };
+                self.cut(link, reason, ERR_SECRET_REMOVED);
+            } else if dialled && !credentials.prefers(proof.credential) {
+                self.turn(Some(Input::Command(Command::Renew { link })));
+            }
+        }
+    }
+
     fn handle_accepted(&mut self, accepted: io::Result<TcpStream>) {
         match accepted {
             Ok(stream) => {
-                let inbound = || self.strangers.iter().filter(|(_, stranger)| !stranger.dialled);
+                let inbound =
+                    || self.strangers.iter().filter(|(_, stranger)| stranger.is_inbound());
                 if inbound().count() >= STRANGERS_MAX {
                     if let Some((&oldest, _)) = inbound().next() {
                         let reason = CloseReason::Lost("too many without a handshake".into());
                         self.cut(oldest, reason, ERR_BUSY);
                     }
                 }
-                self.open_link(stream, None);
+                let from = stream.peer_addr().ok();
+                self.open_link(stream, Came::Accepted(from));
             }
             Err(error) => {
                 let code = system::code(&error);
@@ -422,12 +485,12 @@ impl Driver {
             return;
         }
         match result {
-            Ok(stream) => self.open_link(stream, Some(address)),
+            Ok(stream) => self.open_link(stream, Came::Dialled(address)),
             Err(code) => self.turn(Some(Input::DialFailed { address, code: code.to_owned() })),
         }
     }
 
-    fn open_link(&mut self, stream: TcpStream, dialled: Option<Address>) {
+    fn open_link(&mut self, stream: TcpStream, came: Came) {
         // Fails only on a socket that is dead already, as its reader will find.
         let _ = stream.set_nodelay(true);
         let link = LinkId(self.next_link);
@@ -441,20 +504,41 @@ impl Driver {
             Arc::clone(counters),
         ));
         let (admit, admitted) = oneshot::channel();
+        let dialled = matches!(came, Came::Dialled(_));
+        let handshake = self.guard.as_ref().map(|guard| guard.handshake(dialled));
+        let proves = handshake.is_some();
         let connection = Connection {
             link,
             stream,
             outbox: Arc::clone(&outbox),
+            handshake,
             arrivals: self.arrived.clone(),
             admitted,
             message_bytes_max: self.message_bytes_max,
             counters: Arc::clone(counters),
         };
         let task = self.connections.spawn(connection.run());
-        self.shared.hold(|core, _| core.outboxes.insert(link, Arc::clone(&outbox)));
-        self.links.insert(link, Link { outbox, task });
+        self.links.insert(link, Link { outbox, task, dialled, proof: None });
         let overdue_at = Instant::now() + self.handshake_timeout;
-        self.strangers.insert(link, Stranger { dialled: dialled.is_some(), overdue_at, admit });
+        self.strangers.insert(link, Stranger { came, proves, overdue_at, admit });
+        if !proves {
+            self.introduce(link);
+        }
+    }
+
+    /// Has the engine know of a connection.
+    fn introduce(&mut self, link: LinkId) {
+        let (Some(open), Some(stranger)) = (self.links.get(&link), self.strangers.get_mut(&link))
+        else {
+            return;
+        };
+        stranger.proves = false;
+        let dialled = match &stranger.came {
+            Came::Dialled(address) => Some(address.clone()),
+            Came::Accepted(_) => None,
+        };
+        let outbox = Arc::clone(&open.outbox);
+        self.shared.hold(|core, _| core.outboxes.insert(link, outbox));
         self.turn(Some(Input::Opened { link, dialled }));
     }
 
@@ -472,34 +556,96 @@ impl Driver {
 
     fn handle_arrival(&mut self, arrival: Arrival) {
         match arrival {
-            Arrival::Messages(link, messages) => {
-                if self.leaving || !self.links.contains_key(&link) {
-                    return;
-                }
-                let mut messages = messages.into_iter().peekable();
-                while messages.peek().is_some() && self.links.contains_key(&link) {
-                    // JavaScript may be waiting for the engine: what is large goes by itself.
-                    let mut bytes = 0;
-                    let some = std::iter::from_fn(|| {
-                        let next = messages
-                            .next_if(|next| bytes == 0 || bytes + next.len() <= BYTES_PER_HOLD)?;
-                        bytes += next.len();
-                        Some(Input::Received { link, message: next })
-                    });
-                    self.turn_with(some);
-                }
-                // The first message is the hello. The engine closes a link whose hello it refuses.
-                if let Some(stranger) = self.strangers.remove(&link) {
-                    // Fails when the connection has just ended.
-                    let _ = stranger.admit.send(());
-                }
-            }
+            Arrival::Shaken(link, proof) => self.handle_shaken(link, proof),
+            Arrival::Refused(link, failure) => self.handle_refused(link, failure),
+            Arrival::Messages(link, messages) => self.handle_messages(link, messages),
             Arrival::Ended(link, reason) => {
-                if self.forget(link, reason.code()).is_some() {
-                    self.turn(Some(Input::Closed { link, reason }));
-                }
+                let reason = match (self.strangers.get(&link), self.links.get(&link), reason) {
+                    // The last word of a handshake was ours: this is how we hear of its refusal.
+                    (Some(_), Some(Link { proof: Some(_), .. }), CloseReason::Lost(_)) => {
+                        let code = Failure::Ended.code();
+                        CloseReason::Untrusted { code, detail: Failure::Ended.to_string() }
+                    }
+                    (_, _, reason) => reason,
+                };
+                let code = reason.code();
+                self.lose(link, reason, code);
             }
         }
+    }
+
+    fn handle_shaken(&mut self, link: LinkId, proof: Proof) {
+        let Some(open) = self.links.get_mut(&link) else { return };
+        open.proof = Some(proof);
+        // The secrets may have changed meanwhile.
+        let is_accepted = |guard: &Guard| guard.credentials().accepts(proof.credential);
+        if self.guard.as_ref().is_some_and(is_accepted) {
+            self.introduce(link);
+        } else {
+            self.handle_refused(link, Failure::UnknownSecret);
+        }
+    }
+
+    fn handle_refused(&mut self, link: LinkId, failure: Failure) {
+        if let Some(warning) = self.strangers.get(&link).and_then(|who| refusal(who, &failure)) {
+            let is_news = match self.strangers.get(&link).map(|who| &who.came) {
+                Some(Came::Dialled(address)) => {
+                    self.mistrusted.insert(address.clone(), failure.code()) != Some(failure.code())
+                }
+                _ => true,
+            };
+            if is_news {
+                self.shared.events.push(warning);
+            }
+        }
+        let code = failure.code();
+        let reason = CloseReason::Untrusted { code, detail: failure.to_string() };
+        self.cut(link, reason, code);
+    }
+
+    fn handle_messages(&mut self, link: LinkId, messages: Vec<Bytes>) {
+        let Some(open) = self.links.get(&link).filter(|_| !self.leaving) else { return };
+        if let (Some(proof), true) = (open.proof, self.strangers.contains_key(&link)) {
+            if let Some(Err(reason)) = messages.first().map(|hello| self.identify(hello, proof)) {
+                let code = reason.code();
+                let (message, peer) = (reason.to_string(), None);
+                self.shared.events.push(NodeEvent::Warning { code, message, peer });
+                return self.cut(link, reason, code);
+            }
+        }
+        let mut messages = messages.into_iter().peekable();
+        while messages.peek().is_some() && self.links.contains_key(&link) {
+            // JavaScript may be waiting for the engine: what is large goes by itself.
+            let mut bytes = 0;
+            let some = std::iter::from_fn(|| {
+                let next =
+                    messages.next_if(|next| bytes == 0 || bytes + next.len() <= BYTES_PER_HOLD)?;
+                bytes += next.len();
+                Some(Input::Received { link, message: next })
+            });
+            self.turn_with(some);
+        }
+        // The first message is the hello. The engine closes a link whose hello it refuses.
+        if let Some(stranger) = self.strangers.remove(&link) {
+            self.shared.counters.handshakes.fetch_add(1, Relaxed);
+            if let Came::Dialled(address) = &stranger.came {
+                self.mistrusted.remove(address);
+            }
+            // Fails when the connection has just ended.
+            let _ = stranger.admit.send(());
+        }
+    }
+
+    /// Whether a hello's sender may call itself what it does. What is no hello is the engine's to
+    /// refuse.
+    fn identify(&mut self, hello: &[u8], proof: Proof) -> Result<(), CloseReason> {
+        let Ok(Hello { node, replica, .. }) = message::decode(hello) else { return Ok(()) };
+        if self.identities.claim(node, replica, proof.key) {
+            return Ok(());
+        }
+        let detail =
+            format!("a connection was refused: it calls itself {node}, who has another key");
+        Err(CloseReason::Untrusted { code: ERR_IDENTITY_MISMATCH, detail })
     }
 
     fn report_drained(&mut self) {
@@ -529,9 +675,29 @@ impl Driver {
 
     /// Ends a connection at once, for a reason of the shell's.
     fn cut(&mut self, link: LinkId, reason: CloseReason, code: &'static str) {
-        if let Some(open) = self.forget(link, code) {
+        if let Some(open) = self.links.get(&link) {
             open.task.abort();
-            self.turn(Some(Input::Closed { link, reason }));
+        }
+        self.lose(link, reason, code);
+    }
+
+    /// A connection has ended: the engine is told, if it knows of it.
+    fn lose(&mut self, link: LinkId, reason: CloseReason, code: &'static str) {
+        let came = match self.strangers.get_mut(&link) {
+            Some(stranger) if stranger.proves => {
+                Some(mem::replace(&mut stranger.came, Came::Accepted(None)))
+            }
+            _ => None,
+        };
+        if self.forget(link, code).is_none() {
+            return;
+        }
+        match came {
+            None => self.turn(Some(Input::Closed { link, reason })),
+            Some(Came::Dialled(address)) => {
+                self.turn(Some(Input::DialFailed { address, code: code.to_owned() }));
+            }
+            Some(Came::Accepted(_)) => {}
         }
     }
 
@@ -578,6 +744,18 @@ async fn opened_late(
         Some(listener) => Ok((mem::take(host), listener)),
         None => pending().await,
     }
+}
+
+/// What is told of a handshake that has failed. Of one that somebody else began and just ended,
+/// nothing: whoever looks whether a port is open does that.
+fn refusal(stranger: &Stranger, failure: &Failure) -> Option<NodeEvent> {
+    let message = match &stranger.came {
+        Came::Dialled(address) => format!("The node at {address} was refused: {failure}"),
+        Came::Accepted(_) if matches!(failure, Failure::Ended | Failure::Lost(_)) => return None,
+        Came::Accepted(Some(from)) => format!("A connection from {from} was refused: {failure}"),
+        Came::Accepted(None) => format!("A connection was refused: {failure}"),
+    };
+    Some(NodeEvent::Warning { code: failure.code(), message, peer: None })
 }
 
 /// In Node.js's words.

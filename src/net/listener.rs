@@ -26,7 +26,7 @@ pub(super) const ERR_INSECURE_BIND: &str = "ERR_INSECURE_BIND";
 /// tell peers its port from the first hello; a name is looked up on the network thread.
 pub(super) enum Listen {
     Bound { host: String, socket: std::net::TcpListener, port: u16 },
-    Name { host: String, port: u16, insecure: bool },
+    Name { host: String, port: u16, anywhere: bool },
     Failed(ListenFailure),
 }
 
@@ -48,10 +48,11 @@ pub(super) struct Listener {
 }
 
 impl Listen {
-    pub fn new(host: String, port: u16, insecure: bool) -> Self {
+    /// `anywhere`: strangers may reach it, because they cannot do anything or it was asked for.
+    pub fn new(host: String, port: u16, anywhere: bool) -> Self {
         let host = if host.is_empty() { "127.0.0.1".to_owned() } else { host };
-        let Ok(ip) = host.parse::<IpAddr>() else { return Listen::Name { host, port, insecure } };
-        let bound = bind(&host, port, &[SocketAddr::new(ip, port)], insecure)
+        let Ok(ip) = host.parse::<IpAddr>() else { return Listen::Name { host, port, anywhere } };
+        let bound = bind(&host, port, &[SocketAddr::new(ip, port)], anywhere)
             .and_then(|socket| Ok((socket.local_addr().map_err(failed(&host, port))?, socket)));
         match bound {
             Ok((address, socket)) => Listen::Bound { host, socket, port: address.port() },
@@ -81,12 +82,12 @@ impl Listen {
         let (host, port, socket) = match self {
             Listen::Bound { host, port, socket } => (host, port, socket),
             Listen::Failed(failure) => return Err(failure),
-            Listen::Name { host, port, insecure } => {
+            Listen::Name { host, port, anywhere } => {
                 let addresses: Vec<_> = match lookup_host((host.as_str(), port)).await {
                     Ok(addresses) => addresses.collect(),
                     Err(error) => return Err(not_found(system::lookup_code(&error), &host, port)),
                 };
-                let socket = bind(&host, port, &addresses, insecure)?;
+                let socket = bind(&host, port, &addresses, anywhere)?;
                 (host, port, socket)
             }
         };
@@ -121,6 +122,16 @@ impl Listener {
             port: address.port(),
             family: if address.is_ipv6() { "IPv6" } else { "IPv4" },
         }
+    }
+
+    /// What is to be told if strangers reach this port.
+    pub fn insecure(&self) -> Option<NodeEvent> {
+        let address = self.socket.local_addr().ok().filter(|at| !is_loopback(at.ip()))?;
+        let message = format!(
+            "Whoever reaches {address} can read and write all data: it is listened on in the clear, \
+             as `insecure` says"
+        );
+        Some(NodeEvent::Warning { code: ERR_INSECURE_BIND, message, peer: None })
     }
 
     /// The next connection, or the reason that there is none at the moment; later calls go on after
@@ -163,10 +174,10 @@ fn bind(
     host: &str,
     port: u16,
     addresses: &[SocketAddr],
-    insecure: bool,
+    anywhere: bool,
 ) -> Result<std::net::TcpListener, ListenFailure> {
-    if !insecure {
-        if let Some(open) = addresses.iter().find(|a| !a.ip().to_canonical().is_loopback()) {
+    if !anywhere {
+        if let Some(open) = addresses.iter().find(|address| !is_loopback(address.ip())) {
             return Err(refused(open.ip(), host, port));
         }
     }
@@ -183,6 +194,10 @@ fn bind(
         }
     }
     Err(failure)
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -229,8 +244,11 @@ fn refused(ip: IpAddr, host: &str, port: u16) -> ListenFailure {
     ListenFailure {
         code: ERR_INSECURE_BIND,
         message: format!(
-            "Will not listen on {ip}: whoever reaches that address could read and write all state. \
-             Listen on 127.0.0.1, or say `insecure: true` if the network is trusted"
+            "Whoever reaches {} could read and write all data. Give all nodes one secret: \
+             `npx collective-io keygen` makes it, the option `secret` or COLLECTIVE_SECRET takes it; \
+             or use `tls`; or listen on 127.0.0.1. Without any of these `insecure: true` or \
+             COLLECTIVE_INSECURE=1 listens in the clear",
+            join_address(&ip.to_string(), port)
         ),
         syscall: "listen",
         address: host.to_owned(),
@@ -249,7 +267,7 @@ mod tests {
                 panic!("{host} was bound");
             };
             assert_eq!(failure.code, ERR_INSECURE_BIND);
-            for advice in ["127.0.0.1", "insecure: true"] {
+            for advice in ["keygen", "COLLECTIVE_SECRET", "`tls`", "127.0.0.1", "insecure: true"] {
                 assert!(failure.message.contains(advice));
             }
         }
@@ -262,7 +280,7 @@ mod tests {
         let bound = Listen::new("127.0.0.1".into(), 0, false);
         let Listen::Bound { port, .. } = bound else { panic!("not bound") };
         let everywhere = Listen::new("0.0.0.0".into(), 0, true);
-        let name = |port| Listen::Name { host: "a.example".into(), port, insecure: false };
+        let name = |port| Listen::Name { host: "a.example".into(), port, anywhere: false };
         for (listen, given, told) in [
             (&bound, None, Some(format!("127.0.0.1:{port}"))),
             (&bound, Some("b.example:0"), Some(format!("b.example:{port}"))),

@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `driver` | the loop: everything that can happen to a node |
 //! | `shared` | what the driver and the application's thread share |
-//! | `connection` | one socket: a reading and a writing half |
+//! | `connection` | one socket: a handshake, a reading and a writing half |
+//! | `secure` | who belongs to the cluster, and keeping others from reading along |
 //! | `listener`, `dialer` | how sockets come to be |
 //! | `events` | what waits for the application, and when to ring |
 //! | `runtime` | the network thread and the clocks |
@@ -28,6 +29,7 @@ mod events;
 mod listener;
 mod options;
 mod runtime;
+mod secure;
 mod shared;
 mod stats;
 mod system;
@@ -38,6 +40,7 @@ use driver::Driver;
 pub use events::NodeEvent;
 use listener::Listen;
 pub use options::Options;
+pub use secure::{Credentials, CredentialsError, SECRET_BYTES};
 use shared::Shared;
 pub use stats::NodeStats;
 
@@ -46,8 +49,10 @@ use crate::engine::{Address, Command, Engine, Input, Item, Now, ReplicaId};
 /// Our own defect: a panic was caught and ended the node or connection it happened in.
 const ERR_INTERNAL: &str = "ERR_INTERNAL";
 
-/// The codes that this storey adds to the engine's, for the test that compares the tables.
-pub const CODES: &[&str] = &[listener::ERR_INSECURE_BIND, ERR_INTERNAL];
+/// A peer calls itself what another is called whose key is another one.
+const ERR_IDENTITY_MISMATCH: &str = "ERR_IDENTITY_MISMATCH";
+/// A connection was made with a secret that is not accepted any more.
+const ERR_SECRET_REMOVED: &str = "ERR_SECRET_REMOVED";
 
 /// Wakes the application.
 pub trait Sink: Send + Sync + 'static {
@@ -71,13 +76,15 @@ impl Node {
     ///
     /// If the process cannot start the network thread.
     pub fn open(options: Options, sink: Arc<dyn Sink>) -> Node {
-        let Options { mut config, listen, connect, seed, insecure } = options;
-        let listen = listen.map(|(host, port)| Listen::new(host, port, insecure));
+        let Options { mut config, listen, connect, seed, credentials, insecure } = options;
+        let anywhere = insecure || credentials.is_some();
+        let listen = listen.map(|(host, port)| Listen::new(host, port, anywhere));
         let given = config.advertised.take();
         config.advertised = listen.as_ref().and_then(|listen| listen.advertised(given.as_ref()));
         let engine = Engine::new(config.clone(), seed, runtime::now());
-        let shared = Arc::new(Shared::new(engine, sink, listen.is_some(), insecure));
-        let driver = Driver::new(Arc::clone(&shared), &config, given, listen, connect);
+        let shared = Shared::new(engine, sink, listen.is_some(), credentials.clone(), insecure);
+        let shared = Arc::new(shared);
+        let driver = Driver::new(Arc::clone(&shared), &config, credentials, given, listen, connect);
         runtime::handle().spawn(driver.run());
         Node(shared)
     }
@@ -108,6 +115,14 @@ impl Node {
     pub fn forget(&self, address: Address) {
         let command = Command::Forget { address };
         self.with_engine(|engine, now| engine.handle_input(now, Input::Command(command)));
+    }
+
+    /// Makes handshakes with these from here on; see [`Credentials::secrets`]. Connections made with
+    /// what they do not accept end, the others stay or are replaced, so that nothing is lost.
+    /// `false`: the node was opened with another kind, or none.
+    #[must_use]
+    pub fn rotate(&self, credentials: Credentials) -> bool {
+        self.0.rotate(credentials)
     }
 
     /// Keeps a connection to this address, for ever. `ConnectFailed` tells if the first dial fails.

@@ -1,5 +1,6 @@
 //! What a node is opened with.
 
+use super::secure::Credentials;
 use crate::engine::{Address, Config};
 
 pub struct Options {
@@ -11,6 +12,9 @@ pub struct Options {
     pub connect: Vec<Address>,
     /// Entropy for the engine.
     pub seed: [u8; 32],
+    /// What peers must prove that they belong. `None`: everybody may come, and all goes in the
+    /// clear.
+    pub credentials: Option<Credentials>,
     /// Listen beyond loopback although nothing proves who connects.
     pub insecure: bool,
 }

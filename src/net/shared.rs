@@ -15,6 +15,7 @@ use tokio::time::{sleep_until, Instant};
 use super::connection::Outbox;
 use super::events::{EventQueue, NodeEvent, Ring};
 use super::listener::Listen;
+use super::secure::Credentials;
 use super::stats::{Counters, NodeStats};
 use super::{runtime, Sink, ERR_INTERNAL};
 use crate::engine::{Command, Engine, Input, Item, LinkId, Now, Output};
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub performing: AtomicBool,
     pub events: EventQueue,
     sink: Arc<dyn Sink>,
+    /// What it was opened with and what it goes on with are of the same kind.
+    credentials: Option<Credentials>,
     /// Listen beyond loopback although nothing proves who connects.
     insecure: bool,
     /// When the application has beaten last, on the monotonic clock; 0: never.
@@ -58,6 +61,8 @@ pub(super) struct Core {
 pub(super) struct Control {
     pub stage: Stage,
     listening: Listening,
+    /// To go on with.
+    credentials: Option<Credentials>,
     /// One for each call of `close` that waits.
     closers: Vec<oneshot::Sender<()>>,
     /// One for each thread that is blocked in `flush`.
@@ -128,7 +133,13 @@ impl Core {
 
 // What the application's thread calls.
 impl Shared {
-    pub fn new(engine: Engine, sink: Arc<dyn Sink>, listens: bool, insecure: bool) -> Self {
+    pub fn new(
+        engine: Engine,
+        sink: Arc<dyn Sink>,
+        listens: bool,
+        credentials: Option<Credentials>,
+        insecure: bool,
+    ) -> Self {
         let listening = if listens { Listening::Yes } else { Listening::No };
         Shared {
             core: Mutex::new(Core {
@@ -139,6 +150,7 @@ impl Shared {
                 left: false,
             }),
             control: Mutex::new(Control { listening, ..Control::default() }),
+            credentials,
             insecure,
             beat_ms: AtomicU64::new(0),
             wake: Notify::new(),
@@ -208,8 +220,18 @@ impl Shared {
         if !matches!(control.listening, Listening::No) {
             return false;
         }
-        control.listening = Listening::Wanted(Listen::new(host, port, self.insecure));
+        let anywhere = self.insecure || self.credentials.is_some();
+        control.listening = Listening::Wanted(Listen::new(host, port, anywhere));
         drop(control);
+        self.poke();
+        true
+    }
+
+    pub fn rotate(self: &Arc<Self>, credentials: Credentials) -> bool {
+        if !self.credentials.as_ref().is_some_and(|own| own.is_of_same_kind(&credentials)) {
+            return false;
+        }
+        self.control.lock().credentials = Some(credentials);
         self.poke();
         true
     }
@@ -277,6 +299,7 @@ impl Shared {
         NodeStats {
             engine,
             connections: counters.connections.load(Relaxed),
+            handshakes: counters.handshakes.load(Relaxed),
             bytes_in: counters.bytes_in.load(Relaxed),
             bytes_out: counters.bytes_out.load(Relaxed),
             bytes_queued: counters.bytes_queued.load(Relaxed),
@@ -348,6 +371,11 @@ impl Shared {
                 None
             }
         }
+    }
+
+    /// What is to be gone on with, once.
+    pub fn take_credentials(&self) -> Option<Credentials> {
+        self.control.lock().credentials.take()
     }
 
     /// It does not listen after all, and may be asked again.

@@ -16,6 +16,8 @@ pub struct NodeStats {
     pub engine: Stats,
     /// Open connections, those before their handshake included.
     pub connections: usize,
+    /// Connections that have passed their handshake, so far.
+    pub handshakes: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Given to connections and not taken by a socket yet.
@@ -33,6 +35,7 @@ pub struct NodeStats {
 #[derive(Default)]
 pub(super) struct Counters {
     pub connections: AtomicUsize,
+    pub handshakes: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub bytes_queued: AtomicUsize,

@@ -1,5 +1,7 @@
 //! Nodes on the loopback interface.
 
+mod secured;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -32,6 +34,7 @@ struct TestNode {
     rings: mpsc::Receiver<()>,
     /// Taken and not asked for yet.
     events: Vec<NodeEvent>,
+    port: Option<u16>,
 }
 
 impl TestNode {
@@ -41,11 +44,13 @@ impl TestNode {
             listen: Some(("127.0.0.1".into(), 0)),
             connect: Vec::new(),
             seed: std::array::from_fn(|_| fastrand()),
+            credentials: None,
             insecure: false,
         };
         change(&mut options);
         let (sender, rings) = mpsc::sync_channel(1);
-        TestNode { node: Node::open(options, Arc::new(Bell(sender))), rings, events: Vec::new() }
+        let node = Node::open(options, Arc::new(Bell(sender)));
+        TestNode { node, rings, events: Vec::new(), port: None }
     }
 
     /// The first event that `f` knows, others are passed over. Takes one event per ring, so that a
@@ -66,10 +71,14 @@ impl TestNode {
     }
 
     fn port(&mut self) -> u16 {
-        self.wait(|event| match event {
+        if let Some(port) = self.port {
+            return port;
+        }
+        let port = self.wait(|event| match event {
             NodeEvent::Listening { port, .. } => Some(*port),
             _ => None,
-        })
+        });
+        *self.port.insert(port)
     }
 
     /// Answers what runs here with its own arguments, as often as it is rung for, and gives what
@@ -295,6 +304,7 @@ fn a_panic_on_the_network_thread_ends_its_node_and_no_other() {
         listen: Some((String::new(), 0)),
         connect: Vec::new(),
         seed: [0; 32],
+        credentials: None,
         insecure: false,
     };
     let broken = Node::open(options, Arc::new(Broken));
@@ -438,9 +448,14 @@ fn an_application_that_does_not_beat_is_busy() {
 
 /// Two nodes that are connected and offer one worker.
 fn pair() -> [TestNode; 2] {
-    let mut a = TestNode::open(|_| {});
+    pair_with(|_| {})
+}
+
+fn pair_with(change: impl Fn(&mut Options)) -> [TestNode; 2] {
+    let mut a = TestNode::open(&change);
     let port = a.port();
     let b = TestNode::open(|options| {
+        change(options);
         options.connect = vec![Address::new(format!("127.0.0.1:{port}"))];
     });
     for node in [&a, &b] {
@@ -508,7 +523,10 @@ fn two_nodes_gather_many_jobs() {
 /// parcels would not be understood in another order.
 #[test]
 fn lone_jobs_keep_their_place_among_everything_else() {
-    let nodes = pair();
+    keep_lone_jobs_in_place(pair());
+}
+
+fn keep_lone_jobs_in_place(nodes: [TestNode; 2]) {
     let [a, b] = &nodes;
     const JOBS: usize = 500;
     let writer = &a.node;

@@ -126,6 +126,8 @@ struct Link {
     confirmed: bool,
     /// Its hello was not accepted. It was told why and closes; what it says until then is nothing.
     refused: bool,
+    /// Another to the same peer takes its place as soon as there is one.
+    outdated: bool,
     /// What the other side says of itself on this link.
     theirs: Theirs,
     /// What it was told of us on this link.
@@ -261,6 +263,17 @@ impl Membership {
         }
     }
 
+    /// Another connection is to take the place of this one, if this node dialled it.
+    pub fn renew(&mut self, link: LinkId) {
+        let Some(link) = self.links.get_mut(&link).filter(|link| link.peer.is_some()) else {
+            return;
+        };
+        if let Some(address) = link.dialled.clone() {
+            link.outdated = true;
+            self.steps.push_back(Step::Dial(address));
+        }
+    }
+
     // ---- what happens
 
     pub fn opened(&mut self, now_ms: u64, link: LinkId, dialled: Option<Address>) {
@@ -271,6 +284,7 @@ impl Membership {
             peer: None,
             confirmed: false,
             refused: false,
+            outdated: false,
             theirs: Theirs::default(),
             ours: Ours { advertised: self.advertised.clone(), busy: false },
         };
@@ -362,7 +376,9 @@ impl Membership {
         // lose its only one. Meanwhile either works.
         let current = peer.link;
         let (ours, other_ours) = (dialled.is_some(), self.dialled_by_us(current));
-        let keep = ours == other_ours || other_ours == (self.own < who.replica);
+        let is_outdated = self.links.get(&current).is_some_and(|link| link.outdated);
+        let keep = !(ours && is_outdated)
+            && (ours == other_ours || other_ours == (self.own < who.replica));
         let kept = if keep { current } else { link };
         if kept != current {
             self.rare.note(Rare::LinkSwitched);
