@@ -193,7 +193,8 @@ struct State {
 }
 
 /// How a state came to be, for reports: what happened last, and the story before.
-type Story = Option<Rc<(Event, Story)>>;
+#[derive(Clone, Default)]
+struct Story(Option<Rc<(Event, Story)>>);
 
 enum Event {
     Writes(usize, usize, Act),
@@ -204,11 +205,11 @@ enum Event {
 }
 
 fn after(story: &Story, event: Event) -> Story {
-    Some(Rc::new((event, story.clone())))
+    Story(Some(Rc::new((event, story.clone()))))
 }
 
 fn tell(story: &Story) -> String {
-    let Some((event, before)) = story.as_deref() else { return String::new() };
+    let Some((event, before)) = story.0.as_deref() else { return String::new() };
     let line = match event {
         Event::Writes(node, number, act) => format!("  node {node} writes #{number}: {act:?}\n"),
         Event::Gets(node, number) => format!("  node {node} gets #{number}\n"),
@@ -225,8 +226,9 @@ fn tell(story: &Story) -> String {
 
 impl Position {
     fn new(engines: &[Engine; NODES]) -> Self {
-        let state =
-            |engine: &Engine| vec![Rc::new(State { engine: engine.clone(), holds: 0, came: None })];
+        let state = |engine: &Engine| {
+            vec![Rc::new(State { engine: engine.clone(), holds: 0, came: Story::default() })]
+        };
         Position {
             writes: Vec::new(),
             model: Model::default(),

@@ -539,7 +539,7 @@ module.exports = [
   {
     name: 'hash-ignores-counters',
     file: `${DOCUMENT}/hash.rs`,
-    find: 'Head { dot, hlc: part.hlc, at: 0 }.hash(path_hash, 6, &content)',
+    find: 'Head { dot, hlc: part.hlc, rank: part.rank, at: 0 }.hash(path_hash, 6, &content)',
     replace: '{ let _ = (dot, path_hash); 0 }',
     breaks: 'digests',
   },
@@ -619,7 +619,7 @@ module.exports = [
   {
     name: 'marks-not-folded',
     file: `${DOCUMENT}/fold.rs`,
-    find: `                mark.dot = fold.into;
+    find: `                mark.rename(fold.into);
                 self.count_mark(path_hash, mark);`,
     replace: '                self.count_mark(path_hash, mark);',
     breaks: 'rule 8',

@@ -20,8 +20,8 @@ module.exports = [
   {
     name: 'each-keeps-its-own',
     file: MEMBERSHIP,
-    find: 'let keep = ours == other_ours || other_ours == (self.own < who.replica);',
-    replace: 'let keep = ours == other_ours || other_ours;',
+    find: '&& (ours == other_ours || other_ours == (self.own < who.replica));',
+    replace: '&& (ours == other_ours || other_ours);',
     breaks: 'a peer stays',
   },
   {

@@ -5,20 +5,17 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::io::{self, IoSlice};
 use std::mem;
-use std::net::Shutdown;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
-use socket2::SockRef;
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, Notify};
 use tokio::time::{sleep_until, timeout_at, Instant};
 
 use super::secure::{Broken, Failure, Handshake, Proof, Session, Shaken};
+use super::socket::{shutdown_write, OwnedReadHalf, OwnedWriteHalf, TcpStream};
 use super::stats::Counters;
 use super::system;
 use crate::engine::wire::frame::{FrameDecoder, TooLarge};
@@ -553,7 +550,7 @@ fn advance(pieces: &mut VecDeque<Bytes>, mut bytes: usize) {
 /// Says that nothing more comes, and waits for the peer to say the same. Closing with bytes unread
 /// would reset the connection, and a reset may overtake what we wrote.
 async fn part(stream: &TcpStream, by: Instant) {
-    if SockRef::from(stream).shutdown(Shutdown::Write).is_err() {
+    if shutdown_write(stream).is_err() {
         return;
     }
     let drain = async {
@@ -577,6 +574,7 @@ fn lost(error: io::Error) -> CloseReason {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::net::Shutdown;
     use std::time::Duration;
 
     use bytes::BytesMut;

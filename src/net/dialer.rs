@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::net::{lookup_host, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{timeout, timeout_at, Instant};
 
 use super::options::split_address;
+use super::socket::{lookup_host, TcpStream};
 use super::system;
 use crate::engine::Address;
 

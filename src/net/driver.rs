@@ -16,7 +16,6 @@ use std::{io, mem};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, Notify, Semaphore};
 use tokio::task::{yield_now, AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep_until, Instant};
@@ -28,6 +27,7 @@ use super::listener::{advertised, Listen, ListenFailure, Listener};
 use super::options::split_address;
 use super::secure::{Credentials, Failure, Guard, Identities, Proof};
 use super::shared::{Shared, Stage};
+use super::socket::TcpStream;
 use super::{runtime, system, ERR_IDENTITY_MISMATCH, ERR_INTERNAL, ERR_SECRET_REMOVED};
 use crate::engine::wire::message::{self, Hello};
 use crate::engine::{

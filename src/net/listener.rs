@@ -4,17 +4,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{lookup_host, TcpListener, TcpStream};
 use tokio::time::{sleep_until, Instant};
 
 use super::events::NodeEvent;
 use super::options::{join_address, split_address};
+use super::socket::{self, lookup_host, BoundSocket, TcpListener, TcpStream};
 use super::system;
 use crate::engine::Address;
 
-/// Connections that the system completes before we accept them: a whole mesh may come back at once.
-const BACKLOG: i32 = 512;
 /// Pause after a failed accept, doubling. Out of descriptors, trying at once again only burns the
 /// processor.
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -25,7 +22,7 @@ pub(super) const ERR_INSECURE_BIND: &str = "ERR_INSECURE_BIND";
 /// A wish to listen. An address in numbers is bound when the node is opened, so that the engine can
 /// tell peers its port from the first hello; a name is looked up on the network thread.
 pub(super) enum Listen {
-    Bound { host: String, socket: std::net::TcpListener, port: u16 },
+    Bound { host: String, socket: BoundSocket, port: u16 },
     Name { host: String, port: u16, anywhere: bool },
     Failed(ListenFailure),
 }
@@ -175,7 +172,7 @@ fn bind(
     port: u16,
     addresses: &[SocketAddr],
     anywhere: bool,
-) -> Result<std::net::TcpListener, ListenFailure> {
+) -> Result<BoundSocket, ListenFailure> {
     if !anywhere {
         if let Some(open) = addresses.iter().find(|address| !is_loopback(address.ip())) {
             return Err(refused(open.ip(), host, port));
@@ -183,7 +180,7 @@ fn bind(
     }
     let mut failure = not_found("ENOTFOUND", host, port);
     for &address in addresses {
-        match bind_one(address) {
+        match socket::bind(address) {
             Ok(socket) => return Ok(socket),
             Err(error) => {
                 failure = failed(host, port)(error);
@@ -198,22 +195,6 @@ fn bind(
 
 fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
-}
-
-fn bind_one(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Lets a restarted process have its port back while old connections fade. On Windows the same
-    // option would let two processes listen on one port.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        // `::` means both families, as in Node.js, whatever the system's default.
-        socket.set_only_v6(false)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 fn failed<'a>(host: &'a str, port: u16) -> impl Fn(io::Error) -> ListenFailure + 'a {

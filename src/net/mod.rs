@@ -12,6 +12,7 @@
 //! | `secure` | who belongs to the cluster, and keeping others from reading along |
 //! | `listener`, `dialer` | how sockets come to be |
 //! | `events` | what waits for the application, and when to ring |
+//! | `socket` | the system's sockets, or those of a simulated network |
 //! | `runtime` | the network thread and the clocks |
 //! | `system` | names of system errors |
 //!
@@ -31,6 +32,7 @@ mod options;
 mod runtime;
 mod secure;
 mod shared;
+mod socket;
 mod stats;
 mod system;
 #[cfg(test)]
@@ -85,7 +87,7 @@ impl Node {
         let shared = Shared::new(engine, sink, listen.is_some(), credentials.clone(), insecure);
         let shared = Arc::new(shared);
         let driver = Driver::new(Arc::clone(&shared), &config, credentials, given, listen, connect);
-        runtime::handle().spawn(driver.run());
+        runtime::spawn(driver.run());
         Node(shared)
     }
 

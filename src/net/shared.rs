@@ -315,7 +315,7 @@ impl Shared {
     /// the application has not fetched.
     fn poke(self: &Arc<Self>) {
         if self.stage() == Stage::Ended {
-            runtime::handle().spawn(Arc::clone(self).ring_if_due());
+            runtime::spawn(Arc::clone(self).ring_if_due());
         } else if !self.poked.swap(true, AcqRel) {
             self.wake.notify_one();
         }

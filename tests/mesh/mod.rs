@@ -11,8 +11,8 @@ use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
     Address, Ask, AskError, Asked, Changes, CloseReason, Command, Config, Context, Dot, Engine,
-    Event, Explanation, Input, Item, JobId, LinkId, Need, Now, ObserverId, Offer, Output, Page, Refusal,
-    ReplicaId, RunId, Standing, Stats, To, WaitId, Write, WriteError, Written,
+    Event, Explanation, Input, Item, JobId, LinkId, Need, Now, ObserverId, Offer, Output, Page,
+    Refusal, ReplicaId, RunId, Standing, Stats, To, WaitId, Write, WriteError, Written,
 };
 
 /// Some day in 2025.
