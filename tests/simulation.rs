@@ -19,6 +19,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
     (1_006_770, "the ledger took a loss that both nodes knew for one to be told"),
     (1_012_272, "a fold changed the order of a value and a mark with equal clocks"),
     (1_012_950, "a function was to stop before its node could know that the caller is gone"),
+    (
+        1_015_297,
+        "parcels were acknowledged before they went again, and the numbers no longer fitted",
+    ),
     (1_014_456, "a node that is often busy took its items later than the ledger expected"),
 ];
 

@@ -280,7 +280,7 @@ impl Engine {
     /// Everything that is held here, shown or not, and what peers will be told, for reports of
     /// failures.
     pub fn describe(&self) -> String {
-        self.replication.describe()
+        self.replication.describe() + &self.jobs.describe()
     }
 
     /// The addresses given that have led neither to a peer that is there nor to this node itself.

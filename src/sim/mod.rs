@@ -95,12 +95,20 @@ impl From<String> for Trouble {
     }
 }
 
+/// Characters of a failure's line.
+const MESSAGE_MAX: usize = 1_000;
+
 /// Plays one seed. Panics where the engine does.
 pub fn run(seed: u64, wishes: &Wishes) -> Result<Report, Failure> {
     let mut cluster = Cluster::new(seed, wishes);
     match play(&mut cluster) {
         Ok(()) => Ok(report(&mut cluster)),
         Err(Trouble { message, path }) => {
+            // Of a large value the beginning is enough.
+            let message = match message.char_indices().nth(MESSAGE_MAX) {
+                Some((end, _)) => format!("{}...", &message[..end]),
+                None => message,
+            };
             let held = if path.is_none() { cluster.describe() } else { String::new() };
             let path = path.or_else(|| cluster.diverging_path());
             let story = path.map_or(String::new(), |path| tell(seed, wishes, path));

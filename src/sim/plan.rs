@@ -232,7 +232,8 @@ impl Plan {
             Fault::LargeValues => {
                 self.workload.large_percent = 3;
                 let part = self.config.part_bytes_max as u64;
-                self.workload.large_bytes_max = (part * 8).clamp(2_000, 20_000);
+                let limit = self.config.limits.value_bytes_max as u64 * 3 / 4;
+                self.workload.large_bytes_max = (part * 8).clamp(2_000, 20_000).min(limit);
             }
             Fault::DeepPaths => self.workload.deep_percent = *chance.pick(&[5, 40]),
             Fault::HotKey => {

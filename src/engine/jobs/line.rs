@@ -181,6 +181,26 @@ impl Line {
         self.bytes + bytes <= self.bounds.window as usize
     }
 
+    /// What waits and why, in a line, for reports of failures.
+    pub fn describe(&self) -> String {
+        let begun = self.large.front().map(|large| (large.at, large.message.len()));
+        format!(
+            "up {}, {} of {} parcels from {} on sent, {} large ({begun:?} begun), {} bytes; \
+             cost sent {}, peer took {}, its window {}; received {}, acked {:?}",
+            self.up,
+            self.sent,
+            self.queue.len(),
+            self.first,
+            self.large.len(),
+            self.bytes,
+            self.cost_sent,
+            self.peer_taken,
+            self.peer_window,
+            self.received,
+            self.acked,
+        )
+    }
+
     pub fn ack_is_due(&self) -> bool {
         self.up && self.ack_due
     }
@@ -391,7 +411,14 @@ impl Line {
             self.cost_before += parcel.cost;
             self.queue_cost -= parcel.cost;
             self.bytes -= parcel.frames.len();
-            self.sent = self.sent.saturating_sub(1);
+            if self.sent > 0 {
+                self.sent -= 1;
+            } else if !self.resume_due {
+                // It was to go over this link again. Now that it need not, the next one is not the
+                // one that the peer counts to.
+                self.resume_due = true;
+                self.rare.note(Rare::ResumedAgain);
+            }
         }
         self.cost_sent = self.cost_sent.max(self.cost_before);
         self.peer_taken = self.peer_taken.max(ack.cost_taken);
@@ -575,6 +602,28 @@ mod tests {
         pair.push(Class::Other, 5);
         let again = pair.sent();
         assert_eq!(pair.arrive(again), [3, 4, 5]);
+        pair.ack();
+        assert_eq!(pair.from.bytes(), 0);
+    }
+
+    /// An acknowledgement of what went over the old link comes when the new one was told of already.
+    #[test]
+    fn numbers_fit_when_what_was_to_go_again_is_acknowledged_meanwhile() {
+        let mut pair = Pair::new();
+        for bytes in [1, 2, 3] {
+            pair.push(Class::Other, bytes);
+        }
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [1, 2, 3]);
+        pair.switch();
+        let resume: Vec<Bytes> =
+            pair.from.poll_send(0, 1, 1).map(|f| f.slice(4..)).into_iter().collect();
+        assert_eq!(Kind::of(&resume[0]), Some(Kind::Resume));
+        pair.arrive(resume);
+        pair.ack();
+        pair.push(Class::Other, 4);
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [4]);
         pair.ack();
         assert_eq!(pair.from.bytes(), 0);
     }

@@ -161,6 +161,16 @@ impl Jobs {
         self.lines.values().map(Line::bytes).sum()
     }
 
+    /// The lines that are not empty, for reports of failures.
+    pub fn describe(&self) -> String {
+        let busy = self.lines.iter().filter(|(_, line)| line.bytes() > 0 || line.owes_ack());
+        let line = |(peer, line): (&ReplicaId, &Line)| {
+            let ready = if self.ready.contains(peer) { "ready" } else { "waiting" };
+            format!("  to {peer:?}, {ready}: {}\n", line.describe())
+        };
+        busy.map(line).collect()
+    }
+
     pub fn rare(&self) -> Gone {
         let mut gone = self.rare;
         self.lines.values().for_each(|line| gone.join(line.rare));
