@@ -11,7 +11,7 @@ use collective_io::engine::wire::message::{
     FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone, Presence, Pull, Resume, Stub,
     Vector, WhoIs, WriteItem, WritesHead,
 };
-use collective_io::engine::{Dot, JobId, NodeId, Offer, ReplicaId};
+use collective_io::engine::{Dot, JobId, NodeId, Offer, Rank, ReplicaId};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -28,6 +28,10 @@ fn replica() -> impl Strategy<Value = ReplicaId> {
 
 fn dot() -> impl Strategy<Value = Dot> {
     (replica(), number()).prop_map(|(replica, counter)| Dot::new(replica, counter))
+}
+
+fn rank() -> impl Strategy<Value = Rank> {
+    prop_oneof![Just(Rank::OWN), replica().prop_map(Rank::of)]
 }
 
 fn vector() -> impl Strategy<Value = Vector> {
@@ -60,15 +64,21 @@ fn cut() -> impl Strategy<Value = Cut> {
 }
 
 fn mark() -> impl Strategy<Value = Mark> {
-    (dot(), number(), of(any::<u32>())).prop_map(|(dot, hlc, length)| Mark { dot, hlc, length })
+    (dot(), number(), rank(), of(any::<u32>())).prop_map(|(dot, hlc, rank, length)| Mark {
+        dot,
+        hlc,
+        rank,
+        length,
+    })
 }
 
 fn part() -> impl Strategy<Value = Part> {
     let ends = (number(), amount(), number(), amount());
-    (replica(), number(), number(), ends, run(), any::<bool>()).prop_map(
-        |(replica, hlc, epoch, (low, low_total, high, high_total), run, settled)| Part {
+    (replica(), number(), rank(), number(), ends, run(), any::<bool>()).prop_map(
+        |(replica, hlc, rank, epoch, (low, low_total, high, high_total), run, settled)| Part {
             replica,
             hlc,
+            rank,
             epoch,
             low,
             low_total,
@@ -218,13 +228,13 @@ proptest! {
     #[test]
     fn parts_of_feeds(
         (id, number, shared) in (any::<u32>(), any::<u32>(), any::<u16>()),
-        (key, dot, hlc, at) in (bytes(), dot(), number(), any::<u8>()),
+        (key, dot, hlc, rank, at) in (bytes(), dot(), number(), rank(), any::<u8>()),
         (json, length) in (text(), any::<u32>()),
         (marks, parts) in (vec(mark(), 0..3), vec(part(), 0..3)),
         (below, seen, cut) in (any::<bool>(), vector(), cut()),
     ) {
         let bodies = [BodyState::Text(&json), BodyState::Object, BodyState::Array(length)];
-        let values = bodies.map(|body| ValueState { dot, hlc, at, body }).to_vec();
+        let values = bodies.map(|body| ValueState { dot, hlc, rank, at, body }).to_vec();
         let items = [
             FeedItem::State { shared, key: &key, values, marks, parts },
             FeedItem::Removal { key: &key, below, seen },

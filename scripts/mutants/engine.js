@@ -619,10 +619,23 @@ module.exports = [
   {
     name: 'marks-not-folded',
     file: `${DOCUMENT}/fold.rs`,
-    find: `                mark.rename(fold.into);
-                self.count_mark(path_hash, mark);`,
-    replace: '                self.count_mark(path_hash, mark);',
+    find: '                mark.rename(fold.into);\n',
+    replace: '',
     breaks: 'rule 8',
+  },
+  {
+    name: 'folded-writes-rank-as-the-folders',
+    file: `${DOCUMENT}/things.rs`,
+    find: `        self.rank = self.rank.or_of(self.dot.replica);
+        self.dot = into;
+    }
+
+    /// Whether both`,
+    replace: `        self.dot = into;
+    }
+
+    /// Whether both`,
+    breaks: 'rules 3, 8',
   },
   {
     name: 'alias-not-renamed-in-batch',

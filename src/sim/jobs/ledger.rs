@@ -548,6 +548,11 @@ impl Ledger {
         Ok(())
     }
 
+    pub fn was_postponed(&self, life: usize, run: RunId) -> bool {
+        let number = self.by_run.get(&(life, run));
+        number.is_some_and(|&number| !self.asks[number].moved.is_empty())
+    }
+
     pub fn answered(&mut self, life: usize, run: RunId, takes: u64, outcome: Outcome) {
         let number = self.by_run[&(life, run)];
         let record = self.asks[number].runs.get_mut(&life).expect("by_run names it");

@@ -87,6 +87,8 @@ struct App {
 struct Running {
     caller: ReplicaId,
     taken_ms: u64,
+    /// When its time is over, as it was told.
+    until_ms: u64,
     stopped: bool,
     /// It answers even after it was stopped.
     stubborn: bool,
@@ -514,7 +516,9 @@ impl Jobs {
                 self.at(at + in_ms, whose, Deed::Cancel(number));
             }
             if self.chance.percent(plan.postpone_percent) {
-                let in_ms = self.chance.below(timeout_ms.min(1_000) + 1);
+                // At once: a large call may still be on its way.
+                let most = if self.chance.percent(30) { 3 } else { 1_000 };
+                let in_ms = self.chance.below(timeout_ms.min(most) + 1);
                 let timeout_ms = *self.chance.pick(&plan.timeouts_ms);
                 self.at(at + in_ms, whose, Deed::Postpone(number, timeout_ms));
             }
@@ -706,6 +710,14 @@ impl Jobs {
             if let Some(run) = app.runs.values().filter(|run| !run.stopped).find(lost) {
                 return Err(format!("a function runs on for {:?}, which is gone", run.caller));
             }
+            let over = |(run, running): &(&RunId, &Running)| {
+                let postponed = || self.ledger.was_postponed(life, **run);
+                !running.stopped && running.until_ms < at && !postponed()
+            };
+            if let Some((run, running)) = app.runs.iter().find(over) {
+                let until_ms = running.until_ms;
+                return Err(format!("{run:?} goes on, and its time was over at {until_ms}"));
+            }
             self.ledger.check_overdue(at, life)?;
         }
         if self.chance.percent(busy_percent) {
@@ -810,8 +822,9 @@ impl Jobs {
             Some(Refusal::NoWorker) => Outcome::NoWorker,
             None => answer,
         };
-        let (taken_ms, stopped) = (at, false);
-        let running = Running { caller, taken_ms, stopped, stubborn, ok, refusal, text, answer };
+        let (taken_ms, until_ms, stopped) = (at, at + remaining_ms, false);
+        let running =
+            Running { caller, taken_ms, until_ms, stopped, stubborn, ok, refusal, text, answer };
         self.apps[node].as_mut().expect("as above").runs.insert(run, running);
         if let Some(in_ms) = in_ms {
             self.at(at + in_ms, Some(Whose { node, life }), Deed::Answer(run));
