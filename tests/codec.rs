@@ -7,9 +7,9 @@ use collective_io::engine::document::things::{Cut, Mark, Part, Run};
 use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{
-    self, Ack, ActionItem, Addresses, Answer, AnswerItem, Call, Cancel, Digest, Emit, FeedEnd,
-    FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone, Presence, Pull, Resume, Stub,
-    Vector, WhoIs, WriteItem, WritesHead,
+    self, Ack, ActionItem, Addresses, Answer, AnswerItem, Call, Cancel, Confirm, Digest,
+    DigestClock, Emit, FeedEnd, FeedHead, FeedItem, Hello, Item, Kind, Piece, PieceEnd, Postpone,
+    Presence, ProfileItem, Pull, Resume, Stub, Vector, WhoIs, WriteItem, WritesHead,
 };
 use collective_io::engine::{Dot, JobId, NodeId, Offer, Rank, ReplicaId};
 use proptest::collection::vec;
@@ -127,6 +127,18 @@ macro_rules! reads_back {
     }};
 }
 
+/// Who knows what was added reads it, and nothing where there is nothing.
+macro_rules! more_reads_back {
+    ($kind:expr, $type:ty, $fields:expr, $more_type:ty, $more:expr, $still_more:expr) => {{
+        let (fields, more): ($type, $more_type) = ($fields, $more);
+        let message = with_more($kind, &fields, &more, $still_more);
+        let (read, rest) = message::decode_head::<$type>(&message).unwrap();
+        prop_assert_eq!(read, fields);
+        prop_assert_eq!(message::decode_more::<$more_type>(rest), Ok(more));
+        prop_assert_eq!(message::decode_more::<$more_type>(&[]), Ok(Default::default()));
+    }};
+}
+
 /// A head with items after it, up to the end of the message.
 fn items_read_back<'a, Head, Item>(
     message: &'a [u8],
@@ -157,6 +169,20 @@ fn with_items<Head: Serialize, Item: Serialize>(kind: Kind, head: &Head, items: 
     carried(&frames.freeze())
 }
 
+/// Fields with what a minor version has added, and with what a higher one may add.
+fn with_more<Fields: Serialize, More: Serialize>(
+    kind: Kind,
+    fields: &Fields,
+    more: &More,
+    still_more: &[u8],
+) -> Vec<u8> {
+    let mut message = message::begin(kind);
+    message::append(&mut message, fields);
+    message::append(&mut message, more);
+    message.extend_from_slice(still_more);
+    message
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
@@ -166,12 +192,16 @@ proptest! {
         (replica, node, cluster) in (replica(), any::<[u8; 12]>(), text()),
         (advertised, limits) in (of(text()), (number(), number(), number())),
         (known, busy_ms) in (vec((self::replica(), text()), 0..4), number()),
+        (name, tags) in (text(), vec((text(), text()), 0..3)),
         more in bytes(),
     ) {
         let advertised = advertised.as_deref();
         let node = NodeId(node);
         let hello = Hello { magic, major, minor, replica, node, cluster: &cluster, advertised, limits };
-        reads_back!(Kind::Hello, Hello<'_>, hello, &more);
+        reads_back!(Kind::Hello, Hello<'_>, hello.clone(), &more);
+        let tags = tags.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let profile = ProfileItem { name: &name, tags };
+        more_reads_back!(Kind::Hello, Hello<'_>, hello, ProfileItem<'_>, profile, &more);
         reads_back!(Kind::Presence, Presence<'_>, Presence { advertised, busy_ms }, &more);
         let replicas = known.iter().map(|(replica, _)| *replica).collect();
         reads_back!(Kind::WhoIs, WhoIs, WhoIs { replicas }, &more);
@@ -185,12 +215,17 @@ proptest! {
         (rows, heard) in (vec((replica(), self::vector()), 0..3), vec((replica(), number()), 0..3)),
         (dead, forgotten) in (vec(replica(), 0..3), vec(stub(), 0..3)),
         (id, parts, full) in (any::<u32>(), any::<u32>(), any::<bool>()),
+        (sent_ms, echo) in (number(), of((number(), number()))),
         more in bytes(),
     ) {
         let pull = Pull { id, vector: vector.clone() };
         let end = FeedEnd { id, parts, full, vector: vector.clone(), forgotten: forgotten.clone() };
         let digest = Digest { vector, hash, links, rows, heard, dead, forgotten };
-        reads_back!(Kind::Digest, Digest, digest, &more);
+        reads_back!(Kind::Digest, Digest, digest.clone(), &more);
+        let clock = DigestClock { sent_ms, echo };
+        more_reads_back!(Kind::Digest, Digest, digest, DigestClock, clock, &more);
+        reads_back!(Kind::Confirm, Confirm, Confirm { counter: sent_ms }, &more);
+        reads_back!(Kind::Confirmed, Confirm, Confirm { counter: sent_ms }, &more);
         reads_back!(Kind::Pull, Pull, pull, &more);
         reads_back!(Kind::FeedEnd, FeedEnd, end, &more);
     }
@@ -250,7 +285,7 @@ proptest! {
         (remaining_ms, reason) in (number(), of(text())),
         (losses, when_lost, next) in (number(), of(number()), number()),
         (cost_before, window) in (number(), number()),
-        (piece, more) in (bytes(), bytes()),
+        (piece, trace, more) in (bytes(), text(), bytes()),
     ) {
         let resume = Resume { losses, when_lost, next, cost_before, window };
         reads_back!(Kind::Resume, Resume, resume, &more);
@@ -258,6 +293,8 @@ proptest! {
         reads_back!(Kind::Ack, Ack, ack, &more);
         let call = Call { job, offer, name: &name, remaining_ms, args: &args };
         reads_back!(Kind::Call, Call<'_>, call, &more);
+        let (message, trace) = (with_more(Kind::Call, &call, &&*trace, &more), &*trace);
+        prop_assert_eq!(message::decode_call(&message), Ok((call, trace)));
         let texts = [AnswerItem::Ok(&args), AnswerItem::Error(&args)];
         let all = [AnswerItem::NoWorker, AnswerItem::Timeout, AnswerItem::Busy];
         for answer in texts.into_iter().chain(all) {
