@@ -369,6 +369,8 @@ declare namespace Collective {
       'peer:busy': [peer: NodePeer];
       /** Something that was handled: a bad message, a skewed clock, seeds that cannot be had. */
       warning: [warning: CodedError];
+      /** This node has ended by a defect in this package. */
+      error: [error: CodedError];
       /** The end of `close()`. */
       close: [];
     }

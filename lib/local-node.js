@@ -567,7 +567,7 @@ class LocalNode {
   }
 
   #handleEvent(event) {
-    if (event.type === 'closed') this.#end();
+    if (event.type === 'closed') this.#end(event);
     // Who closes a node has done with it: nothing but the end is told.
     else if (this.#isClosed) return;
     this.#note(event);
@@ -613,8 +613,9 @@ class LocalNode {
     }
   }
 
-  #end() {
-    // A node may also end by a defect in itself.
+  #end(event) {
+    // A node may also end by a defect in itself, of which a warning has told.
+    event.isAsked = this.isClosing;
     this.#ending();
     this.#shut();
     clearInterval(this.#timer);

@@ -4,6 +4,7 @@ const EventEmitter = require('node:events');
 const { inspect } = require('node:util');
 
 const { attempt } = require('./attempt.js');
+const { codedError } = require('./errors.js');
 const { kLocal } = require('./inside.js');
 const { eventError } = require('./local-node.js');
 const { NodeJobs } = require('./node-jobs.js');
@@ -180,11 +181,15 @@ class Node extends EventEmitter {
       case 'warning':
         return this.emit('warning', eventError(this.#peers.named(event)));
       case 'closed':
-        return this.#closed();
+        return this.#closed(event);
     }
   }
 
-  #closed() {
+  #closed({ isAsked }) {
+    if (!isAsked) {
+      const error = codedError('ERR_INTERNAL', 'A defect in collective-io has ended this node: please report it');
+      attempt(this.emit, this, 'error', error);
+    }
     this.#jobs.abandon();
     for (const peer of this.#peers.leaveAll()) attempt(this.emit, this, 'peer:leave', peer, 'ERR_CLOSED');
     this.emit('close');
