@@ -51,7 +51,7 @@ declare namespace cluster {
    *   Rejected with `ERR_INVALID_ARGUMENT`, `ERR_INSECURE_BIND`, with `ERR_INVALID_STATE` the second
    *   time and in workers that it has not forked; in a worker with what `join` and `main` throw.
    */
-  function run<T extends Collective.Node.Types = {}>(
+  function run<T extends Collective.NodeTypes = any>(
     options: Options,
     main: (node: Collective.Node<T>, worker: Worker) => unknown,
   ): Promise<void>;

@@ -73,3 +73,14 @@ async function untyped() {
 }
 
 void [typed, untyped];
+
+async function both() {
+  const node = await join<{ state: { visits: number }; workers: Workers }>();
+  const visits: number = node.state.increment('visits');
+  const sum: number = await node.call('sum', [1, 2]);
+  const stateAlone = await join<{ state: { visits: number } }>();
+  const any: number = await stateAlone.call<number>('whatever', [1]);
+  return [visits, sum, any];
+}
+
+void both;
