@@ -129,7 +129,7 @@ impl Sums {
         let all = &self.report;
         println!(
             "{} writes, {} incarnations, {} s simulated; {} feeds, {} snapshots, {} overflows, \
-             {} folds, {} rejoins",
+             {} folds, {} rejoins; settled in {:.1} s at most",
             all.writes,
             all.incarnations,
             all.simulated_ms / 1000,
@@ -137,7 +137,8 @@ impl Sums {
             all.snapshots,
             all.overflows,
             all.folds,
-            all.rejoins
+            all.rejoins,
+            all.settled_in_ms as f64 / 1000.0
         );
         let jobs = &all.jobs;
         let [ok, error, no_worker, lost, timeout, aborted, busy] = jobs.outcomes;

@@ -8,22 +8,22 @@ use super::model::{alike, Kind};
 use super::Trouble;
 use crate::engine::{Context, Dot, ReplicaId};
 
-/// Longest time from the last fault to agreement.
-const SETTLING_MS: u64 = 60_000;
+/// Longest time from the last fault until everything has settled: all agree, all are linked that
+/// can be, every job has ended.
+pub const SETTLING_MS: u64 = 60_000;
 /// How often agreement is looked for.
 const LOOK_MS: u64 = 250;
 /// A few heartbeats, in which peers compare digests and raise the alarm if hashes differ.
 const AFTERWARDS_MS: u64 = 3_500;
 
 /// Waits until all live nodes cover the same writes.
-pub fn settle(cluster: &mut Cluster) -> Result<(), Trouble> {
-    let end = cluster.now + SETTLING_MS;
+pub fn settle(cluster: &mut Cluster, by_ms: u64) -> Result<(), Trouble> {
     loop {
         let contexts = contexts(cluster);
         if contexts.windows(2).all(|two| two[0].1 == two[1].1) {
             return Ok(());
         }
-        if cluster.now >= end {
+        if cluster.now >= by_ms {
             return Err(not_settled(cluster, &contexts));
         }
         cluster.run_until(cluster.now + LOOK_MS)?;
@@ -31,13 +31,12 @@ pub fn settle(cluster: &mut Cluster) -> Result<(), Trouble> {
 }
 
 /// Where nodes learn addresses and can reach each other, all are linked that can be.
-pub fn check_links(cluster: &mut Cluster) -> Result<(), Trouble> {
+pub fn check_links(cluster: &mut Cluster, by_ms: u64) -> Result<(), Trouble> {
     if !cluster.plan.config.learn_addresses || !cluster.plan.open {
         return Ok(());
     }
-    let end = cluster.now + SETTLING_MS;
     while let Some((a, b)) = unlinked(cluster) {
-        if cluster.now >= end {
+        if cluster.now >= by_ms {
             let seconds = SETTLING_MS / 1000;
             return Err(format!("n{a} and n{b} have no link after {seconds} s").into());
         }
@@ -69,9 +68,10 @@ pub fn check(cluster: &mut Cluster) -> Result<(), Trouble> {
     let survivors = check_survivors(cluster)?;
     let contexts = contexts(cluster);
     let expected = cluster.model.value(&|dot| survivors.contains(&dot));
+    let exact = cluster.sums_are_exact();
     for &node in &live {
         let shown = cluster.shown(node, &[])?.unwrap_or(Value::Null);
-        same(&format!("n{node}"), &shown, "the model", &expected)?;
+        same(&format!("n{node}"), &shown, "the model", &expected, exact)?;
         check_containers(cluster, node, &shown)?;
         let first = cluster.shown(live[0], &[])?;
         if first.as_ref() != Some(&shown) {
@@ -140,7 +140,7 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
             Some(_) => {}
         }
     }
-    settle(cluster)?;
+    settle(cluster, end)?;
     check(cluster)
 }
 
@@ -148,10 +148,11 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
 pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
     let before = cluster.shown(cluster.live()[0], &[])?.unwrap_or(Value::Null);
     cluster.run_until(cluster.now + 2 * cluster.plan.config.forget_after_ms)?;
-    settle(cluster)?;
+    settle(cluster, cluster.now + SETTLING_MS)?;
+    let exact = cluster.sums_are_exact();
     for node in cluster.live() {
         let shown = cluster.shown(node, &[])?.unwrap_or(Value::Null);
-        same(&format!("n{node}"), &shown, "all before the dead were forgotten", &before)?;
+        same(&format!("n{node}"), &shown, "all before the dead were forgotten", &before, exact)?;
     }
     check_bounds(cluster)
 }
@@ -173,7 +174,7 @@ pub fn ask_all(cluster: &mut Cluster) -> Result<(), Trouble> {
 }
 
 /// Every job ends, and nothing of it stays.
-pub fn check_jobs(cluster: &mut Cluster) -> Result<(), Trouble> {
+pub fn check_jobs(cluster: &mut Cluster, by_ms: u64) -> Result<(), Trouble> {
     if !cluster.jobs.is_on() {
         return Ok(());
     }
@@ -195,16 +196,23 @@ pub fn check_jobs(cluster: &mut Cluster) -> Result<(), Trouble> {
         if cluster.now >= hurry_at && !std::mem::replace(&mut hurried, true) {
             cluster.jobs.hurry(cluster.now);
         }
-        if cluster.now >= hurry_at.max(cluster.jobs.ledger.last_deadline_ms()) + SETTLING_MS {
+        if cluster.now >= by_ms {
             return Err(format!("never at rest: {what}").into());
         }
     }
     Ok(cluster.jobs.check_at_rest()?)
 }
 
-/// Fails with the first path at which the two differ.
-pub fn same(left: &str, shown: &Value, right: &str, expected: &Value) -> Result<(), Trouble> {
-    let Some((path, a, b)) = first_difference(Some(shown), Some(expected)) else { return Ok(()) };
+/// Fails with the first path at which the two differ; unless `exact`, by more than last digits.
+pub fn same(
+    left: &str,
+    shown: &Value,
+    right: &str,
+    expected: &Value,
+    exact: bool,
+) -> Result<(), Trouble> {
+    let difference = first_difference(Some(shown), Some(expected), exact);
+    let Some((path, a, b)) = difference else { return Ok(()) };
     let text = |value: Option<Value>| value.map_or("nothing".into(), |value| value.to_string());
     let message = format!("at {path:?} {left} shows {}, {right} {}", text(a), text(b));
     Err(Trouble { message, path: Some(path) })
@@ -212,8 +220,8 @@ pub fn same(left: &str, shown: &Value, right: &str, expected: &Value) -> Result<
 
 type Difference = (Vec<String>, Option<Value>, Option<Value>);
 
-fn first_difference(a: Option<&Value>, b: Option<&Value>) -> Option<Difference> {
-    if alike(a, b) {
+fn first_difference(a: Option<&Value>, b: Option<&Value>, exact: bool) -> Option<Difference> {
+    if alike(a, b, exact) {
         return None;
     }
     let as_object = |value: Option<&Value>| match value {
@@ -227,7 +235,8 @@ fn first_difference(a: Option<&Value>, b: Option<&Value>) -> Option<Difference> 
     let same_kind = a.is_some_and(Value::is_array) == b.is_some_and(Value::is_array);
     if let (Some(left), Some(right), true) = (as_object(a), as_object(b), same_kind) {
         for name in left.keys().chain(right.keys()) {
-            if let Some((mut path, a, b)) = first_difference(left.get(name), right.get(name)) {
+            if let Some((mut path, a, b)) = first_difference(left.get(name), right.get(name), exact)
+            {
                 path.insert(0, name.clone());
                 return Some((path, a, b));
             }

@@ -603,18 +603,19 @@ pub fn comparable(value: Value) -> Value {
     }
 }
 
-/// Whether they are equal, but for the last digits of numbers: the model adds up in its own order.
-pub fn alike(a: Option<&Value>, b: Option<&Value>) -> bool {
+/// Whether they are equal; unless `exact`, but for the last digits of numbers: the model adds up in
+/// its own order.
+pub fn alike(a: Option<&Value>, b: Option<&Value>, exact: bool) -> bool {
     match (a, b) {
-        (Some(Value::Number(a)), Some(Value::Number(b))) => {
+        (Some(Value::Number(a)), Some(Value::Number(b))) if !exact => {
             let (a, b) = (a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(0.0));
             (a - b).abs() <= 1e-9 * (1.0 + a.abs())
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(Some(a), Some(b)))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(Some(a), Some(b), exact))
         }
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
-            a.len() == b.len() && a.iter().all(|(name, a)| alike(Some(a), b.get(name)))
+            a.len() == b.len() && a.iter().all(|(name, a)| alike(Some(a), b.get(name), exact))
         }
         (a, b) => a == b,
     }

@@ -56,6 +56,8 @@ pub struct Cluster {
     /// The next node that is in the middle of a feed crashes.
     armed: Option<Fault>,
     strikes: Vec<Fault>,
+    /// How long it took after the last fault until all agreed and were linked.
+    pub settled_in_ms: u64,
     /// The kinds of faults that there were.
     pub struck: Faults,
     /// The rare ways that engines went which are no more.
@@ -192,6 +194,7 @@ impl Cluster {
             story: None,
             away: None,
             armed: None,
+            settled_in_ms: 0,
             strikes: plan.strikes(),
             struck: plan.faults.iter().copied().filter(|f| f.when() == When::Lasts).collect(),
             rare: Gone::default(),
@@ -288,6 +291,11 @@ impl Cluster {
         let late = |life: &Life| !life.was_ready && life.started + patience_ms <= self.now;
         let live = self.live().into_iter();
         live.filter(|&node| self.nodes[node].life.as_ref().is_some_and(late)).collect()
+    }
+
+    /// Whether numbers add up to the same in any order.
+    pub fn sums_are_exact(&self) -> bool {
+        !self.plan.workload.decimals
     }
 
     pub fn engine(&mut self, node: usize) -> &mut Engine {

@@ -669,11 +669,6 @@ impl Ledger {
 
     // ---- the end
 
-    /// When the last job will have ended, wherever it runs.
-    pub fn last_deadline_ms(&self) -> u64 {
-        self.asks.iter().map(|ask| ask.deadline_ms).max().unwrap_or(0)
-    }
-
     /// A function that still runs although its caller's job ended before that time.
     pub fn check_stopped(&self, before: u64) -> Result<(), String> {
         for ask in &self.asks {
