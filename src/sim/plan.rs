@@ -282,9 +282,11 @@ impl Plan {
         self.forgets || self.faults.contains(&Fault::SharedAddress)
     }
 
-    /// Who can be dialled at the address that it advertises.
+    /// Who can be dialled at the address that it advertises, and is known by it: of two at one address
+    /// a third takes the one it met for the one it would dial.
     pub fn is_reachable(&self, node: usize) -> bool {
-        !self.silent[node] && self.advertises[node] == node
+        let at = |other: usize| self.advertises[other] == node;
+        !self.silent[node] && (0..self.nodes).all(|other| at(other) == (other == node))
     }
 
     /// The kinds that strike.

@@ -64,9 +64,11 @@ impl Pledges {
         self.waits.insert((node, engine.wait_for(need)), Wait { dot, one });
     }
 
-    /// The engine says that these have what it was asked about. `knows` says it of one that lives.
+    /// The engine says that these have what it was asked about. `own` is its name by now; `knows` says
+    /// it of one that lives.
     pub fn replicated(
         &mut self,
+        own: ReplicaId,
         node: usize,
         wait: WaitId,
         peers: &[ReplicaId],
@@ -77,6 +79,10 @@ impl Pledges {
         };
         if one && peers.is_empty() {
             return Err(format!("{dot:?} is with one peer, and with none"));
+        }
+        if own != dot.replica {
+            // It was forgotten meanwhile: what could be saved has other names.
+            return Ok(());
         }
         match peers.iter().find(|&&peer| dot.counter > 0 && knows(peer, dot) == Some(false)) {
             Some(peer) => Err(format!("{peer:?} is said to have {dot:?} and does not")),

@@ -273,12 +273,13 @@ impl Cluster {
                 Err(format!("peer down: {reason}"))
             }
             Event::Replicated { wait, peers } => {
+                let own = life.engine.id();
                 let lives = self.nodes.iter().filter_map(|node| node.life.as_ref());
                 let knows = |peer, dot| {
                     let engine = &lives.clone().find(|life| life.engine.id() == peer)?.engine;
                     Some(engine.knows(dot))
                 };
-                self.pledges.replicated(node, wait, &peers, knows)
+                self.pledges.replicated(own, node, wait, &peers, knows)
             }
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),
