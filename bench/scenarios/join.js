@@ -46,9 +46,10 @@ function cases({ quick }) {
       const ms = await joinMs(joiner, all, keys);
       const delay = await donor.ask('delay');
 
+      // Reading all has all merged.
+      await joiner.ask('check', keys);
       const joinerFull = await joiner.ask('memory');
       const donorAfter = await donor.ask('memory');
-      await joiner.ask('check', keys);
       return {
         ms,
         donorDelayMax: delay.max,

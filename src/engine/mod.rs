@@ -272,6 +272,11 @@ impl Engine {
         self.replication.hash()
     }
 
+    /// The memory that the document takes, about. Walks through all of it.
+    pub fn document_bytes(&self) -> usize {
+        self.replication.document().bytes()
+    }
+
     /// The replicas for whose return removals of their increments are kept.
     pub fn cut_owners(&self) -> std::collections::BTreeSet<ReplicaId> {
         self.replication.document().cut_owners()

@@ -42,13 +42,12 @@ rare! {
     // Feeds.
     FeedFull, "feed-full", "a feed sent everything";
     FeedRestarted, "feed-restarted", "a peer asked again before its feed had ended";
-    FeedSwitched, "feed-switched", "another link was used in the middle of a feed";
+    FeedSwitched, "feed-switched", "another link was used before a feed had ended";
     FeedOutrun, "feed-outrun", "records that a feed had yet to send were dropped";
     LookBackOutrun, "look-back-outrun", "a feed would have to look back through too many changes";
     RemovalsOutrun, "removals-outrun", "records of removals that a feed needs were dropped before";
     RemovalDropped, "removal-dropped", "there were too many records of removals";
     RemovalsJoined, "removals-joined", "two records of one path became one";
-    PartMissing, "part-missing", "a part of a feed came without the one before it";
     PullAbandoned, "pull-abandoned", "a feed was given up by the one who asked for it";
     MergeInSteps, "merge-in-steps", "merging what a feed brought took more than one step";
     MergeForced, "merge-forced", "a path was read or written while others waited to be merged";

@@ -34,6 +34,10 @@ impl Coverage {
         self.rare.iter_mut().zip(&other.rare).for_each(|(all, one)| *all += one);
     }
 
+    pub fn runs_with(&self, fault: Fault) -> u64 {
+        self.faults[fault as usize]
+    }
+
     /// Names, meanings, and the runs that had them.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         let faults = Fault::ALL.iter().zip(&self.faults);

@@ -72,7 +72,7 @@ faults! {
     PartitionRing, "partition-ring", Strikes, 15, "each node reaches a majority, each another one";
     HalfOpen, "half-open", Strikes, 15, "one end of a connection is gone, the other not told";
     SlowReader, "slow-reader", Strikes, 15, "a node takes in almost nothing of what it is sent";
-    DuplicateLink, "duplicate-link", Strikes, 15, "a node dials its peer by another name";
+    DuplicateLink, "duplicate-link", Strikes, 15, "a node dials a peer again by another name; perhaps the first link breaks";
     Reorder, "reorder", Lasts, 15, "each way takes another time, so what is sent later comes first";
 
     CrashDonor, "crash-donor", Strikes, 12, "a process ends while it brings another up to date";
@@ -81,6 +81,8 @@ faults! {
     FreezeLong, "freeze-long", Strikes, 12, "a process stands still for longer than it is missed";
     Crowd, "crowd", Lasts, 6, "many nodes join at once";
     Outrun, "outrun", Lasts, 10, "a node is away for longer than any feed reaches back";
+    Forgotten, "forgotten", Lasts, 3, "a node is away until the others have forgotten it";
+    SplitDeath, "split-death", Lasts, 6, "a node leaves; two parts of the others fold it, each alone";
     SharedAddress, "shared-address", Lasts, 4, "two nodes advertise the same address";
     NewerMinor, "newer-minor", Lasts, 10, "some nodes speak a higher minor version of the protocol";
 

@@ -254,6 +254,14 @@ impl Network {
         }
     }
 
+    /// Breaks the oldest of the connections between two nodes.
+    pub fn cut_oldest(&mut self, now: u64, a: usize, b: usize) {
+        let all = self.connections_of(|x, y| (x, y) == (a, b) || (x, y) == (b, a));
+        if let Some(&oldest) = all.first() {
+            self.break_connection(now, oldest);
+        }
+    }
+
     pub fn sever(&mut self, now: u64, a: usize, b: usize) {
         self.paths[a][b].severed = true;
         self.paths[b][a].severed = true;

@@ -7,6 +7,8 @@ use super::chance::Chance;
 use super::faults::{Fault, Faults, When};
 use crate::engine::Config;
 
+/// How long the others are parted then: longer than it takes to be sure of a death.
+pub const SPLIT_MS: u64 = 25_000;
 /// The kinds that the first streams draw from.
 const FAULTS: &[Fault] = Fault::ALL.split_at(Fault::FIRST).0;
 
@@ -55,6 +57,10 @@ pub struct Plan {
     pub reorder_ms: u64,
     /// From when to the end of the faults one node is away.
     pub outrun_from_ms: Option<u64>,
+    /// When the only node that writes leaves, and the others are parted.
+    pub split_death_ms: Option<u64>,
+    /// Whether applications want to hear of dials that fail.
+    pub announce: bool,
     /// Whose address each node advertises: most often its own.
     pub advertises: Vec<usize>,
     /// Who speaks a higher minor version.
@@ -197,14 +203,27 @@ impl Plan {
                 self.switch_on(fault, chance);
             }
         }
-        if self.jobs.is_some() && chance.percent(30) {
-            self.config.introductions = true;
+        self.announce = chance.percent(30);
+        if chance.percent(30) {
+            self.config.learned_address_ms = chance.between(2_000, 10_000);
+        }
+        let Some(jobs) = &mut self.jobs else { return };
+        self.config.introductions = chance.percent(30);
+        if chance.percent(10) {
+            // More at once than a line has room for.
+            self.config.limits.value_bytes_max = 4 << 10;
+            self.config.window_bytes = 0;
+            (jobs.large_percent, jobs.large_bytes_max) = (40, 3_800);
+            jobs.burst = 40;
+            self.workload.large_bytes_max = self.workload.large_bytes_max.min(3_000);
         }
     }
 
     fn switch_on(&mut self, fault: Fault, chance: &mut Chance) {
         // Others that die early would be forgotten before the end, when all is compared.
-        if self.away.is_some() && (fault.ends_lives() || fault == Fault::Outrun) {
+        let is_apart = self.away.is_some() || self.split_death_ms.is_some();
+        let parts = matches!(fault, Fault::Outrun | Fault::Forgotten | Fault::SplitDeath);
+        if (self.away.is_some() && fault.ends_lives()) || (is_apart && parts) {
             return;
         }
         self.faults.push(fault);
@@ -214,9 +233,9 @@ impl Plan {
             Fault::Outrun => {
                 self.outrun_from_ms = Some(chance.below(self.duration_ms / 2));
                 let config = &mut self.config;
-                match chance.below(3) {
+                match chance.below(4) {
                     0 => config.removals_max = chance.below(6) as usize,
-                    1 => config.look_back_changes = chance.between(1, 20) as usize,
+                    1 | 2 => config.look_back_changes = chance.between(1, 20) as usize,
                     _ => {}
                 }
                 config.checkpoint_changes = *chance.pick(&[1, 4]);
@@ -229,6 +248,18 @@ impl Plan {
                 self.newer = (0..self.nodes).map(|_| chance.percent(40)).collect();
             }
             Fault::Crowd => self.add_crowd(chance),
+            Fault::Forgotten => {
+                self.jobs = None;
+                self.forgets = true;
+                self.config.forget_after_ms = 120_000;
+                self.draw_away(chance);
+            }
+            Fault::SplitDeath => {
+                self.writers = 1;
+                let at = chance.between(1_000, 5_000);
+                self.split_death_ms = Some(at);
+                self.duration_ms = self.duration_ms.max(at + SPLIT_MS + 2_000);
+            }
             Fault::LargeValues => {
                 self.workload.large_percent = 3;
                 let part = self.config.part_bytes_max as u64;
@@ -242,6 +273,16 @@ impl Plan {
             }
             _ => {}
         }
+    }
+
+    /// Cuts a node off for so long that the others forget it, and it is still told so.
+    fn draw_away(&mut self, chance: &mut Chance) {
+        let from_ms = chance.below(self.duration_ms * 2 / 3);
+        // Who is away for twice as long as it is remembered is not recognised.
+        let all_ms = self.config.forget_after_ms * chance.between(130, 185) / 100;
+        self.away = Some(Away { from_ms, for_ms: all_ms - (self.duration_ms - from_ms) });
+        // Others that die early would be forgotten before the end, when all is compared.
+        self.faults.retain(|fault| !fault.ends_lives());
     }
 
     /// Nodes that all start at one moment, each with one or two to begin with.
@@ -336,6 +377,8 @@ impl Plan {
             jobs: None,
             reorder_ms: 0,
             outrun_from_ms: None,
+            split_death_ms: None,
+            announce: false,
             advertises: (0..nodes).collect(),
             newer: vec![false; nodes],
             away: None,
@@ -446,12 +489,7 @@ fn draw_late(chance: &mut Chance, plan: &mut Plan) {
         workload.purge_percent = 5;
     }
     if plan.forgets && chance.percent(75) {
-        let from_ms = chance.below(plan.duration_ms * 2 / 3);
-        // Who is away for twice as long as it is remembered is not recognised.
-        let all_ms = config.forget_after_ms * chance.between(130, 185) / 100;
-        plan.away = Some(Away { from_ms, for_ms: all_ms - (plan.duration_ms - from_ms) });
-        // Others that die early would be forgotten before the end, when all is compared.
-        plan.faults.retain(|fault| !fault.ends_lives());
+        plan.draw_away(chance);
     } else if chance.percent(40) {
         plan.outputs_max = Some(chance.between(0, 4) as usize);
         plan.turn_ms = *chance.pick(&[1, 30, 200]);

@@ -100,6 +100,13 @@ impl VersionVector {
         self.entries.len()
     }
 
+    /// The memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.entries.capacity() * size_of::<(ReplicaId, u64)>()
+            + self.aliases.capacity() * size_of::<Dot>()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -45,6 +45,11 @@ impl Children {
         self.blocks().iter().all(|block| block.is_empty())
     }
 
+    /// The memory that they take.
+    pub fn bytes(&self) -> usize {
+        self.blocks().iter().map(|block| block.capacity() * size_of::<NodeId>()).sum()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.blocks().iter().flatten().copied()
     }

@@ -315,6 +315,23 @@ impl Document {
         self.removals.clear(self.tree.next_sequence());
     }
 
+    /// When nothing is left, one record tells of all that is gone. `known` are all the writes whose
+    /// effect is here, and nothing waits to be merged.
+    pub fn tidy(&mut self, known: &Arc<VersionVector>) {
+        if self.tree.len() == 0 && self.removals.len() > 1 {
+            self.removals.note_all(known, || self.tree.next_sequence());
+        }
+    }
+
+    /// The memory it takes, about; watched paths not counted.
+    pub fn bytes(&self) -> usize {
+        let cut = size_of::<PathKey>() + size_of::<Vec<Cut>>() + size_of::<Cut>();
+        self.tree.bytes()
+            + self.removals.bytes()
+            + self.cuts_count * cut
+            + self.unhashed.capacity() * size_of::<NodeId>()
+    }
+
     pub fn note_removal(&mut self, key: PathKey, below: bool, seen: &Arc<VersionVector>) {
         self.removals.note(key, below, seen, || self.tree.next_sequence());
     }
@@ -354,6 +371,9 @@ impl Document {
         }
         let mut hash = tree::ROOT_HASH;
         self.watch.touch(hash, whose);
+        if path.is_empty() {
+            self.watch.touch_below(hash, PathKey::default, whose);
+        }
         for (depth, segment) in path.iter().enumerate() {
             hash = tree::child_hash(hash, segment.as_ref());
             self.watch.touch(hash, whose);

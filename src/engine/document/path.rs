@@ -34,10 +34,10 @@ impl PathKey {
         &self.0
     }
 
-    /// The keys of the paths from the top down to this one.
+    /// The keys of the paths from the whole document down to this one.
     pub fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.0.iter().enumerate().filter(|(_, &byte)| byte == 0);
-        ends.map(|(end, _)| &self.0[..=end])
+        std::iter::once(0).chain(ends.map(|(end, _)| end + 1)).map(|end| &self.0[..end])
     }
 
     pub fn starts_with(&self, ancestor: &PathKey) -> bool {
@@ -144,7 +144,7 @@ mod tests {
             prop_assert_eq!(PathKey::from_bytes(x.as_bytes()), Some(x.clone()));
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
             let prefixes: Vec<Vec<u8>> = x.prefixes().map(<[u8]>::to_vec).collect();
-            let above: Vec<_> = (1..=a.len()).map(|d| PathKey::new(&a[..d]).as_bytes().to_vec()).collect();
+            let above: Vec<_> = (0..=a.len()).map(|d| PathKey::new(&a[..d]).as_bytes().to_vec()).collect();
             prop_assert_eq!(prefixes, above);
             prop_assert_eq!(y.starts_with(&x), b.starts_with(&a));
         }

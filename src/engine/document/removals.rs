@@ -93,6 +93,26 @@ impl Removals {
         }
     }
 
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The memory they take, about.
+    pub fn bytes(&self) -> usize {
+        let record = size_of::<Removal>() + size_of::<(PathKey, bool)>() + 3 * size_of::<u64>();
+        let outside = |removal: &Removal| 2 * removal.key.as_bytes().len() + removal.seen.bytes();
+        self.records.len() * record
+            + self.places.capacity() * size_of::<((PathKey, bool), u64)>()
+            + self.records.values().map(outside).sum::<usize>()
+    }
+
+    /// All that these writes made anywhere is gone: one record tells it.
+    pub fn note_all(&mut self, seen: &Arc<VersionVector>, next: impl FnOnce() -> u64) {
+        self.records.clear();
+        self.places = FxHashMap::default();
+        self.note(PathKey::default(), true, seen, next);
+    }
+
     /// Forgets all, up to a place.
     pub fn clear(&mut self, floor: u64) {
         self.records.clear();

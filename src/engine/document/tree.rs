@@ -45,6 +45,8 @@ struct More {
     parts: ThinVec<Part>,
 }
 
+/// Text up to here stands in an [`EcoString`] itself.
+const TEXT_INLINE: usize = 15;
 /// Nodes of a chunk of the arena, which grows by chunks so that no growth moves what is there.
 const CHUNK: usize = 1024;
 
@@ -167,11 +169,22 @@ impl Tree {
             more.children.remove(place);
             parent.drop_more();
         }
+        self.release(id);
+    }
+
+    fn release(&mut self, id: NodeId) {
         self.free.push(id);
         if self.free.len() + 1 == self.places() {
             // Nothing is left but the root: give the memory back.
             *self = Tree { sequence: self.sequence, ..Tree::new() };
         }
+    }
+
+    /// The memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        let chunks = self.chunks.iter().map(|chunk| chunk.capacity() * size_of::<Node>());
+        let beside: usize = self.chunks.iter().flatten().map(Node::bytes_beside).sum();
+        chunks.sum::<usize>() + beside + self.free.capacity() * size_of::<NodeId>()
     }
 
     pub fn key(&self, id: NodeId) -> PathKey {
@@ -338,7 +351,7 @@ impl Tree {
 
     pub fn remove_bookmark(&mut self, id: NodeId) {
         self.unlink(id);
-        self.free.push(id);
+        self.release(id);
     }
 
     pub fn is_bookmark(&self, id: NodeId) -> bool {
@@ -479,6 +492,23 @@ impl Node {
             more.children.is_empty() && more.marks.is_empty() && more.parts.is_empty()
         };
         self.more.take_if(is_empty);
+    }
+
+    /// The memory that it takes outside itself, about.
+    fn bytes_beside(&self) -> usize {
+        let text = |text: &EcoString| if text.len() > TEXT_INLINE { text.len() } else { 0 };
+        let bodies = self.values.iter().map(|value| match &value.body {
+            Body::Scalar(body) | Body::Whole(body) => text(body),
+            Body::Object | Body::Array(_) => 0,
+        });
+        let more = self.more.as_ref().map_or(0, |more| {
+            size_of::<More>()
+                + more.children.bytes()
+                + more.marks.capacity() * size_of::<Mark>()
+                + more.parts.capacity() * size_of::<Part>()
+        });
+        let values = if self.values.len() > 1 { self.values.len() * size_of::<Value>() } else { 0 };
+        text(&self.name) + bodies.sum::<usize>() + values + more
     }
 
     pub fn has_children(&self) -> bool {

@@ -380,11 +380,12 @@ impl Replication {
     pub fn peer_switched(&mut self, now: Now, peer: ReplicaId) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.outstanding = 0;
+        let unfinished = session.feed.is_some() || session.asked.is_some();
+        self.rare.note_if(unfinished, Rare::FeedSwitched);
         session.asked = None;
         session.confirming = false;
         session.to_confirm = None;
         if let Some(feed) = session.feed.take() {
-            self.rare.note(Rare::FeedSwitched);
             feed.drop_bookmark(&mut self.document);
         }
         self.abandon_pull_from(now, peer);
@@ -428,6 +429,9 @@ impl Replication {
             self.digest_due_ms = now.monotonic_ms + self.config.heartbeat_interval_ms;
             self.look_after_the_dead(now);
             self.forget_cuts(now);
+            if !self.is_settling() {
+                self.document.tidy(&self.vector);
+            }
             self.send_digests(now);
         }
         let pull_timeout_ms = self.config.pull_timeout_ms;

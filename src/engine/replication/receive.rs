@@ -340,7 +340,6 @@ impl Replication {
         }
         pull.heard_ms = now.monotonic_ms;
         if !pull.staging.take_part(&message, &self.config.limits)? {
-            self.rare.note(Rare::PartMissing);
             self.abandon_pull_from(now, peer);
         }
         Ok(())
@@ -354,7 +353,6 @@ impl Replication {
             session.caught_up = true;
         }
         if pull.staging.parts() != end.parts {
-            self.rare.note(Rare::PartMissing);
             self.aim(peer, None, now.monotonic_ms);
             return Ok(());
         }

@@ -283,6 +283,7 @@ impl Cluster {
             }
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),
+                WarningCode::ConnectedToSelf if self.plan.announce => Ok(()),
                 WarningCode::Rejoined if self.plan.may_rejoin() => self.check_made_again(node),
                 _ => Err(format!("warning {code:?}: {detail}")),
             },

@@ -74,7 +74,7 @@ impl Cluster {
         }
         self.drain(node)?;
         for peer in self.plan.connects[node].clone() {
-            let command = Command::Connect { address: address(peer), announce: false };
+            let command = Command::Connect { address: address(peer), announce: self.plan.announce };
             self.handle(node, Input::Command(command))?;
         }
         Ok(())
@@ -110,7 +110,8 @@ impl Cluster {
     /// Nodes that others would have to reach through the dead, or that are all there is. The one
     /// that is away does not count.
     pub(super) fn unreached(&self) -> Vec<usize> {
-        let here = |node: &usize| self.away != Some(*node);
+        let is_away = |node: usize| self.sides.as_ref().is_some_and(|sides| sides[node]);
+        let here = |node: &usize| !is_away(*node);
         let live: Vec<usize> = self.live().into_iter().filter(here).collect();
         let all: Vec<usize> = (0..self.nodes.len()).filter(here).collect();
         let Some(&first) = live.first() else { return all };

@@ -51,8 +51,8 @@ pub struct Cluster {
     writes_left: usize,
     /// Kept while a run that failed is played again.
     pub story: Option<Story>,
-    /// Cut off from all others, whatever is mended.
-    away: Option<usize>,
+    /// Who is kept apart from whom, whatever is mended: those on different sides.
+    sides: Option<Vec<bool>>,
     /// The next node that is in the middle of a feed crashes.
     armed: Option<Fault>,
     strikes: Vec<Fault>,
@@ -142,7 +142,15 @@ enum Happening {
     Crash(usize),
     Strobe(Strobe),
     EndBatch(usize),
+    /// A node is cut off from all others.
     GoAway,
+    SplitDeath,
+    /// The others are parted.
+    Split,
+    /// Those kept apart are so no more.
+    Rejoin,
+    /// Of the links between two nodes the oldest breaks.
+    CutOldest(usize, usize),
 }
 
 /// A wall clock goes to and fro.
@@ -192,7 +200,7 @@ impl Cluster {
             agenda: Agenda::default(),
             writes_left: plan.writes,
             story: None,
-            away: None,
+            sides: None,
             armed: None,
             settled_in_ms: 0,
             strikes: plan.strikes(),
@@ -211,6 +219,9 @@ impl Cluster {
         let away_ms = cluster.plan.away.map(|away| away.from_ms);
         if let Some(from_ms) = away_ms.or(cluster.plan.outrun_from_ms) {
             cluster.at(from_ms, Happening::GoAway);
+        }
+        if let Some(at) = cluster.plan.split_death_ms {
+            cluster.at(at, Happening::SplitDeath);
         }
         if !cluster.strikes.is_empty() {
             cluster.at(cluster.plan.fault_gap_ms, Happening::Fault);
@@ -245,7 +256,7 @@ impl Cluster {
         self.jobs.quiet();
         self.armed = None;
         if self.plan.away.is_none() {
-            self.away = None;
+            self.sides = None;
         }
         for happening in self.agenda.take_all() {
             match happening {
@@ -253,6 +264,10 @@ impl Cluster {
                 | Happening::Fault
                 | Happening::Mend(_)
                 | Happening::GoAway
+                | Happening::SplitDeath
+                | Happening::Split
+                | Happening::Rejoin
+                | Happening::CutOldest(..)
                 | Happening::Crash(_)
                 | Happening::Strobe(_) => {}
                 Happening::Start(_)
@@ -272,7 +287,8 @@ impl Cluster {
 
     /// The node that was away can be reached again.
     pub fn come_back(&mut self) -> Result<(), Trouble> {
-        if let Some(node) = self.away.take() {
+        let sides = self.sides.take().unwrap_or_default();
+        if let Some(node) = sides.iter().position(|&apart| apart) {
             if let Some(life) = &mut self.nodes[node].life {
                 life.comes_back = life.engine.peers().is_empty();
             }
@@ -325,6 +341,19 @@ impl Cluster {
             Happening::Turn(node) => self.turn(node),
             Happening::Crash(node) => {
                 self.crash(node, false);
+                Ok(())
+            }
+            Happening::SplitDeath => self.split_death(),
+            Happening::Split => {
+                self.split();
+                Ok(())
+            }
+            Happening::Rejoin => {
+                self.rejoin();
+                Ok(())
+            }
+            Happening::CutOldest(a, b) => {
+                self.network.cut_oldest(self.now, a, b);
                 Ok(())
             }
             Happening::Strobe(strobe) => {

@@ -8,6 +8,7 @@ use super::{alias, pairs, Cluster, Happening, Life, Strobe};
 use crate::engine::{Command, Input};
 use crate::sim::faults::Fault;
 use crate::sim::model::Kind;
+use crate::sim::plan::SPLIT_MS;
 use crate::sim::Trouble;
 
 /// How long an engine that was told to leave may take to say so.
@@ -76,6 +77,10 @@ impl Cluster {
                 if self.nodes[node].life.as_ref().is_some_and(|life| !life.leaving) {
                     let command = Command::Connect { address: alias(other), announce: false };
                     self.handle(node, Input::Command(command))?;
+                    if self.faults.percent(50) {
+                        let at = self.now + self.faults.between(5, 500);
+                        self.at(at, Happening::CutOldest(node, other));
+                    }
                 }
             }
             Fault::Crash | Fault::PowerLoss => {
@@ -90,12 +95,7 @@ impl Cluster {
             }
             Fault::CrashDonor | Fault::CrashAsker => self.armed = Some(fault),
             Fault::Leave => {
-                self.handle(node, Input::Command(Command::Leave))?;
-                if let Some(life) = &mut self.nodes[node].life {
-                    life.leaving = true;
-                    self.jobs.left(node);
-                }
-                self.at(self.now + LEAVING_MS, Happening::Gone(node));
+                self.leave(node)?;
                 self.perhaps_restart(node, end.max(self.now + LEAVING_MS + 1));
             }
             Fault::Freeze => self.freeze(node, end),
@@ -119,6 +119,8 @@ impl Cluster {
             Fault::Reorder
             | Fault::Crowd
             | Fault::Outrun
+            | Fault::Forgotten
+            | Fault::SplitDeath
             | Fault::SharedAddress
             | Fault::NewerMinor
             | Fault::ClockDrift
@@ -209,8 +211,9 @@ impl Cluster {
 
     pub(super) fn mend(&mut self, pairs: &[(usize, usize)]) {
         let (bytes_per_ms, latency_ms) = (self.plan.bytes_per_ms, self.plan.latency_ms);
-        let away = self.away;
-        for &(a, b) in pairs.iter().filter(|&&(a, b)| away != Some(a) && away != Some(b)) {
+        let sides = self.sides.as_deref();
+        let together = |&&(a, b): &&(usize, usize)| sides.is_none_or(|sides| sides[a] == sides[b]);
+        for &(a, b) in pairs.iter().filter(together) {
             self.network.mend(self.now, a, b, bytes_per_ms, latency_ms);
         }
     }
@@ -230,10 +233,44 @@ impl Cluster {
         if reached.len() + 1 < self.nodes.len() {
             return;
         }
-        self.away = Some(node);
-        for other in (0..self.nodes.len()).filter(|&other| other != node) {
-            self.network.sever(self.now, node, other);
+        self.keep_apart((0..self.nodes.len()).map(|other| other == node).collect());
+    }
+
+    /// The node that writes leaves for good, and the others soon take sides.
+    pub(super) fn split_death(&mut self) -> Result<(), Trouble> {
+        if self.may_end(0) {
+            self.leave(0)?;
         }
+        self.at(self.now + 2 * LEAVING_MS, Happening::Split);
+        Ok(())
+    }
+
+    pub(super) fn split(&mut self) {
+        let sides = (0..self.nodes.len()).map(|_| self.faults.percent(50)).collect();
+        self.keep_apart(sides);
+        self.at(self.now + SPLIT_MS, Happening::Rejoin);
+    }
+
+    pub(super) fn rejoin(&mut self) {
+        self.sides = None;
+        self.mend(&pairs(self.nodes.len()));
+    }
+
+    fn keep_apart(&mut self, sides: Vec<bool>) {
+        for (a, b) in pairs(self.nodes.len()).into_iter().filter(|&(a, b)| sides[a] != sides[b]) {
+            self.network.sever(self.now, a, b);
+        }
+        self.sides = Some(sides);
+    }
+
+    fn leave(&mut self, node: usize) -> Result<(), Trouble> {
+        self.handle(node, Input::Command(Command::Leave))?;
+        if let Some(life) = &mut self.nodes[node].life {
+            life.leaving = true;
+            self.jobs.left(node);
+        }
+        self.at(self.now + LEAVING_MS, Happening::Gone(node));
+        Ok(())
     }
 }
 
