@@ -705,6 +705,68 @@ module.exports = [
     breaks: 'rule 9',
   },
 
+  // ---- batches and confirmations
+  {
+    name: 'batch-in-parts',
+    file: `${REPLICATION}/outbox.rs`,
+    find: '        self.held = true;\n',
+    replace: '',
+    breaks: 'batches',
+  },
+  {
+    name: 'spilled-batch-not-told',
+    file: `${REPLICATION}/write.rs`,
+    find: 'if std::mem::take(&mut self.batching) && self.outbox.release().is_err() {',
+    replace: 'if std::mem::take(&mut self.batching) && self.outbox.release().is_err() && false {',
+    breaks: 'batches',
+  },
+  {
+    name: 'confirmed-before-covered',
+    file: `${REPLICATION}/confirm.rs`,
+    find: 'session.to_confirm.filter(|&counter| counter <= covered).map(|_| (peer, covered))',
+    replace: 'session.to_confirm.map(|counter| (peer, counter.max(covered)))',
+    breaks: 'confirmations',
+  },
+  {
+    name: 'confirmed-by-too-few',
+    file: `${REPLICATION}/confirm.rs`,
+    find: 'self.sessions.keys().filter(|peer| has(peer)).count() >= *count',
+    replace: 'self.sessions.keys().filter(|peer| has(peer)).count() + 1 >= *count',
+    breaks: 'confirmations',
+  },
+  {
+    name: 'leaver-waited-for',
+    file: `${REPLICATION}/confirm.rs`,
+    find: '                peers.remove(&peer);\n',
+    replace: '                let _ = (&peers, peer);\n',
+    breaks: 'confirmations',
+  },
+  {
+    name: 'asked-to-confirm-once-only',
+    file: `${REPLICATION}/confirm.rs`,
+    find: '            session.confirming = false;\n',
+    replace: '            let _ = session;\n',
+    breaks: 'confirmations',
+    test: '--test together',
+    because: 'a digest brings the same within a second, and no promise has a second in it',
+  },
+  {
+    name: 'observer-told-of-a-place-below',
+    file: `${DOCUMENT}/observe.rs`,
+    find: 'let place = PathKey::new(&path[..region.max(depth)]);',
+    replace: 'let place = PathKey::new(&path[..path.len().max(depth.max(region))]);',
+    breaks: 'observers',
+  },
+  {
+    name: 'observer-below-not-told',
+    file: `${DOCUMENT}/observe.rs`,
+    find: `            for id in ids {
+                self.note_place(id, key.clone(), whose);`,
+    replace: `            for id in ids.into_iter().skip(1) {
+                self.note_place(id, key.clone(), whose);`,
+    breaks: 'observers',
+  },
+
   // ---- what is told to the application
   {
     name: 'ready-before-caught-up',
