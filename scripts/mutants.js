@@ -221,7 +221,6 @@ function play(simulator, from, seeds) {
   const child = process.platform === 'win32'
     ? spawn(args[0], args.slice(1), { stdio: ['ignore', 'pipe', 'ignore'] })
     : spawn('sh', ['-c', `ulimit -v ${MEMORY_KB}; exec "$@"`, 'sh', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
-  if (child.pid) os.setPriority(child.pid, os.constants.priority.PRIORITY_LOW);
   return new Promise((resolve, reject) => {
     let failed;
     const give = (found) => {
