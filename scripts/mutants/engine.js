@@ -530,8 +530,8 @@ module.exports = [
   {
     name: 'checkpoint-while-merging',
     file: `${REPLICATION}/mod.rs`,
-    find: 'if !self.is_settling() {',
-    replace: 'if true {',
+    find: 'if !self.is_settling() {\n            self.checkpoints.record',
+    replace: 'if true {\n            self.checkpoints.record',
     breaks: 'rule 7',
   },
 

@@ -296,7 +296,7 @@ impl Cluster {
         let life = self.nodes[node].life.as_ref().expect("its engine just spoke");
         let in_time = self.now < life.started + self.plan.config.ready_timeout_ms;
         // Told late, it may have met others since.
-        if !in_time || self.plan.outputs_max.is_some() {
+        if !in_time || self.plan.outputs_max.is_some() || life.has_held_back {
             return Ok(());
         }
         for &peer in &self.plan.connects[node] {

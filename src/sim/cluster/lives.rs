@@ -65,6 +65,7 @@ impl Cluster {
             wall_max_ms: now.wall_ms,
             alone: Vec::new(),
             comes_back: false,
+            has_held_back: false,
             made_again: Vec::new(),
         });
         self.incarnations += 1;

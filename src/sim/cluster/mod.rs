@@ -109,6 +109,8 @@ pub struct Life {
     alone: Vec<usize>,
     /// It was away and is forgotten: what it made alone must be made again.
     comes_back: bool,
+    /// A batch has held back what came to it.
+    has_held_back: bool,
     made_again: Vec<(Vec<String>, Kind)>,
     /// As which replica it last had which peers.
     met: (ReplicaId, Vec<ReplicaId>),

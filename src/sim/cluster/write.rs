@@ -84,8 +84,9 @@ impl Cluster {
         let writers: Vec<usize> = (0..self.plan.writers).filter(able).collect();
         if !writers.is_empty() {
             let node = *self.chance.pick(&writers);
-            let engine = &mut self.nodes[node].life.as_mut().expect("it is able").engine;
-            let batch_ms = self.pledges.begin(node, engine);
+            let life = self.nodes[node].life.as_mut().expect("it is able");
+            let batch_ms = self.pledges.begin(node, &mut life.engine);
+            life.has_held_back |= batch_ms.is_some();
             for _ in 0..self.chance.between(1, self.plan.burst) {
                 let (path, kind) = self.workload.next_write();
                 self.write(node, &path, kind)?;
