@@ -334,3 +334,17 @@ fn nodes_that_were_alone_for_long_have_not_forgotten_each_other() {
     assert!((0..3).all(|node| mesh.stats(node).rejoins == 0));
     mesh.assert_converged();
 }
+
+#[test]
+fn a_feed_arrives_over_a_link_that_is_slower_than_patience() {
+    let mut mesh = Mesh::new(3);
+    mesh.set(0, "k", "1");
+    mesh.link(0, 1);
+    mesh.link(1, 2);
+    // An answer takes 3 s, a digest comes soon enough for nobody to be lost.
+    for _ in 0..30 {
+        mesh.wait_on_the_way(1500);
+    }
+    mesh.assert_all_read("k", "1");
+    assert!((1..3).all(|node| mesh.stats(node).pulls < 6));
+}

@@ -39,7 +39,8 @@ pub struct Config {
     /// How long a write may wait for one it depends on before a peer is asked for it. 200 ms:
     /// longer than a direct link needs, shorter than anybody notices.
     pub gap_timeout_ms: u64,
-    /// A pull whose donor sends nothing for so long goes to another peer. 2 s.
+    /// A pull whose donor sends nothing for so long goes to another peer. 2 s, and twice as long
+    /// after each that did.
     pub pull_timeout_ms: u64,
     /// Bytes queued for one peer beyond which writes are no longer pushed; it is brought up to
     /// date from the changes feed later. 16 MiB.

@@ -297,6 +297,19 @@ impl Mesh {
         self.input(node, Input::Received { link: id, message });
     }
 
+    /// Lets time pass, and delivers what was under way before.
+    pub fn wait_on_the_way(&mut self, ms: u64) {
+        let before: Vec<_> = self
+            .ways()
+            .into_iter()
+            .map(|(id, to)| (id, to, self.links[&id].under_way[to].len()))
+            .collect();
+        self.wait(ms);
+        for (id, to, messages) in before {
+            (0..messages).for_each(|_| self.deliver_one(id, to, 0));
+        }
+    }
+
     /// Delivers everything that was ever delivered once more, in the same order.
     pub fn deliver_all_again(&mut self) {
         let log = self.log.take().unwrap_or_default();

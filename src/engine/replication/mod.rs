@@ -54,6 +54,8 @@ use staging::{Merging, Staging};
 
 /// Parts of a feed on their way to one peer.
 const FEED_PARTS: usize = 4;
+/// The longest patience with a donor that says nothing.
+const PULL_PATIENCE_MS_MAX: u64 = 60_000;
 /// How long others are told of a replica that nobody hears any more.
 const LATELY_MS: u64 = 60_000;
 /// Bytes of values hashed in one go.
@@ -142,6 +144,9 @@ pub struct Replication {
     forgotten: bool,
     pull: Option<Pulling>,
     pull_id: u32,
+    /// How long a donor may say nothing. Doubles whenever that was too short, lest an answer that is
+    /// on its way for longer be asked for anew for ever.
+    pull_patience_ms: u64,
     merging: Option<Merging>,
     sends: VecDeque<(ReplicaId, Bytes)>,
     digest_due_ms: u64,
@@ -181,6 +186,7 @@ impl Replication {
             forgotten: false,
             pull: None,
             pull_id: 0,
+            pull_patience_ms: config.pull_timeout_ms,
             merging: None,
             sends: VecDeque::new(),
             digest_due_ms: now.monotonic_ms + config.heartbeat_interval_ms,
@@ -411,7 +417,7 @@ impl Replication {
         }
         let mut deadline = self.digest_due_ms;
         match &self.pull {
-            Some(pull) => deadline = deadline.min(pull.heard_ms + self.config.pull_timeout_ms),
+            Some(pull) => deadline = deadline.min(pull.heard_ms + self.pull_patience_ms),
             None => {
                 let targets = self.sessions.values().filter_map(|s| s.target.as_ref());
                 deadline = targets.map(|target| target.due_ms).fold(deadline, u64::min);
@@ -434,10 +440,10 @@ impl Replication {
             }
             self.send_digests(now);
         }
-        let pull_timeout_ms = self.config.pull_timeout_ms;
-        let stalled =
-            self.pull.as_ref().filter(|p| p.heard_ms + pull_timeout_ms <= now.monotonic_ms);
+        let patience_ms = self.pull_patience_ms;
+        let stalled = self.pull.as_ref().filter(|p| p.heard_ms + patience_ms <= now.monotonic_ms);
         if let Some(peer) = stalled.map(|pull| pull.peer) {
+            self.pull_patience_ms = PULL_PATIENCE_MS_MAX.min(2 * patience_ms).max(patience_ms);
             self.abandon_pull_from(now, peer);
         }
         self.ask_for_gaps(now);

@@ -348,6 +348,7 @@ impl Replication {
     fn receive_end(&mut self, now: Now, peer: ReplicaId, end: FeedEnd) -> Result<(), Malformed> {
         let matches = |p: &super::Pulling| p.peer == peer && p.id == end.id;
         let Some(pull) = self.pull.take_if(|pull| matches(pull)) else { return Ok(()) };
+        self.pull_patience_ms = self.config.pull_timeout_ms;
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.target = None;
             session.caught_up = true;
