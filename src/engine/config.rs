@@ -65,8 +65,8 @@ pub struct Config {
     /// Functions running for one peer; more are answered "busy". 16,384.
     pub runs_per_peer_max: usize,
     /// Bytes of jobs, answers and events that one peer may have sent and the application has not
-    /// taken, and that may wait here for one peer. 16 MiB; never less than two of the largest
-    /// messages.
+    /// taken, and that may wait here for one peer. 16 MiB; never less than what two of the largest
+    /// messages cost.
     pub window_bytes: usize,
     /// A remote stamp moves our clock at most so far ahead of the wall clock. 500 ms.
     pub clock_skew_max_ms: u64,

@@ -73,6 +73,7 @@ faults! {
     HalfOpen, "half-open", Strikes, 15, "one end of a connection is gone, the other not told";
     SlowReader, "slow-reader", Strikes, 15, "a node takes in almost nothing of what it is sent";
     DuplicateLink, "duplicate-link", Strikes, 15, "a node dials a peer again by another name; perhaps the first link breaks";
+    DoubleDial, "double-dial", Lasts, 12, "all dial one another, often, and have much to say at once";
     Reorder, "reorder", Lasts, 15, "each way takes another time, so what is sent later comes first";
 
     CrashDonor, "crash-donor", Strikes, 12, "a process ends while it brings another up to date";

@@ -248,6 +248,25 @@ impl Plan {
                 self.newer = (0..self.nodes).map(|_| chance.percent(40)).collect();
             }
             Fault::Crowd => self.add_crowd(chance),
+            Fault::DoubleDial => {
+                for a in 0..self.nodes {
+                    for b in self.connects[a].clone().into_iter().filter(|&b| b != a) {
+                        if !self.connects[b].contains(&a) {
+                            self.connects[b].push(a);
+                        }
+                    }
+                }
+                self.faults.push(Fault::LinkReset);
+                self.fault_gap_ms = 300;
+                self.latency_ms = *chance.pick(&[(5, 50), (1, 200)]);
+                self.bytes_per_ms = *chance.pick(&[2, 5, 50]);
+                self.config.part_bytes_max = *chance.pick(&[64, 256, 512]);
+                self.config.queue_bytes_max = *chance.pick(&[1, 1, 4 << 10]);
+                if let Some(jobs) = &mut self.jobs {
+                    (jobs.eager_percent, jobs.large_percent) = (100, 20);
+                    jobs.large_bytes_max = jobs.large_bytes_max.clamp(1_000, 4_000);
+                }
+            }
             Fault::Forgotten => {
                 self.jobs = None;
                 self.forgets = true;

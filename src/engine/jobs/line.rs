@@ -35,6 +35,12 @@ const SMALL_BYTES_MAX: usize = 4 << 10;
 /// Numbers and costs that no node reaches: beyond them a peer is not believed.
 const COUNT_MAX: u64 = 1 << 60;
 
+/// What a message costs that goes in pieces.
+pub fn cost(message_bytes: usize, piece_bytes: usize) -> u64 {
+    let pieces = message_bytes.div_ceil(piece_bytes.max(1)) as u64;
+    message_bytes as u64 + pieces * OVERHEAD
+}
+
 /// The limits of all lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {

@@ -111,10 +111,12 @@ impl Offers {
 impl Jobs {
     pub fn new(own: ReplicaId, config: Arc<Config>) -> Self {
         let message_bytes_max = config.limits.value_bytes_max + MESSAGE_OVERHEAD;
+        let piece_bytes = config.part_bytes_max;
         let bounds = Bounds {
-            piece_bytes: config.part_bytes_max,
+            piece_bytes,
             message_bytes_max,
-            window: config.window_bytes.max(2 * message_bytes_max) as u64,
+            window: (config.window_bytes as u64)
+                .max(2 * line::cost(message_bytes_max, piece_bytes)),
         };
         Jobs {
             own,

@@ -117,6 +117,7 @@ impl Cluster {
             }
             Fault::MassDelete => self.delete_all(node % self.plan.writers)?,
             Fault::Reorder
+            | Fault::DoubleDial
             | Fault::Crowd
             | Fault::Outrun
             | Fault::Forgotten

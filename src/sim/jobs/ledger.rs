@@ -728,10 +728,15 @@ impl Ledger {
     }
 }
 
+/// What a parcel costs besides its bytes.
+const PARCEL_OVERHEAD: usize = 128;
+
 /// What one peer may have sent that was not taken.
 pub fn window_bytes(config: &Config) -> usize {
     let message_bytes_max = config.limits.value_bytes_max + MESSAGE_OVERHEAD;
-    config.window_bytes.max(2 * message_bytes_max) + message_bytes_max
+    let pieces = message_bytes_max.div_ceil(config.part_bytes_max);
+    let cost = message_bytes_max + pieces * PARCEL_OVERHEAD;
+    config.window_bytes.max(2 * cost) + message_bytes_max
 }
 
 /// What goes along with an ask.
