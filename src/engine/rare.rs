@@ -89,7 +89,6 @@ rare! {
     NoRoom, "no-room", "too much waited for a peer: it was not asked, or not answered";
     CallTakenBack, "call-taken-back", "a call ended before it had gone out";
     ParcelAgain, "parcel-again", "a parcel was sent again over another link";
-    ResumedAgain, "resumed-again", "parcels were acknowledged before they went again";
     ParcelTwice, "parcel-twice", "a parcel came for the second time";
     OutcomeLate, "outcome-late", "an answer came when its job had ended";
     RunsFull, "runs-full", "a call was refused, as too much ran for its caller";

@@ -259,12 +259,12 @@ impl Plan {
                 self.faults.push(Fault::LinkReset);
                 self.fault_gap_ms = 300;
                 self.latency_ms = *chance.pick(&[(5, 50), (1, 200)]);
-                self.bytes_per_ms = *chance.pick(&[2, 5, 50]);
-                self.config.part_bytes_max = *chance.pick(&[64, 256, 512]);
+                self.bytes_per_ms = *chance.pick(&[5, 20, 100]);
+                self.config.part_bytes_max = *chance.pick(&[64, 64, 512]);
                 self.config.queue_bytes_max = *chance.pick(&[1, 1, 4 << 10]);
                 if let Some(jobs) = &mut self.jobs {
-                    (jobs.eager_percent, jobs.large_percent) = (100, 20);
-                    jobs.large_bytes_max = jobs.large_bytes_max.clamp(1_000, 4_000);
+                    (jobs.eager_percent, jobs.large_percent) = (100, 50);
+                    jobs.large_bytes_max = jobs.large_bytes_max.clamp(3_000, 16_000);
                 }
             }
             Fault::Forgotten => {

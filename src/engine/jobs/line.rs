@@ -419,11 +419,10 @@ impl Line {
             self.bytes -= parcel.frames.len();
             if self.sent > 0 {
                 self.sent -= 1;
-            } else if !self.resume_due {
+            } else {
                 // It was to go over this link again. Now that it need not, the next one is not the
                 // one that the peer counts to.
                 self.resume_due = true;
-                self.rare.note(Rare::ResumedAgain);
             }
         }
         self.cost_sent = self.cost_sent.max(self.cost_before);
