@@ -8,7 +8,7 @@ use super::faults::{Fault, Faults, When};
 use crate::engine::Config;
 
 /// How long the others are parted then: longer than it takes to be sure of a death.
-pub const SPLIT_MS: u64 = 25_000;
+pub const SPLIT_MS: u64 = 90_000;
 /// The kinds that the first streams draw from.
 const FAULTS: &[Fault] = Fault::ALL.split_at(Fault::FIRST).0;
 
@@ -223,7 +223,7 @@ impl Plan {
         // Others that die early would be forgotten before the end, when all is compared.
         let is_apart = self.away.is_some() || self.split_death_ms.is_some();
         let parts = matches!(fault, Fault::Outrun | Fault::Forgotten | Fault::SplitDeath);
-        if (self.away.is_some() && fault.ends_lives()) || (is_apart && parts) {
+        if is_apart && (fault.ends_lives() || parts) {
             return;
         }
         self.faults.push(fault);
@@ -275,6 +275,8 @@ impl Plan {
             }
             Fault::SplitDeath => {
                 self.writers = 1;
+                // Nobody is folded while others are merely away.
+                self.faults.retain(|fault| !fault.ends_lives());
                 let at = chance.between(1_000, 5_000);
                 self.split_death_ms = Some(at);
                 self.duration_ms = self.duration_ms.max(at + SPLIT_MS + 2_000);
@@ -339,7 +341,8 @@ impl Plan {
 
     /// Whether a node may find that the others have taken it for dead.
     pub fn may_rejoin(&self) -> bool {
-        self.forgets || self.faults.contains(&Fault::SharedAddress)
+        let kinds = [Fault::SharedAddress, Fault::SplitDeath];
+        self.forgets || kinds.iter().any(|kind| self.faults.contains(kind))
     }
 
     /// Who can be dialled at the address that it advertises, and is known by it: of two at one address

@@ -2,6 +2,7 @@
 //!
 //! See the section of that name in `docs/replication.md`.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -142,6 +143,11 @@ impl Replication {
 
     /// Renames what a dead replica made, here and in what we know of others.
     fn take_fold(&mut self, now: Now, stub: Stub) {
+        if self.folds.beside(&stub) != Ordering::Equal {
+            // Another part of the cluster had more of it, or less: who had less begins again.
+            self.forgotten |= self.folds.beside(&stub) == Ordering::Less;
+            return;
+        }
         if !self.folds.is_folded(stub.replica) {
             self.document.fold(fold_of(&stub, None));
             self.take_stub(now, stub);
@@ -169,6 +175,11 @@ impl Replication {
                 continue;
             }
             if !theirs.covers(stub.into) {
+                continue;
+            }
+            if ours.get(stub.replica) > stub.counter {
+                // What is here of it beyond its fold nobody else will ever have.
+                self.forgotten = true;
                 continue;
             }
             Arc::make_mut(&mut self.vector).remove(stub.replica);
@@ -233,9 +244,8 @@ impl Replication {
                 (true, _) if self.sessions.contains_key(&id) => others.push(id),
                 (true, false) => others.push(id),
                 (_, true) => {}
-                // Away, and it has written: it may come back with more.
-                (false, false) if self.vector.get(id) > 0 => return None,
-                (false, false) => {}
+                // Away: it may come back with more, of its own or of others.
+                (false, false) => return None,
             }
         }
         Some(others)

@@ -2,6 +2,7 @@
 //!
 //! See "Folding dead replicas" in `docs/replication.md`.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::causality::VersionVector;
@@ -111,6 +112,21 @@ impl Folds {
         Some((stands, gives_way))
     }
 
+    /// How far the fold known here goes, beside another fold of the same replica: if not as far, or
+    /// farther, what was folded is not the same.
+    pub fn beside(&self, other: &Stub) -> Ordering {
+        let known = self.stubs.get(&other.replica);
+        known.map_or(Ordering::Equal, |known| known.counter.cmp(&other.counter))
+    }
+
+    /// Whether a vector covers writes of a folded replica that its fold does not.
+    pub fn lacks_some_of(&self, vector: &VersionVector) -> bool {
+        let beyond = |(id, counter): (ReplicaId, u64)| {
+            self.stubs.get(&id).is_some_and(|folded| counter > folded.counter)
+        };
+        vector.iter().any(beyond)
+    }
+
     pub fn expire(&mut self, now_ms: u64) {
         if self.stubs.is_empty() {
             self.twins.clear();
@@ -156,9 +172,10 @@ impl Folds {
     pub fn rename(&self, vector: &mut VersionVector) {
         for (&replica, folded) in &self.stubs {
             let counter = vector.get(replica);
-            if counter > 0 {
+            // More than was folded has no other name.
+            if counter > 0 && counter <= folded.counter {
                 vector.remove(replica);
-                if counter >= folded.counter {
+                if counter == folded.counter {
                     vector.add_alias(folded.into);
                 }
             }

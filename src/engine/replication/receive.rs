@@ -1,5 +1,6 @@
 //! What peers send.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -360,6 +361,12 @@ impl Replication {
         let mut theirs = self.told_vector(end.vector)?;
         end.forgotten.iter().try_for_each(checks::stub)?;
         self.folds.rename(&mut theirs);
+        let farther = |stub: &Stub| self.folds.beside(stub) == Ordering::Greater;
+        if self.folds.lacks_some_of(&theirs) || end.forgotten.iter().any(farther) {
+            // It has more of a dead replica than was folded here, or folded less of it: it finds out
+            // when it pulls from here, and begins again.
+            return Ok(());
+        }
         let mut ours = self.vector.as_ref().clone();
         self.adopt_stubs(now, &end.forgotten, &theirs, &mut ours);
         self.folds.rename(&mut theirs);
