@@ -15,14 +15,10 @@ const PORT = 9000;
 const PORTS = 10;
 
 const GUIDES = 'docs/guides';
+const guides = fs.readdirSync(path.join(ROOT, GUIDES)).map((name) => `${GUIDES}/${name}`);
 
 /** A program, and below it, perhaps after a sentence, what it writes; `…` stands for anything. */
 const PROGRAM = /^```js\n((?:(?!```).*\n)*)```\n+(?:[^`#|\n].*\n+)*```text\n((?:(?!```).*\n)*)```$/gm;
-
-function guides() {
-  const folder = path.join(ROOT, GUIDES);
-  return fs.existsSync(folder) ? fs.readdirSync(folder).map((name) => `${GUIDES}/${name}`) : [];
-}
 
 function moved(text, port) {
   return text.replace(/\b90\d\d\b/g, (digits) => String(Number(digits) - PORT + port));
@@ -33,7 +29,7 @@ function pattern(text) {
   return new RegExp(`^${parts.join('.+')}$`);
 }
 
-for (const file of ['README.md', ...guides()]) {
+for (const file of ['README.md', ...guides]) {
   const text = fs.readFileSync(path.join(ROOT, file), 'utf8');
   const programs = [...text.matchAll(PROGRAM)];
   if (file !== 'README.md') {
