@@ -107,21 +107,21 @@ class NodeJobs {
   }
 
   /**
-   * The nodes meant, each once.
+   * The nodes meant, each once; this one only if `ownToo`.
    *
    * @returns {{replica?: string, origin: object}[]} without a replica it is not there
    */
-  #targets(to) {
-    const own = () => ({ replica: this.#local.id, origin: this.#peers.own });
+  #targets(to, ownToo = true) {
+    const own = () => (ownToo ? [{ replica: this.#local.id, origin: this.#peers.own }] : []);
     const peers = [...this.#peers.live.values()];
-    if (to === undefined) return [own(), ...peers.map(target)];
+    if (to === undefined) return [...own(), ...peers.map(target)];
     if (to === 'others') return peers.map(target);
     if (typeof to === 'function') return peers.filter((peer) => to(peer)).map(target);
     if (to.tags !== undefined) {
       const tagged = peers.filter(({ tags }) => includes(tags, to.tags)).map(target);
-      return includes(this.#local.tags, to.tags) ? [own(), ...tagged] : tagged;
+      return includes(this.#local.tags, to.tags) ? [...own(), ...tagged] : tagged;
     }
-    return [...new Set([to].flat())].map((id) => {
+    return [...new Set([to].flat())].flatMap((id) => {
       const peer = this.#peers.live.get(id);
       if (peer !== undefined) return target(peer);
       return id === this.#peers.own.node ? own() : { origin: { node: id, name: undefined, peer: undefined } };
@@ -134,12 +134,11 @@ class NodeJobs {
    * the rest, whose news may be on its way. Each says at once if it has no such worker.
    */
   #choose({ name, to }, tried) {
-    const targets = this.#targets(to)
+    const targets = this.#targets(to, this.#local.has(name) !== HAS_NONE)
       .filter(({ replica }) => replica !== undefined && !tried.has(replica))
-      .map((target) => ({ ...target, has: this.#has(target, name) }))
-      .filter(({ has, origin }) => has !== HAS_NONE || origin.peer !== undefined);
+      .map((each) => ({ ...each, has: this.#has(each, name) }));
     const best = Math.max(...targets.map(rank));
-    const drawn = targets.filter((target) => rank(target) === best);
+    const drawn = targets.filter((each) => rank(each) === best);
     if (drawn.length < 2) return drawn[0];
     const first = drawn.splice(randomInt(drawn.length), 1)[0];
     const second = drawn[randomInt(drawn.length)];
