@@ -598,8 +598,8 @@ module.exports = [
   {
     name: 'fold-without-the-absent',
     file: `${REPLICATION}/fold.rs`,
-    find: '(false, false) if self.vector.get(id) > 0 => return None,',
-    replace: '',
+    find: '(false, false) => return None,',
+    replace: '(false, false) => {}',
     breaks: 'rules 8, 9',
   },
   {
