@@ -25,8 +25,8 @@ impl Onlooker {
         Onlooker { path: path.to_vec(), id: engine.observe(&segments), copy }
     }
 
-    /// Takes some of what has changed.
-    pub fn look(&mut self, engine: &mut Engine) -> Result<(), String> {
+    /// Takes some of what has changed. Says whether more waits.
+    pub fn look(&mut self, engine: &mut Engine) -> Result<bool, String> {
         let changes = engine.take_changes(self.id, PLACES, BYTES);
         if changes.skipped {
             return Err("an observer was told to read everything, of a few places".into());
@@ -35,7 +35,7 @@ impl Onlooker {
             self.apply(&change)
                 .map_err(|what| format!("{:?} of {:?} {what}", change, self.path))?;
         }
-        Ok(())
+        Ok(changes.more)
     }
 
     /// Takes all, after which the copy is right.
@@ -45,13 +45,13 @@ impl Onlooker {
         let shown = parsed(&engine.read(&segments))?;
         loop {
             let before = self.copy.clone();
-            self.look(engine)?;
+            let more = self.look(engine)?;
             if self.copy == shown && before == shown {
                 return Ok(());
             }
             let mut told = Vec::new();
             engine.take_observers(&mut told);
-            if before == self.copy {
+            if before == self.copy && !more {
                 let (path, copy) = (&self.path, &self.copy);
                 return Err(format!("who observes {path:?} has {copy:?} and it is {shown:?}"));
             }
