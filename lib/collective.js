@@ -90,6 +90,7 @@ Collective.prototype.set = function set(key, value, operation) {
 
 /** What a dotted key shows, and why; `null` is the whole state. For people who wonder. */
 Collective.prototype.explain = function explain(key) {
+  if (key !== null) refuseSegments(key);
   return this[kInside].node.explain(key);
 };
 
@@ -200,6 +201,7 @@ class Inside {
   set(key, value) {
     if (value === undefined) return this.delete(key);
     const json = encode(value);
+    refuseSegments(key);
     if (this.#isHeld(key)) return;
     this.node.set(key, json);
     this.history.wrote(key);
@@ -209,10 +211,12 @@ class Inside {
     if (typeof by !== 'number' || !Number.isFinite(by)) {
       throw codedError('ERR_NOT_A_NUMBER', 'INCREMENT needs a finite number');
     }
+    refuseSegments(key);
     this.node.increment(key, by);
   }
 
   delete(key) {
+    refuseSegments(key);
     if (this.#isHeld(key)) return;
     this.node.delete(key);
     this.history.forget(key);
@@ -343,6 +347,11 @@ class Inside {
     this.#count();
     this.#collective.emit('close');
   }
+}
+
+/** A list of segments is a path to `node.state`; a collective's keys are dotted strings. */
+function refuseSegments(key) {
+  if (typeof key !== 'string') checkKey(key);
 }
 
 module.exports = { Collective };
