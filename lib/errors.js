@@ -38,6 +38,7 @@ const ERRORS = Object.freeze({
   ERR_INCOMPATIBLE_PEER: [Error, 'The peer has another protocol version, cluster or limits.'],
   ERR_PEER_DISMISSED: [Error, 'One of the two wants no connection with the other.'],
   ERR_REJOIN: [Error, 'This node was forgotten by the peer and joins again as a new replica.'],
+  ERR_CORRUPT_RECORD: [Error, 'What arrived was changed on the way, or is not from the peer.'],
 
   // What the software has handled itself and reports as a warning.
   ERR_CLOCK_SKEW: [Error, 'A peer\'s clock is too far ahead; ours was not moved.'],
