@@ -25,13 +25,19 @@ function toKey(path) {
   if (!Array.isArray(path)) {
     throw invalid(`A path is a dotted string or an array of segments, not ${describe(path)}`);
   }
-  const segments = Array.from(path);
-  if (!segments.every((segment) => typeof segment === 'string' && segment.isWellFormed())) {
-    throw invalid(`Segments of a path are strings of whole characters: ${inspect(path)}`);
+  if (path.length === 0) return null;
+  // One pass: every read by segments comes through here.
+  let key = '';
+  let isPlain = true;
+  for (let at = 0; at < path.length; at++) {
+    const segment = path[at];
+    if (typeof segment !== 'string' || !segment.isWellFormed()) {
+      throw invalid(`Segments of a path are strings of whole characters: ${inspect(path)}`);
+    }
+    isPlain &&= segment !== '' && !segment.includes('.');
+    key = at === 0 ? segment : `${key}.${segment}`;
   }
-  if (segments.length === 0) return null;
-  const isPlain = segments.every((segment) => segment !== '' && !segment.includes('.'));
-  return isPlain ? segments.join('.') : segments;
+  return isPlain ? key : [...path];
 }
 
 /** The same for what is to be written: some place in the state. */
