@@ -285,7 +285,12 @@ impl Engine {
     /// Everything that is held here, shown or not, and what peers will be told, for reports of
     /// failures.
     pub fn describe(&self) -> String {
-        self.replication.describe() + &self.jobs.describe()
+        self.replication.describe()
+    }
+
+    /// What waits for peers on its lines, likewise.
+    pub fn describe_lines(&self) -> String {
+        self.jobs.describe()
     }
 
     /// The addresses given that have led neither to a peer that is there nor to this node itself.

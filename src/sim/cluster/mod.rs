@@ -416,7 +416,8 @@ impl Cluster {
         let mut lines = Vec::new();
         for node in self.live() {
             let engine = self.engine(node);
-            let (id, context, state) = (engine.id(), engine.context(), engine.describe());
+            let state = engine.describe() + &engine.describe_lines();
+            let (id, context) = (engine.id(), engine.context());
             lines.push(format!("n{node} {id:?} {context:?}\n{state}"));
         }
         lines.join("\n")
