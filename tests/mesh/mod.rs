@@ -25,6 +25,8 @@ pub struct Mesh {
     links: BTreeMap<LinkId, Link>,
     now_ms: u64,
     next_link: u64,
+    /// Bytes of all frames ever sent, by sender and receiver.
+    carried: BTreeMap<(usize, usize), usize>,
     /// Everything delivered so far, if asked for: (link, receiver, message).
     log: Option<Vec<(LinkId, usize, Bytes)>>,
     /// Who listens where.
@@ -70,6 +72,7 @@ impl Mesh {
             links: BTreeMap::new(),
             now_ms: 0,
             next_link: 0,
+            carried: BTreeMap::new(),
             log: None,
             listening: BTreeMap::new(),
             dials: VecDeque::new(),
@@ -550,6 +553,15 @@ impl Mesh {
         self.nodes[node].engine.stats()
     }
 
+    pub fn document_bytes(&self, node: usize) -> usize {
+        self.nodes[node].engine.document_bytes()
+    }
+
+    /// Bytes that one node has sent to another.
+    pub fn carried(&self, from: usize, to: usize) -> usize {
+        self.carried.get(&(from, to)).copied().unwrap_or(0)
+    }
+
     pub fn events(&self, node: usize) -> &[Event] {
         &self.nodes[node].events
     }
@@ -674,6 +686,7 @@ impl Mesh {
     fn send(&mut self, node: usize, id: LinkId, frames: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
         let to = usize::from(link.ends[0] == node);
+        *self.carried.entry((node, link.ends[to])).or_default() += frames.len();
         link.decoders[to].buffer().extend_from_slice(frames);
         // The first of several messages carries the weight of all.
         let mut bytes = frames.len();

@@ -61,6 +61,8 @@ pub struct Jobs {
     lines: BTreeMap<ReplicaId, Line>,
     /// Those of `lines` that are not up, the longest gone first.
     gone: VecDeque<ReplicaId>,
+    /// Peers that know this node by another name: their lines end with their links.
+    misnamed: BTreeSet<ReplicaId>,
     /// What has come from peers that the application does not know yet.
     early: BTreeMap<ReplicaId, VecDeque<Early>>,
     /// The number of the next parcel on each link.
@@ -128,6 +130,7 @@ impl Jobs {
             inbox: Inbox::default(),
             lines: BTreeMap::new(),
             gone: VecDeque::new(),
+            misnamed: BTreeSet::new(),
             early: BTreeMap::new(),
             numbers: BTreeMap::new(),
             ready: BTreeSet::new(),
@@ -339,7 +342,11 @@ impl Jobs {
         early.iter().for_each(|early| line.take(early.cost));
         line.lose();
         self.ready.remove(&peer);
-        self.gone.push_back(peer);
+        if self.misnamed.remove(&peer) {
+            self.lines.remove(&peer);
+        } else {
+            self.gone.push_back(peer);
+        }
         if self.gone.len() > LINES_GONE_MAX {
             if let Some(longest) = self.gone.pop_front() {
                 self.lines.remove(&longest);
@@ -352,9 +359,13 @@ impl Jobs {
         self.numbers.remove(&link);
     }
 
-    /// This node has another replica id from now on. All peers are gone.
+    /// This node has another replica id from now on, and all links are about to be closed. To its
+    /// peers it will be another node, with which they have exchanged nothing.
     pub fn rename(&mut self, own: ReplicaId) {
         self.own = own;
+        self.gone.clear();
+        self.lines.retain(|_, line| line.is_up());
+        self.misnamed = self.lines.keys().copied().collect();
     }
 
     /// A message of jobs from a peer; parcels of unknown kinds are counted like others.

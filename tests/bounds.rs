@@ -1,0 +1,162 @@
+//! What memory and repair may cost.
+
+mod mesh;
+
+use collective_io::engine::{Address, Config};
+use mesh::Mesh;
+
+/// What a repair may cost beside 1.5 times what is missing: digests, a pull, the end of a feed.
+const REPAIR_BYTES: usize = 4 << 10;
+
+#[test]
+fn after_everything_is_deleted_a_document_is_as_small_as_at_the_start() {
+    let mut mesh = Mesh::linked(2);
+    mesh.run(1500);
+    let empty = mesh.document_bytes(0);
+    for n in 0..20_000 {
+        let (group, node) = (n % 100, n % 2);
+        match n % 3 {
+            0 => mesh.set(node, &format!("group{group}.number{n}"), &n.to_string()),
+            1 => mesh.set(
+                node,
+                &format!("group{group}.object{n}"),
+                r#"{"a":[1,{"b":2}],"c":"text"}"#,
+            ),
+            _ => mesh.increment(node, &format!("group{group}.counter{n}"), 0.5),
+        }
+        if n % 1000 == 0 {
+            mesh.deliver();
+        }
+    }
+    mesh.run(1500);
+    mesh.assert_converged();
+    assert!(mesh.document_bytes(0) > 1000 * empty, "{empty} bytes when empty");
+    // Some singly, so that there are records of removals; then all the rest.
+    for n in (0..20_000).step_by(3) {
+        mesh.delete(0, &format!("group{}.number{n}", n % 100));
+    }
+    for group in 0..100 {
+        mesh.delete(1, &format!("group{group}"));
+    }
+    mesh.run(5_000);
+    mesh.assert_converged();
+    for node in 0..2 {
+        let stats = mesh.stats(node);
+        assert_eq!((stats.document_nodes, stats.things, stats.cuts), (0, 0, 0), "{stats:?}");
+        let bytes = mesh.document_bytes(node);
+        assert!(bytes <= empty + (8 << 10), "{bytes} bytes, {empty} at the start");
+    }
+}
+
+/// What a node that was away brings with it is gone as well, though it was told by one record.
+#[test]
+fn who_was_away_while_everything_was_deleted_deletes_it_too() {
+    let mut mesh = Mesh::linked(3);
+    for n in 0..50 {
+        mesh.set(n % 3, &format!("group{}.key{n}", n % 5), "[1,2]");
+        mesh.increment(n % 3, &format!("counter{n}"), 1.0);
+    }
+    mesh.run(1500);
+    for other in [0, 1] {
+        mesh.cut(2, other);
+    }
+    mesh.set(2, "group1.later", "true");
+    for n in 0..50 {
+        mesh.delete(0, &format!("group{}", n % 5));
+        mesh.delete(1, &format!("counter{n}"));
+    }
+    mesh.run(3_000);
+    assert_eq!(mesh.read(0, "").as_deref(), Some("{}"));
+    mesh.link(2, 0);
+    mesh.link(2, 1);
+    mesh.run(3_000);
+    mesh.assert_converged();
+    assert_eq!(mesh.read(1, "").as_deref(), Some(r#"{"group1":{"later":true}}"#));
+    assert_eq!(mesh.read(2, "").as_deref(), Some(r#"{"group1":{"later":true}}"#));
+}
+
+#[test]
+fn ten_thousand_restarts_of_one_address_leave_nothing() {
+    const RESTARTS: usize = 10_000;
+    let config = Config { forget_after_ms: 60_000, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config.clone(); 2]);
+    mesh.link_all();
+    let guest_config = Config { advertised: Some(Address::new("guest:1")), ..config };
+    for restart in 0..RESTARTS {
+        let guest = mesh.add(guest_config.clone());
+        mesh.link(guest, 0);
+        mesh.link(guest, 1);
+        mesh.run(20);
+        mesh.increment(guest, "restarts", 1.0);
+        mesh.set(guest, "last", &restart.to_string());
+        mesh.run(180);
+        mesh.cut(guest, 0);
+        mesh.cut(guest, 1);
+        mesh.stop(guest);
+    }
+    mesh.run(2 * 60_000 + 30_000);
+    for node in 0..2 {
+        assert_eq!(mesh.read(node, "restarts"), Some(RESTARTS.to_string()));
+        assert_eq!(mesh.read(node, "last"), Some((RESTARTS - 1).to_string()));
+        let stats = mesh.stats(node);
+        // The two, and the last one, whose address nobody has taken.
+        assert!(stats.replicas <= 3, "{stats:?}");
+        assert_eq!((stats.forgotten, stats.cuts), (0, 0), "{stats:?}");
+        let bytes = mesh.document_bytes(node);
+        assert!(bytes < 4 << 10, "{bytes} bytes");
+    }
+    assert_eq!(mesh.hash(0), mesh.hash(1));
+}
+
+/// Keys of about 20 bytes with values of 100.
+const KEYS: usize = 3_000;
+
+fn key(n: usize) -> String {
+    format!("group{}.key{n:05}", n % 10)
+}
+
+fn value(n: usize) -> String {
+    format!("\"{n:098}\"")
+}
+
+/// Two nodes with the same keys, of which one was cut off; then one of them changed so many. Gives
+/// the bytes of what is missing, and those that went to repair it.
+fn repair(config: Config, changes: usize) -> (usize, usize) {
+    let mut mesh = Mesh::with(vec![config; 2]);
+    mesh.link_all();
+    for n in 0..KEYS {
+        mesh.set(0, &key(n), &value(n));
+        mesh.deliver();
+    }
+    mesh.run(3_000);
+    mesh.cut(0, 1);
+    let mut missing = 0;
+    for n in (0..KEYS).take(changes) {
+        mesh.set(0, &key(n), &value(n + KEYS));
+        missing += key(n).len() + value(n).len();
+    }
+    mesh.run(1_000);
+    let before = mesh.carried(0, 1);
+    mesh.link(0, 1);
+    mesh.run(3_000);
+    mesh.assert_converged();
+    (missing, mesh.carried(0, 1) - before)
+}
+
+#[test]
+fn a_repair_costs_little_more_than_what_is_missing() {
+    for changes in [0, 10, 300, 3_000] {
+        let (missing, sent) = repair(Config::default(), changes);
+        let most = missing * 3 / 2 + REPAIR_BYTES;
+        assert!(sent <= most, "{changes} changes, {missing} bytes: {sent} were sent");
+    }
+}
+
+/// Not less: states are not compared by ranges.
+#[test]
+fn beyond_the_reach_of_a_feed_everything_goes_once() {
+    let config = Config { look_back_changes: 100, ..Config::default() };
+    let (_, sent) = repair(config, 300);
+    let all: usize = (0..KEYS).map(|n| key(n).len() + value(n).len()).sum();
+    assert!(sent <= all * 3 / 2 + REPAIR_BYTES, "{all} bytes in all: {sent} were sent");
+}
