@@ -20,3 +20,8 @@ pub mod sim;
 
 #[cfg(feature = "addon")]
 mod binding;
+
+// Without napi, for its tests.
+#[cfg(all(test, not(feature = "addon")))]
+#[path = "binding/memory.rs"]
+mod memory;

@@ -12,9 +12,9 @@ use napi::sys;
 
 use super::arguments::{boolean, id, milliseconds, offer, refusal, string, with_targets};
 use super::error::{check, Failure};
-use super::events;
 use super::instance::Instance;
 use super::text::{to_js, with_path, Root, Text};
+use super::{events, memory};
 use crate::engine::{Ask, JobId, RunId, Shown, Write, WriteError};
 
 /// Bytes of a value's JSON read without an allocation.
@@ -71,7 +71,7 @@ pub unsafe fn functions(
     unsafe {
         check(sys::napi_create_object(env, &mut object))?;
         for (name, raw) in FUNCTIONS {
-            let data = Rc::into_raw(instance.clone()).cast_mut().cast::<c_void>();
+            let data = memory::share(instance);
             let mut function = ptr::null_mut();
             let made = check(sys::napi_create_function(
                 env,
@@ -96,8 +96,8 @@ pub unsafe fn functions(
 }
 
 unsafe extern "C" fn forget(_: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: `data` came from `Rc::into_raw` and is given back once.
-    drop(unsafe { Rc::from_raw(data.cast_const().cast::<Instance>()) });
+    // SAFETY: `data` came from `share` and is given back once.
+    unsafe { memory::give_back::<Instance>(data) };
 }
 
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -471,7 +471,7 @@ unsafe fn enter<const N: usize>(
     let outcome = match check(status) {
         Ok(()) => {
             // SAFETY: `data` is the share that the running function owns.
-            let instance = unsafe { &*data.cast::<Instance>() };
+            let instance = unsafe { memory::shared::<Instance>(data) };
             catch_unwind(AssertUnwindSafe(|| work(instance, arguments)))
                 .unwrap_or_else(|panic| Err(Failure::panicked(panic)))
         }

@@ -10,8 +10,8 @@ use napi::sys;
 
 use super::doorbell::Doorbell;
 use super::error::{check, Failure};
-use super::events;
 use super::versions::Slots;
+use super::{events, memory};
 use crate::engine::{
     Ask, AskError, Asked, Changes, Container, Engine, Item, JobId, Now, ObserverId, Page, Refusal,
     RunId, Shown, To, Write,
@@ -66,7 +66,7 @@ impl Instance {
         // before Node.js closes that.
         // SAFETY: `drop` removes the hook, so the pointer is valid whenever the hook runs.
         check(unsafe {
-            let this = Rc::as_ptr(&instance).cast_mut().cast();
+            let this = memory::pointer(&instance);
             sys::napi_add_env_cleanup_hook(env, Some(env_ends), this)
         })?;
         instance.hooked.set(true);
@@ -248,7 +248,7 @@ impl Drop for Instance {
 /// The environment ends: its worker was terminated, or the main thread has nothing left to do.
 unsafe extern "C" fn env_ends(instance: *mut c_void) {
     // SAFETY: the pointer is that of a living instance, see `Instance::open`; this is its thread.
-    let instance = unsafe { &*instance.cast::<Instance>() };
+    let instance = unsafe { memory::shared::<Instance>(instance) };
     instance.hooked.set(false);
     let _ = catch_unwind(AssertUnwindSafe(|| instance.leave()));
 }

@@ -28,6 +28,7 @@ mod error;
 mod events;
 mod hot;
 mod instance;
+mod memory;
 mod node;
 mod options;
 mod text;

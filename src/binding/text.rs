@@ -1,18 +1,16 @@
 //! Strings in both directions, and keys.
 
-use std::mem::MaybeUninit;
 use std::ptr;
 
 use napi::sys;
 
 use super::error::{check, Failure};
+use super::memory::Room;
 
 /// Bytes of a key read without an allocation.
 const KEY_BYTES_INLINE: usize = 256;
 /// Segments of a key split without an allocation. Small: the array is filled at every call.
 const SEGMENTS_INLINE: usize = 16;
-/// The longest UTF-8 character.
-const CHARACTER_BYTES_MAX: usize = 4;
 
 /// Whether a call takes `null` for the whole document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +20,11 @@ pub enum Root {
 }
 
 /// Room for the UTF-8 text of one JavaScript string: on the stack while it is short.
-pub struct Text<const N: usize> {
-    stack: [MaybeUninit<u8>; N],
-    heap: Vec<u8>,
-}
+pub struct Text<const N: usize>(Room<N>);
 
 impl<const N: usize> Text<N> {
     pub const fn new() -> Self {
-        Text { stack: [MaybeUninit::uninit(); N], heap: Vec::new() }
+        Text(Room::new())
     }
 
     /// The text of `value`; `None` if it isn't a string. Lone surrogates come as U+FFFD.
@@ -42,52 +37,28 @@ impl<const N: usize> Text<N> {
         env: sys::napi_env,
         value: sys::napi_value,
     ) -> Result<Option<&str>, Failure> {
-        let mut length = 0;
-        // SAFETY: Node-API writes at most N bytes, a final NUL included, to N bytes that are ours.
-        let status = unsafe {
-            let room = self.stack.as_mut_ptr().cast();
-            sys::napi_get_value_string_utf8(env, value, room, N, &mut length)
+        let fill = |room, bytes| {
+            let mut length = 0;
+            // SAFETY: Node-API writes at most `bytes` bytes, a final NUL included, and without a
+            // room it only counts.
+            let status =
+                unsafe { sys::napi_get_value_string_utf8(env, value, room, bytes, &mut length) };
+            match status {
+                sys::Status::napi_string_expected => Err(None),
+                status => check(status).map(|()| length).map_err(Some),
+            }
         };
-        if status == sys::Status::napi_string_expected {
-            return Ok(None);
-        }
-        check(status)?;
-        // What didn't fit was cut between characters, so a cut text has at least N - 4 bytes.
-        let bytes = if length < N - CHARACTER_BYTES_MAX {
-            // SAFETY: Node-API has initialised the first `length` bytes, and `length` < N.
-            unsafe { std::slice::from_raw_parts(self.stack.as_ptr().cast::<u8>(), length) }
-        } else {
-            // SAFETY: as this function's.
-            unsafe { self.read_long(env, value)? }
+        // SAFETY: Node-API cuts between characters and reports how many bytes it has initialised,
+        // the NUL not counted.
+        let bytes = match unsafe { self.0.read(fill) } {
+            Ok(bytes) => bytes,
+            Err(None) => return Ok(None),
+            Err(Some(failure)) => return Err(failure),
         };
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
             Err(_) => Err(Failure::internal("Node-API gave a string that is not UTF-8")),
         }
-    }
-
-    /// # Safety
-    ///
-    /// As [`Text::read`], and `value` is a string.
-    unsafe fn read_long(
-        &mut self,
-        env: sys::napi_env,
-        value: sys::napi_value,
-    ) -> Result<&[u8], Failure> {
-        let mut length = 0;
-        // SAFETY: without a buffer Node-API only counts.
-        check(unsafe {
-            sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &mut length)
-        })?;
-        self.heap = Vec::with_capacity(length + 1);
-        // SAFETY: Node-API writes at most `length` bytes and a NUL to a buffer with room for them,
-        // and reports how many bytes it has initialised, the NUL not counted.
-        unsafe {
-            let room = self.heap.as_mut_ptr().cast();
-            check(sys::napi_get_value_string_utf8(env, value, room, length + 1, &mut length))?;
-            self.heap.set_len(length);
-        }
-        Ok(&self.heap)
     }
 }
 

@@ -8,14 +8,14 @@ use std::ptr;
 use napi::sys;
 
 use super::error::{check, Failure};
+use super::memory::Words;
 
 /// The `Uint32Array` with the words. Empty once its environment ends.
 pub struct Slots {
     env: sys::napi_env,
     /// Keeps the array, and with it the memory, alive.
     reference: sys::napi_ref,
-    words: *mut u32,
-    length: usize,
+    words: Words,
 }
 
 impl Slots {
@@ -24,9 +24,8 @@ impl Slots {
     /// `env` is the environment of the running call and `array` one of its values. Nobody may
     /// detach or shrink the array's buffer while this lives (`lib/` keeps it to itself).
     pub unsafe fn new(env: sys::napi_env, array: sys::napi_value) -> Result<Self, Failure> {
-        let mut slots =
-            Slots { env, reference: ptr::null_mut(), words: ptr::null_mut(), length: 0 };
-        let mut kind = -1;
+        let mut slots = Slots { env, reference: ptr::null_mut(), words: Words::NONE };
+        let (mut kind, mut length) = (-1, 0);
         let mut data = ptr::null_mut();
         // SAFETY: every out pointer outlives the call, the others may be null.
         let status = unsafe {
@@ -34,7 +33,7 @@ impl Slots {
                 env,
                 array,
                 &mut kind,
-                &mut slots.length,
+                &mut length,
                 &mut data,
                 ptr::null_mut(),
                 ptr::null_mut(),
@@ -43,9 +42,11 @@ impl Slots {
         if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint32_array {
             return Err(Failure::invalid_argument("The slots must be a Uint32Array"));
         }
-        slots.words = data.cast();
         // SAFETY: `array` is a value of `env`.
         check(unsafe { sys::napi_create_reference(env, array, 1, &mut slots.reference) })?;
+        // SAFETY: the array has `length` words, is kept alive by `reference` until `release`, and
+        // is used on this thread alone.
+        slots.words = unsafe { Words::new(data.cast(), length) };
         Ok(slots)
     }
 
@@ -53,22 +54,13 @@ impl Slots {
     /// JavaScript has not made room for, so it has kept no value of it either.
     pub fn bump(&mut self, touched: &[u32]) {
         for &slot in touched {
-            let slot = slot as usize;
-            if slot < self.length {
-                // SAFETY: the array has `length` words, is kept alive by `reference`, and is only
-                // used on this thread; `&mut self` makes this the only access from Rust.
-                unsafe {
-                    let word = self.words.add(slot);
-                    *word = (*word).wrapping_add(1);
-                }
-            }
+            self.words.bump(slot);
         }
     }
 
     /// Lets go of the array.
     pub fn release(&mut self) {
-        self.words = ptr::null_mut();
-        self.length = 0;
+        self.words = Words::NONE;
         let reference = std::mem::replace(&mut self.reference, ptr::null_mut());
         if !reference.is_null() {
             // SAFETY: the reference was made in `env`, which still exists: the last call of this
