@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::sync::Mutex;
 use crate::engine::{Address, NodeId, Profile, ReplicaId, WaitId};
 
 /// Events that wait while JavaScript is busy. Enough for every peer of the largest mesh to come

@@ -14,6 +14,8 @@
 //! | `events` | what waits for the application, and when to ring |
 //! | `socket` | the system's sockets, or those of a simulated network |
 //! | `runtime` | the network thread and the clocks |
+//! | `bell` | a bell that can be taken away |
+//! | `sync` | locks and wake-ups, or those of a model checker, whose models are in `models` |
 //! | `system` | names of system errors |
 //!
 //! It knows the engine and tokio, and nothing of napi or JavaScript.
@@ -23,21 +25,26 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+mod bell;
 mod connection;
 mod dialer;
 mod driver;
 mod events;
 mod listener;
+#[cfg(all(test, feature = "loom"))]
+mod models;
 mod options;
 mod runtime;
 mod secure;
 mod shared;
 mod socket;
 mod stats;
+mod sync;
 mod system;
 #[cfg(test)]
 mod tests;
 
+pub use bell::Bell;
 use driver::Driver;
 pub use events::NodeEvent;
 use listener::Listen;

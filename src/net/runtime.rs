@@ -11,7 +11,7 @@ mod real {
     use std::future::{pending, Future};
     use std::sync::OnceLock;
     use std::thread;
-    use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+    use std::time::{Duration, Instant};
 
     use tokio::runtime::{Builder, Handle};
 
@@ -48,13 +48,24 @@ mod real {
 
     /// Runs a task on the network thread.
     pub fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        #[cfg(not(feature = "loom"))]
         handle().spawn(task);
+        #[cfg(feature = "loom")]
+        loom::future::block_on(task);
     }
 
     /// The only place where the clocks are read for an engine.
+    #[cfg(not(feature = "loom"))]
     pub fn now() -> Now {
+        use std::time::{SystemTime, UNIX_EPOCH};
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { monotonic_ms: start().elapsed().as_millis() as u64, wall_ms: wall.as_millis() as u64 }
+    }
+
+    /// Time stands still: what happens in a model must depend on the order alone.
+    #[cfg(feature = "loom")]
+    pub fn now() -> Now {
+        Now { monotonic_ms: 1000, wall_ms: 1_750_000_000_000 }
     }
 
     /// When the monotonic clock of [`now`] shows so many milliseconds.

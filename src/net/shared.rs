@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{oneshot, Notify};
+use tokio::sync::oneshot;
 use tokio::time::{sleep_until, Instant};
 
 use super::connection::Outbox;
@@ -17,6 +16,7 @@ use super::events::{EventQueue, NodeEvent, Ring};
 use super::listener::Listen;
 use super::secure::Credentials;
 use super::stats::{Counters, NodeStats};
+use super::sync::{AtomicBool, Mutex, MutexGuard, Notify};
 use super::{runtime, Sink, ERR_INTERNAL};
 use crate::engine::{Command, Engine, Input, Item, LinkId, Now, Output};
 
