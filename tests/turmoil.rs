@@ -330,6 +330,7 @@ impl Cluster {
                 listen: Some(("0.0.0.0".into(), PORT)),
                 connect: connect.clone(),
                 seed: entropy,
+                credentials: None,
                 insecure: true,
             };
             program.clone().run(options)
@@ -369,8 +370,14 @@ impl Cluster {
     /// Runs a job to its end: the outcomes, and how it ended.
     fn job(&mut self, name: &str, to: To<'static>) -> (Vec<Outcome>, End) {
         self.tell(name, move |node, view| {
-            let ask =
-                Ask { offer: Offer::Worker, name: "echo", args: "[7]", to, timeout_ms: 30_000 };
+            let ask = Ask {
+                offer: Offer::Worker,
+                name: "echo",
+                args: "[7]",
+                trace: "",
+                to,
+                timeout_ms: 30_000,
+            };
             let asked =
                 node.with_engine_at_once(|engine: &mut Engine, now: Now| engine.ask(now, ask));
             *view = View { job: Some(asked.expect("asked").job), ..view.clone() };
