@@ -103,6 +103,7 @@ impl Document {
         let region = self.region(&path);
         self.fold_node(id);
         let before = self.hash_of_things(id);
+        let object_before = self.is_plain_object(id).then(|| self.hash_of_values(id));
         let gone = self.merge_values(id, state.values, theirs, ours, implied);
         self.merge_marks(id, state.marks, theirs, ours);
         self.merge_parts(id, state.parts, theirs, ours);
@@ -115,9 +116,12 @@ impl Document {
             // What is below may still be to be merged: only what we covered before is gone.
             self.remove_pieces_below(id, &gone, ours);
         }
+        // Another mark of an object that stays one shows nothing else.
+        let is_same = object_before
+            .is_some_and(|values| self.is_plain_object(id) && self.hash_of_values(id) == values);
         let freed = self.free_if_empty(id, known);
         // A feed tells much that is known here.
-        if changed || !gone.is_empty() {
+        if (changed && !is_same) || !gone.is_empty() {
             self.touch_region(&path, region, Whose::Remote);
             self.touch_path(&path, Whose::Remote);
         }
@@ -283,6 +287,16 @@ impl Document {
             part.slot() != slot
         });
         self.tree.node_mut(id).set_parts(parts);
+    }
+
+    fn hash_of_values(&self, id: NodeId) -> (usize, u64) {
+        let values = &self.tree.node(id).values;
+        let one = |sum: u64, value: &Value| {
+            let dot = value.dot.replica.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let dot = dot ^ value.dot.counter.wrapping_mul(0xff51_afd7_ed55_8ccd);
+            sum.wrapping_add(dot.rotate_left(u32::from(value.at)))
+        };
+        (values.len(), values.iter().fold(0, one))
     }
 
     /// Tells whether a merge changed anything here. Whole values count by their dots alone.

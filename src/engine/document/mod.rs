@@ -385,6 +385,16 @@ impl Document {
         self.watch.observers.note(path, region, whose);
     }
 
+    /// Whether an object stands here and nothing that it competes with.
+    fn is_plain_object(&self, id: NodeId) -> bool {
+        let node = self.tree.node(id);
+        // A mark cannot be hidden, as a shell can: with one it is an object and stays one.
+        !node.marks().is_empty()
+            && node.parts().is_empty()
+            && node.marks().iter().all(|mark| mark.length.is_none())
+            && node.values.iter().all(|value| matches!(value.body, Body::Object))
+    }
+
     /// How many segments of a path name the place below which everything shown may depend on what
     /// the path holds: the first ancestor that is not just an object. What hides or shows there,
     /// and how long an array is, decides for all below it.
@@ -393,13 +403,7 @@ impl Document {
         for (depth, segment) in path.iter().enumerate() {
             let Some(child) = self.tree.child(id, segment.as_ref()) else { return depth + 1 };
             id = child;
-            let node = self.tree.node(id);
-            // A mark cannot be hidden, as a shell can: with one it is an object and stays one.
-            let just_an_object = !node.marks().is_empty()
-                && node.parts().is_empty()
-                && node.marks().iter().all(|mark| mark.length.is_none())
-                && node.values.iter().all(|value| matches!(value.body, Body::Object));
-            if !just_an_object {
+            if !self.is_plain_object(id) {
                 return depth + 1;
             }
         }
