@@ -2,19 +2,21 @@
 
 use std::ops::{Deref, DerefMut};
 
+use thin_vec::{thin_vec, ThinVec};
+
 #[derive(Clone, Debug, Default)]
 pub enum Few<T> {
     #[default]
     None,
     One(T),
-    Many(Box<Vec<T>>),
+    Many(ThinVec<T>),
 }
 
 impl<T> Few<T> {
     pub fn push(&mut self, thing: T) {
         *self = match std::mem::take(self) {
             Few::None => Few::One(thing),
-            Few::One(first) => Few::Many(Box::new(vec![first, thing])),
+            Few::One(first) => Few::Many(thin_vec![first, thing]),
             Few::Many(mut things) => {
                 things.push(thing);
                 Few::Many(things)
@@ -61,13 +63,13 @@ impl<T> DerefMut for Few<T> {
 
 impl<T> IntoIterator for Few<T> {
     type Item = T;
-    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, thin_vec::IntoIter<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
         let (one, many) = match self {
-            Few::None => (None, Vec::new()),
-            Few::One(thing) => (Some(thing), Vec::new()),
-            Few::Many(things) => (None, *things),
+            Few::None => (None, ThinVec::new()),
+            Few::One(thing) => (Some(thing), ThinVec::new()),
+            Few::Many(things) => (None, things),
         };
         one.into_iter().chain(many)
     }
