@@ -21,6 +21,7 @@ usage: simulate --seeds N [options]
   --without A,B   none of these kinds
   --first-streams draw only what the first streams of a seed give
   --reference     5 nodes, 500 writes in 10 s, every kind of fault: for speed
+  --story A.B     with --verbose: the story of this path, not of the one where it failed
   --coverage      tell how many runs had each kind of fault and went each rare way
   --verbose       tell of every run, and of a failure the whole story
 kinds of faults, and in how many of a hundred seeds each is on:";
@@ -190,6 +191,10 @@ impl Options {
                 "--jobs" => options.jobs = words.next()?.parse().ok()?,
                 "--faults" => options.wishes.faults = Some(faults(&words.next()?)?),
                 "--without" => options.wishes.without = faults(&words.next()?)?,
+                "--story" => {
+                    let path = words.next()?;
+                    options.wishes.story = Some(path.split('.').map(String::from).collect());
+                }
                 "--coverage" => options.coverage = true,
                 "--first-streams" => options.wishes.first_streams = true,
                 "--reference" => options.wishes.reference = true,

@@ -113,7 +113,7 @@ pub fn run(seed: u64, wishes: &Wishes) -> Result<Report, Failure> {
                 None => message,
             };
             let held = if path.is_none() { cluster.describe() } else { String::new() };
-            let path = path.or_else(|| cluster.diverging_path());
+            let path = wishes.story.clone().or(path).or_else(|| cluster.diverging_path());
             let story = path.map_or(String::new(), |path| tell(seed, wishes, path));
             let plan = format!("{:#?}\nat {} ms", cluster.plan, cluster.now);
             Err(Failure { seed, message, detail: format!("{plan}\n{held}\n{story}") })

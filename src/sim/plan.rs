@@ -135,6 +135,8 @@ const NAMES: &[&str] = &["a", "b", "0", "1", "2", "3", "", "__proto__", "01", "c
 pub struct Wishes {
     /// These kinds of faults and no others, in every seed; `None`: as each seed draws.
     pub faults: Option<Faults>,
+    /// Of a run that fails, the story of this path; `None`: of the one where it failed.
+    pub story: Option<Vec<String>>,
     /// None of these kinds.
     pub without: Faults,
     /// Only what the first streams of a seed draw: as seeds were before there was the rest.

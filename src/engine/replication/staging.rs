@@ -190,7 +190,7 @@ impl Merging {
             sweep_cursor: Some(PathKey::default()),
             near: Position::default(),
         };
-        if !full || merging.ours.is_empty() {
+        if !full || document.nodes() == 0 {
             // Nothing tells what is gone, or nothing was here that could be.
             merging.sweep_cursor = None;
         }
