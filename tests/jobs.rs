@@ -355,7 +355,7 @@ fn who_was_lost_without_noticing_is_told() {
 fn beyond_the_window_nothing_is_sent_until_something_is_taken() {
     let limits = Limits { value_bytes_max: 2000, ..Limits::default() };
     let mut mesh = with(2, Config { limits, window_bytes: 0, ..Config::default() });
-    let args = format!("[{:?}]", "x".repeat(900));
+    let args = format!("[{:?}]", "x".repeat(950));
     let mut sent = 0;
     while mesh.emit(0, To::Others, &args) == Ok(1) {
         sent += 1;

@@ -244,7 +244,15 @@ impl Plan {
             }
             Fault::SharedAddress => {
                 let node = chance.index(self.nodes);
-                self.advertises[node] = (node + 1 + chance.index(self.nodes - 1)) % self.nodes;
+                let owner = (node + 1 + chance.index(self.nodes - 1)) % self.nodes;
+                self.advertises[node] = owner;
+                // Who is linked with the one takes the address of both for connected.
+                for peer in (0..self.nodes).filter(|&peer| peer != owner) {
+                    if self.connects[peer].contains(&owner) && !self.connects[owner].contains(&peer)
+                    {
+                        self.connects[owner].push(peer);
+                    }
+                }
             }
             Fault::NewerMinor => {
                 self.newer = (0..self.nodes).map(|_| chance.percent(40)).collect();

@@ -318,7 +318,11 @@ impl Document {
     /// When nothing is left, one record tells of all that is gone. `known` are all the writes whose
     /// effect is here, and nothing waits to be merged.
     pub fn tidy(&mut self, known: &Arc<VersionVector>) {
-        if self.tree.len() == 0 && self.removals.len() > 1 {
+        if self.tree.len() > 0 {
+            return;
+        }
+        self.unhashed = Vec::new();
+        if self.removals.len() > 1 {
             self.removals.note_all(known, || self.tree.next_sequence());
         }
     }
