@@ -1,8 +1,10 @@
 'use strict';
 
-const { fork, spawn } = require('node:child_process');
+const { fork, spawn, spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const path = require('node:path');
+
+const { until } = require('./until');
 
 const ROOT = path.resolve(__dirname, '..', '..');
 const FIXTURES = path.join(ROOT, '__test__', 'fixtures');
@@ -91,6 +93,13 @@ class Asked {
 
   signal(signal) {
     this.#child.kill(signal);
+  }
+
+  /** Stops it. Its threads go on until one of them has taken the signal, which is waited for. */
+  async stop() {
+    this.signal('SIGSTOP');
+    const state = () => spawnSync('ps', ['-o', 'stat=', '-p', String(this.pid)], { encoding: 'utf8' }).stdout;
+    await until('it has stopped', () => state().startsWith('T'));
   }
 
   async kill() {
