@@ -297,7 +297,7 @@ impl Telling<'_> {
             Kind::Increment(by) => format!("INCREMENT {path:?} by {by}"),
             Kind::Delete => format!("DELETE {path:?}"),
         };
-        let (time, _) = self.cluster.journal[index];
+        let time = self.cluster.journal.get(index).map_or(0, |&(time, _)| time);
         let writer = self.story.name(op.dot.replica);
         let (ms, tick) = (op.hlc >> 16, op.hlc & 0xffff);
         write!(f, "  #{index:<4} {time:>6}  {writer:<4} {what}; stamp {ms}+{tick}")?;
