@@ -76,6 +76,7 @@ fn who_was_away_while_everything_was_deleted_deletes_it_too() {
 }
 
 #[test]
+#[ignore = "takes minutes: cargo test --test bounds -- --ignored"]
 fn ten_thousand_restarts_of_one_address_leave_nothing() {
     const RESTARTS: usize = 10_000;
     let config = Config { forget_after_ms: 60_000, ..Config::default() };
