@@ -450,11 +450,13 @@ impl Line {
         // A resume of an old link may come late.
         let before = self.peer_losses.unwrap_or(0);
         self.peer_losses = Some(before.max(resume.losses));
-        let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);
-        if was_lost {
+        let has_lost = resume.losses > before;
+        if has_lost {
+            // The rest of what came in pieces will not come.
             self.drop_assembly();
         }
-        Ok(WasLost(was_lost))
+        // Who never heard of us knew of no loss.
+        Ok(WasLost(has_lost && resume.when_lost.unwrap_or(0) == self.losses))
     }
 
     /// A parcel arrived that has this number.
@@ -662,6 +664,26 @@ mod tests {
         assert_eq!(pair.arrive(sent), [3]);
         pair.ack();
         assert_eq!((pair.from.bytes(), pair.from.peer_taken), (0, pair.from.cost_before));
+    }
+
+    /// The sender has lost a peer that it never heard, just when the first piece had arrived.
+    #[test]
+    fn a_piece_from_before_a_loss_is_no_part_of_what_comes_after() {
+        let mut pair = Pair::new();
+        pair.from.peer_losses = None;
+        pair.push(Class::Other, 350);
+        let sent: Vec<Bytes> =
+            (0..3).filter_map(|_| pair.from.poll_send(0, 1, 1)).map(|f| f.slice(4..)).collect();
+        let begun = sent.iter().position(|m| Kind::of(m) == Some(Kind::Piece)).unwrap();
+        assert!(pair.arrive(sent[..=begun].to_vec()).is_empty());
+        pair.from.queue.truncate(1);
+        pair.from.lose();
+        pair.from.switch();
+        let resume = pair.from.poll_send(0, 1, 1).unwrap().slice(4..);
+        let resume: Resume = message::decode(&resume).unwrap();
+        assert_eq!(resume.next, pair.to.received + 1);
+        assert_eq!(pair.to.receive_resume(resume).unwrap(), WasLost(true));
+        assert!(pair.to.assembly.is_empty());
     }
 
     #[test]
