@@ -303,6 +303,11 @@ impl Engine {
         self.membership.peers().collect()
     }
 
+    /// Whether no peer is there that has said where it stands: what is written then nobody has.
+    pub fn is_alone(&self) -> bool {
+        self.replication.is_alone()
+    }
+
     /// Whether it is in the middle of bringing a peer up to date.
     pub fn is_feeding(&self) -> bool {
         self.replication.is_feeding()

@@ -282,7 +282,7 @@ impl Replication {
 
     /// Whether no peer has said anything since its hello: it may say next that this replica was
     /// forgotten.
-    fn is_alone(&self) -> bool {
+    pub fn is_alone(&self) -> bool {
         self.sessions.values().all(|session| session.links.is_none())
     }
 
@@ -557,6 +557,12 @@ impl Replication {
     fn push(&mut self, peer: ReplicaId, frames: Bytes) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         if session.behind {
+            return;
+        }
+        if session.links.is_none() {
+            // It may say next that this replica was forgotten. What was made until then is made
+            // again, so nobody may have it.
+            session.behind = true;
             return;
         }
         if session.outstanding + frames.len() > self.config.queue_bytes_max {

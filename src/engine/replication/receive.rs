@@ -293,6 +293,8 @@ impl Replication {
             }
             session.told = Some((fingerprint(&vector), digest.hash));
         }
+        // What was not pushed before it said anything it can pull now.
+        self.drained(peer, 0);
         if self.vector.includes(&vector) {
             if let Some(session) = self.sessions.get_mut(&peer) {
                 session.caught_up = true;

@@ -59,7 +59,7 @@ impl Cluster {
     pub(super) fn note_meetings(&mut self, node: usize) {
         let Some(life) = &mut self.nodes[node].life else { return };
         let peers = life.engine.peers();
-        if !peers.is_empty() && !life.comes_back {
+        if !life.engine.is_alone() && !life.comes_back {
             life.alone.clear();
         }
         let met = (life.engine.id(), peers);
@@ -326,6 +326,14 @@ impl Cluster {
         if !std::mem::take(&mut life.comes_back) {
             return Ok(());
         }
+        let seen_by_others = |&&index: &&usize| {
+            let knowers = self.knowers(self.model.ops()[index].dot);
+            knowers.iter().any(|&other| other != node)
+        };
+        if let Some(&index) = alone.iter().find(seen_by_others) {
+            return Err(format!("makes write #{index} again, which others have"));
+        }
+        let life = self.nodes[node].life.as_ref().expect("as above");
         let mut due: BTreeMap<&[String], (Option<&str>, f64)> = BTreeMap::new();
         for op in alone.iter().map(|&index| &self.model.ops()[index]) {
             if !matches!(op.kind, Kind::Increment(_)) {

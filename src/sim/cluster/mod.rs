@@ -105,7 +105,7 @@ pub struct Life {
     turn_due: bool,
     /// The latest that its wall clock has shown.
     wall_max_ms: u64,
-    /// The latest writes of its replica, if made with no peer.
+    /// The latest writes of its replica, if made when no peer had.
     alone: Vec<usize>,
     /// It was away and is forgotten: what it made alone must be made again.
     comes_back: bool,

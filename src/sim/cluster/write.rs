@@ -22,7 +22,7 @@ impl Cluster {
         };
         let watch_hash = at.is_multiple_of(8);
         let hash = if watch_hash { self.engine(node).hash() } else { 0 };
-        let alone = self.engine(node).peers().is_empty();
+        let alone = self.engine(node).is_alone();
         let result = self.engine(node).write(now, write);
         let trouble = |message: String| Trouble { message, path: Some(path.to_vec()) };
         let failed = |what: String| trouble(format!("n{node}'s {kind:?} at {path:?} {what}"));
