@@ -448,6 +448,7 @@ impl Line {
         self.peer_window = resume.window;
         self.ack_due = true;
         // A resume of an old link may come late.
+        let was_heard = self.peer_losses.is_some();
         let before = self.peer_losses.unwrap_or(0);
         self.peer_losses = Some(before.max(resume.losses));
         let has_lost = resume.losses > before;
@@ -455,8 +456,12 @@ impl Line {
             // The rest of what came in pieces will not come.
             self.drop_assembly();
         }
-        // Who never heard of us knew of no loss.
-        Ok(WasLost(has_lost && resume.when_lost.unwrap_or(0) == self.losses))
+        let is_news = match resume.when_lost {
+            Some(known) => known == self.losses,
+            // It had never heard us when it lost us. We had heard it, or there was nothing to lose.
+            None => was_heard && self.losses == 0,
+        };
+        Ok(WasLost(has_lost && is_news))
     }
 
     /// A parcel arrived that has this number.

@@ -240,7 +240,9 @@ impl Ledger {
         down.is_some_and(|&down| down >= since)
             || self.went_there(own, peer).is_some_and(|(down, up_again)| {
                 let told = up_again.map(|up_again| up_again + TELLING_MS);
-                down >= up && told.is_none_or(|told| since < told)
+                // It may have lost this node before its word that it is there had come here.
+                let early = up_again.is_none_or(|again| again > up) && !self.knew(life, own, peer);
+                (down >= up || early) && told.is_none_or(|told| since < told)
             })
     }
 
@@ -250,6 +252,13 @@ impl Ledger {
         let down = *self.downs.get(&(there, own))?;
         let up_again = self.ups.get(&(there, own)).copied().filter(|&up| up >= down);
         Some((down, up_again))
+    }
+
+    /// Whether a node has seen the end itself of what a peer saw end last.
+    fn knew(&self, life: usize, own: ReplicaId, peer: ReplicaId) -> bool {
+        let there = self.by_replica.get(&peer);
+        let began = there.and_then(|&there| self.last_ups.get(&(there, own)).copied());
+        self.downs.get(&(life, peer)).is_some_and(|&down| began <= Some(down))
     }
 
     /// Whether a node saw a peer go, at that time or later.
