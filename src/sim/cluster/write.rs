@@ -118,6 +118,7 @@ impl Cluster {
             self.at(self.now + 1, Happening::EndBatch(node));
             return Ok(());
         }
+        life.wall_max_ms = life.wall_max_ms.max(now.wall_ms);
         self.pledges.end(node, &life.engine);
         life.engine.end_batch(now);
         // What it had when these said hello is not known.

@@ -433,11 +433,7 @@ impl Ledger {
             Outcome::Timeout => {
                 let went = self.went_there(ask.replica, node);
                 // What this node had lost itself before it asked is no news to it.
-                let up = self
-                    .by_replica
-                    .get(&node)
-                    .and_then(|&there| self.last_ups.get(&(there, ask.replica)).copied());
-                let knew = self.downs.get(&(life, node)).is_some_and(|&down| up <= Some(down));
+                let knew = self.knew(life, ask.replica, node);
                 let told = went.filter(|&(down, _)| down > ask.asked_ms && !knew);
                 let told_ms = told.and_then(|(_, up_again)| Some(up_again? + TELLING_MS));
                 let stayed = !self.saw_go(life, node, ask.asked_ms);
