@@ -82,24 +82,24 @@ fn forgetful() -> Config {
 }
 
 #[test]
+fn three_writes_of_few_kinds() {
+    explore("three writes of few kinds", &few_acts(), 3, config()).assert_above(10_000);
+}
+
+#[test]
 fn two_writes_of_any_kind() {
     explore("two writes of any kind", &all_acts(), 2, config()).assert_above(1_000);
 }
 
 #[test]
-fn two_writes_with_few_removals_remembered() {
-    let name = "two writes, few removals remembered";
-    explore(name, &all_acts(), 2, forgetful()).assert_above(1_000);
+#[ignore = "npm run exhaustive"]
+fn three_writes_with_few_removals_remembered() {
+    let name = "three writes, few removals remembered";
+    explore(name, &few_acts(), 3, forgetful()).assert_above(10_000);
 }
 
 #[test]
-#[ignore = "takes long: npm run exhaustive"]
-fn three_writes_of_few_kinds() {
-    explore("three writes of few kinds", &few_acts(), 3, config()).assert_above(5_000);
-}
-
-#[test]
-#[ignore = "takes long: npm run exhaustive"]
+#[ignore = "npm run exhaustive"]
 fn three_writes_of_any_kind() {
     explore("three writes of any kind", &all_acts(), 3, config()).assert_above(100_000);
 }
@@ -107,20 +107,7 @@ fn three_writes_of_any_kind() {
 #[test]
 #[ignore = "takes long: npm run exhaustive"]
 fn four_writes_of_few_kinds() {
-    explore("four writes of few kinds", &few_acts(), 4, config()).assert_above(100_000);
-}
-
-#[test]
-#[ignore = "takes long: npm run exhaustive"]
-fn three_writes_with_few_removals_remembered() {
-    let name = "three writes, few removals remembered";
-    explore(name, &few_acts(), 3, forgetful()).assert_above(10_000);
-}
-
-#[test]
-#[ignore = "takes long: npm run exhaustive"]
-fn four_writes_of_any_kind() {
-    explore("four writes of any kind", &all_acts(), 4, config()).assert_above(10_000_000);
+    explore("four writes of few kinds", &few_acts(), 4, config()).assert_above(1_000_000);
 }
 
 #[test]
@@ -128,6 +115,12 @@ fn four_writes_of_any_kind() {
 fn four_writes_with_few_removals_remembered() {
     let name = "four writes, few removals remembered";
     explore(name, &few_acts(), 4, forgetful()).assert_above(1_000_000);
+}
+
+#[test]
+#[ignore = "takes long: npm run exhaustive"]
+fn four_writes_of_any_kind() {
+    explore("four writes of any kind", &all_acts(), 4, config()).assert_above(10_000_000);
 }
 
 /// What was looked at.
