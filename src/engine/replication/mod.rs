@@ -342,7 +342,7 @@ impl Replication {
             out.push('\n');
         }
         if let Some(merging) = &self.merging {
-            out.push_str(&format!("  to be merged: {merging:?}\n"));
+            out.push_str(&format!("  to be merged: {}\n", merging.describe()));
         }
         out
     }

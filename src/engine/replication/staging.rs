@@ -200,6 +200,35 @@ impl Merging {
         merging
     }
 
+    /// What is left to do, in a line, for reports of failures.
+    pub fn describe(&self) -> String {
+        let Merging { theirs, ours, sweep_cursor, .. } = self;
+        let mut out = format!("from {ours:?} by {theirs:?}");
+        for removal in &self.staging.removals[self.removals_done..] {
+            out.push_str(&format!("; {removal:?}"));
+        }
+        let is_left = |key: &PathKey| match self.staging.late.get(key) {
+            Some(staged) => !staged.merged,
+            None => !self.touched.contains(key),
+        };
+        let mut left = Vec::new();
+        self.staging.run.keys_below(&PathKey::default(), &self.run_done, &mut left);
+        left.extend(self.staging.late.keys().cloned());
+        left.retain(is_left);
+        if let Some(cursor) = sweep_cursor {
+            out.push_str(&format!("; what was not sent after {cursor:?}"));
+            // What was sent tells what was not.
+            let all = Position::default();
+            self.staging.run.keys_below(&PathKey::default(), &all, &mut left);
+            left.extend(self.staging.late.keys().cloned());
+        }
+        for key in left {
+            let state = self.staging.state(&key, &mut Position::default());
+            out.push_str(&format!("; {key:?}: {state:?}"));
+        }
+        out
+    }
+
     /// Merges about `paths` more paths. True when all is done.
     pub fn step(
         &mut self,
