@@ -56,7 +56,8 @@ async function main() {
   }
 
   const tree = new Tree(Number(values.jobs));
-  tree.build();
+  const problem = tree.build();
+  if (problem) throw new Error(problem);
   tree.keepSound();
   const results = [];
   for (const mutant of chosen) {
@@ -144,7 +145,7 @@ class Tree {
     try {
       if (mutant.test) return this.#test(mutant.test);
       const problem = this.build();
-      if (problem) throw new Error(`${mutant.name} does not build:\n${problem}`);
+      if (problem) return { caught: false, message: `does not build: ${problem}` };
       return await this.#simulate(from, seeds);
     } finally {
       this.#restore();
