@@ -145,7 +145,7 @@ class Tree {
     try {
       if (mutant.test) return this.#test(mutant.test);
       const problem = this.build();
-      if (problem) return { caught: false, message: `does not build: ${problem}` };
+      if (problem) return { caught: false, message: `does not build: ${/^error.*/m.exec(problem) ?? problem}` };
       return await this.#simulate(from, seeds);
     } finally {
       this.#restore();
