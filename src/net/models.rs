@@ -50,7 +50,7 @@ fn touched_slots_of_remote_writes_are_published_once() {
         let network = node.network(vec![remote_set(1, "a"), remote_set(2, "b")]);
         let mut published = Vec::new();
         while published.len() < slots.len() {
-            published.extend(node.turn(usize::MAX).touched);
+            published.extend(node.turn().touched);
             for (slot, key) in slots.iter().zip(["a", "b"]) {
                 if published.contains(slot) {
                     let shown = node.shared.with_engine(|engine, _| engine.read(&[key]));
@@ -75,7 +75,7 @@ fn a_local_write_wakes_the_driver_while_remote_ones_ring() {
             let set = Write::Set { path: &[key], json: "2" };
             node.shared.with_engine(|engine, now| engine.write(now, set)).expect("written");
         }
-        assert_eq!(node.turn(usize::MAX).touched, [slot]);
+        assert_eq!(node.turn().touched, [slot]);
         // The driver ends when it has sent both, which it learns of by being woken.
         node.until_sent(2);
         node.shared.destroy();
@@ -91,15 +91,17 @@ fn items_of_own_jobs_and_of_peers_come_once_and_in_order() {
             engine.offer(Offer::Worker, "w");
             engine.offer(Offer::Event, "e");
         });
-        let network = node.network(vec![emit("[1]"), emit("[2]")]);
+        let slot = node.shared.with_engine(|engine, _| engine.watch(&["a"]));
+        let network = node.network(vec![remote_set(1, "a"), emit("[1]"), emit("[2]")]);
         let own = [node.shared.with_engine(|engine, _| engine.id())];
         let to = To::Only(&own);
         let ask = Ask { offer: Offer::Worker, name: "w", args: "[]", trace: "", to, timeout_ms: 9 };
         node.shared.with_engine_at_once(|engine, now| engine.ask(now, ask)).expect("asked");
-        let (mut of_job, mut of_peer) = (Vec::new(), Vec::new());
-        while of_job.len() < 3 || of_peer.len() < 2 {
-            // One at a time: what is left must be rung for.
-            for item in node.turn(1).items {
+        let (mut of_job, mut of_peer, mut published) = (Vec::new(), Vec::new(), Vec::new());
+        while of_job.len() < 3 || of_peer.len() < 2 || published.is_empty() {
+            let taken = node.turn();
+            published.extend(taken.touched);
+            for item in taken.items {
                 match item {
                     Item::Run { run, .. } => {
                         of_job.push("run");
@@ -114,8 +116,35 @@ fn items_of_own_jobs_and_of_peers_come_once_and_in_order() {
         }
         node.shared.destroy();
         network.join().expect("the network thread ends");
+        assert_eq!(published, [slot]);
         assert_eq!(of_job, ["run", "outcome", "end"]);
         assert_eq!(of_peer.iter().map(|args| &**args).collect::<Vec<_>>(), ["[1]", "[2]"]);
+    });
+}
+
+#[test]
+fn events_that_are_left_are_rung_for() {
+    check(|| {
+        let node = TestNode::open();
+        let shared = Arc::clone(&node.shared);
+        let network = spawn(move || {
+            let mut now = Instant::now() + Duration::from_secs(3600);
+            for event in [NodeEvent::Ready, NodeEvent::Closed] {
+                shared.events.push(event);
+                settle(&shared, &mut now);
+            }
+            while shared.stage() == Stage::Open {
+                block_on(shared.poked());
+                settle(&shared, &mut now);
+            }
+        });
+        let mut events = node.turn().events;
+        while events.len() < 2 {
+            events.extend(node.turn().events);
+        }
+        node.shared.destroy();
+        network.join().expect("the network thread ends");
+        assert_eq!(events, [NodeEvent::Ready, NodeEvent::Closed]);
     });
 }
 
@@ -131,7 +160,7 @@ fn whoever_closes_hears_of_the_end() {
             shared.end();
         });
         let mut closed = node.shared.close();
-        let events = node.turn(usize::MAX).events;
+        let events = node.turn().events;
         assert_eq!(events, [NodeEvent::Closed]);
         network.join().expect("the network thread ends");
         assert!(closed.try_recv().is_ok());
@@ -210,12 +239,13 @@ impl TestNode {
         TestNode { shared, doorbell, sent: Arc::default() }
     }
 
-    /// What the binding does when the doorbell rings.
-    fn turn(&self, items_max: usize) -> Taken {
+    /// What the binding does when the doorbell rings, but takes one event and one item: what is
+    /// left must be rung for.
+    fn turn(&self) -> Taken {
         self.doorbell.wait();
-        let events = self.shared.take_events(usize::MAX);
+        let events = self.shared.take_events(1);
         let (mut items, mut touched) = (Vec::new(), Vec::new());
-        self.shared.take_items(items_max, &mut items, &mut touched);
+        self.shared.take_items(1, &mut items, &mut touched);
         Taken { events, items, touched }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
@@ -337,7 +337,8 @@ impl Shared {
     /// Waits for a poke and accepts it: later ones wake again.
     pub async fn poked(&self) {
         self.wake.notified().await;
-        self.poked.store(false, Release);
+        // A swap, not a store: it comes after every poke that found the flag set.
+        self.poked.swap(false, AcqRel);
     }
 
     /// One hold of the engine. Whoever waits for it gets it next.
