@@ -16,6 +16,7 @@ const { anySeed, chance } = require('./support/chance');
 const { open, openAlone, openMesh } = require('./support/collectives');
 const { anyJsonBytes, anyValue, pick, survey } = require('./support/json-values');
 const { freeAddresses } = require('./support/ports');
+const { openServents } = require('./support/servents');
 const { Stranger } = require('./support/stranger');
 const { until } = require('./support/until');
 
@@ -27,6 +28,8 @@ const BATCH = 250;
 const STRANGERS = 32;
 /** Levels of a value under a key of one segment. */
 const DEPTH_MAX = 63;
+/** Levels of the arguments of a job, their array included. */
+const JOB_DEPTH_MAX = 65;
 
 /** Written below others. */
 const PIECES = ['1', '"x"', '"\\ud800"', 'null', '{}', '[]', '{"x":{"y":[null]}}', '[[1],{"0":2}]'];
@@ -207,6 +210,44 @@ test('texts of a peer: those that JSON.parse takes, and as it reads them', async
   }
   while (taken.length > 0) await expectTaken(taken.splice(0, BATCH));
   while (refused.length > 0) await Promise.all(refused.splice(0, STRANGERS).map(expectRefused));
+});
+
+test('what goes to a function of a peer and back', async (t) => {
+  const random = chance(BigInt(SEED) + 2n);
+  const [caller, callee] = await openServents(t, 2);
+  callee.expose('echo', function (value) {
+    this.send(value);
+  });
+  const peer = caller.peers[callee.id];
+
+  async function call(number) {
+    const value = anyValue(random);
+    let json;
+    try {
+      // As it travels: a toJSON is told where its value stands.
+      json = JSON.stringify([callee.id, value]);
+    } catch {
+      json = undefined;
+    }
+    // Alone, as a value of its own, it is refused rather than turned into null.
+    const isNothing = typeof value === 'number' ? !Number.isFinite(value)
+      : ['function', 'symbol', 'bigint'].includes(typeof value);
+    const isRefused = json === undefined || isNothing || survey(json).depth > JOB_DEPTH_MAX;
+    let echoed;
+    try {
+      echoed = await peer.invoke('echo', [value]);
+    } catch (error) {
+      assert(isRefused, at(number, `${json} is refused: ${error.message}`));
+      return;
+    }
+    assert(!isRefused, at(number, `${json} is taken`));
+    same(echoed, JSON.parse(json)[1], at(number, json));
+  }
+
+  for (let number = 0; number < CASES;) {
+    const calls = Array.from({ length: Math.min(BATCH, CASES - number) }, () => call(number++));
+    await Promise.all(calls);
+  }
 });
 
 // ---- the differences that are meant; see "JSON" in docs/protocol.md
