@@ -18,8 +18,8 @@ declare class Collective extends EventEmitter<Collective.Events> {
   /**
    * Listens, connects to every other node and fetches the data.
    *
-   * @param local Where this node listens. Anything but this machine's loopback needs
-   *   {@link Collective.Options.insecure}, else the event `error` tells `ERR_INSECURE_BIND`.
+   * @param local Where this node listens. Anything but this machine's loopback needs a
+   *   {@link Collective.Options.secret} or {@link Collective.Options.tls}, else the event `error` tells `ERR_INSECURE_BIND`.
    * @param all Every node of the cluster; `local` is left out by equal host and port.
    * @param callback Runs once, on a later turn, when this node has the data or no other node could
    *   be reached; at the latest after {@link Collective.Options.readyTimeout}.
@@ -158,6 +158,17 @@ declare class Collective extends EventEmitter<Collective.Events> {
   stats(): Collective.Stats;
 
   /**
+   * Goes on with other secrets, of which the first is used and all are accepted, or certificates,
+   * whose files are read again. Connections that have to be are made anew, without loss; those that
+   * are not accepted any more end. To replace a secret take each step on all nodes before the next:
+   * `[old, new]`, `[new, old]`, `new`.
+   *
+   * @throws `ERR_INVALID_SECRET`, `ERR_INVALID_CERTIFICATE`; `ERR_INVALID_STATE` if this node was
+   *   opened with something else.
+   */
+  rotate(options: Collective.RotateOptions): void;
+
+  /**
    * Leaves the cluster: says goodbye, stops listening and frees everything, after which the process
    * can end by itself. Can be called again. Other members throw `ERR_CLOSED` from the call on.
    */
@@ -197,7 +208,19 @@ declare namespace Collective {
   }
 
   interface Options {
-    /** Listen on any host in the clear. Default: `COLLECTIVE_INSECURE=1` in the environment. */
+    /**
+     * What all nodes of the cluster have and nobody else: 32 random bytes, as
+     * `npx collective-io keygen` prints them. Of several the first is used and all are accepted.
+     * `null` is none. Default: `COLLECTIVE_SECRET` in the environment, which may hold several with
+     * commas between.
+     */
+    secret?: Secret | readonly Secret[] | null;
+    /** Certificates in place of a secret. */
+    tls?: Tls;
+    /**
+     * Listen on any host without either, in the clear. Default: `COLLECTIVE_INSECURE=1` in the
+     * environment.
+     */
     insecure?: boolean;
     /** Nodes of another cluster name are refused. Default `'collective'`. */
     cluster?: string;
@@ -212,6 +235,30 @@ declare namespace Collective {
     /** A peer that was silent for so many ms is lost. Default 5000. */
     lossTimeout?: number;
   }
+
+  /** In base64 (44 characters), in hexadecimal (64), or as 32 bytes. */
+  type Secret = string | Uint8Array;
+
+  /** Mutual TLS 1.3: nodes with certificates of one authority, and nobody else. */
+  interface Tls {
+    /** The private key. */
+    key: Pem;
+    /** The certificate, and those between it and the authority. */
+    cert: Pem | readonly Pem[];
+    /** The authority's certificate, or several. */
+    ca: Pem | readonly Pem[];
+    /**
+     * A certificate must be for one of these: host names, also `'*.example'`, IP addresses, URIs.
+     * Default: any that the authority has issued.
+     */
+    names?: readonly string[];
+  }
+
+  /** PEM as text or bytes, or the path of a file. */
+  type Pem = string | Uint8Array;
+
+  /** What a running node can go on with: of what it was opened with. */
+  type RotateOptions = { secret: Secret | readonly Secret[] } | { tls: Tls };
 
   interface Limits {
     /** Bytes of a key. Default 4096. */
@@ -342,6 +389,17 @@ declare namespace Collective {
 
     /** Counters of this node. */
     stats(): Stats;
+
+    /**
+     * Goes on with other secrets, of which the first is used and all are accepted, or certificates,
+     * whose files are read again. Connections that have to be are made anew, without loss; those that
+     * are not accepted any more end. To replace a secret take each step on all nodes before the next:
+     * `[old, new]`, `[new, old]`, `new`.
+     *
+     * @throws `ERR_INVALID_SECRET`, `ERR_INVALID_CERTIFICATE`; `ERR_INVALID_STATE` if this node was
+     *   opened with something else.
+     */
+    rotate(options: Collective.RotateOptions): void;
 
     /** Lets it keep the process alive, as it does at first. */
     ref(): this;
@@ -1046,6 +1104,17 @@ declare namespace Collective {
 
     /** Counters of this node: connections, jobs, bytes. */
     stats(): Stats;
+
+    /**
+     * Goes on with other secrets, of which the first is used and all are accepted, or certificates,
+     * whose files are read again. Connections that have to be are made anew, without loss; those that
+     * are not accepted any more end. To replace a secret take each step on all nodes before the next:
+     * `[old, new]`, `[new, old]`, `new`.
+     *
+     * @throws `ERR_INVALID_SECRET`, `ERR_INVALID_CERTIFICATE`; `ERR_INVALID_STATE` if this node was
+     *   opened with something else.
+     */
+    rotate(options: Collective.RotateOptions): void;
 
     /** Lets this servent keep the process alive while it listens or is connected, as it does at first. */
     ref(): this;

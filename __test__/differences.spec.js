@@ -192,7 +192,11 @@ test('another host than loopback needs `insecure`', async (t) => {
   const [refused] = await once(net.connect(port, '127.0.0.1'), 'error');
   assert.equal(refused.code, 'ECONNREFUSED');
 
-  const allowed = await open(t, local, [local], { insecure: true });
+  const allowed = new Collective(local, [local], null, { insecure: true });
+  t.after(() => allowed.close());
+  const [warning] = await once(allowed, 'warning');
+  assert.equal(warning.code, 'ERR_INSECURE_BIND');
+  assert.ok(warning.message.includes(`0.0.0.0:${port}`));
   const socket = net.connect(port, '127.0.0.1');
   await once(socket, 'connect');
   socket.destroy();

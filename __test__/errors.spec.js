@@ -19,6 +19,12 @@ const OURS = [
 
 const CODE = 'ERR_[A-Z_]+|ABORT_ERR';
 
+/** Those of the handshakes, which Rust has in `src/net`. */
+const NET = [
+  'ERR_UNKNOWN_SECRET', 'ERR_MODE_MISMATCH', 'ERR_HANDSHAKE_FAILED', 'ERR_IDENTITY_MISMATCH',
+  'ERR_CREDENTIALS_REMOVED', 'ERR_INVALID_SECRET', 'ERR_CERTIFICATE_REFUSED', 'ERR_INVALID_CERTIFICATE',
+];
+
 /** `Variant { .. } => "ERR_…"` and the list `CODES`, as the Rust file has them. */
 function rustCodes() {
   const source = fs.readFileSync(path.join(ROOT, 'src', 'engine', 'error.rs'), 'utf8');
@@ -35,7 +41,16 @@ test('Rust lists every code that it uses, and those of outcomes, once', () => {
 });
 
 test('JavaScript has the codes of Rust and its own', () => {
-  assert.deepEqual(Object.keys(ERRORS).sort(), [...rustCodes().list, ...OURS].sort());
+  assert.deepEqual(Object.keys(ERRORS).sort(), [...rustCodes().list, ...NET, ...OURS].sort());
+});
+
+test('src/net uses no other codes, and all of its own', () => {
+  const folder = path.join(ROOT, 'src', 'net');
+  const files = fs.readdirSync(folder, { recursive: true }).filter((name) => /^(?!tests).*\.rs$/.test(name));
+  const source = files.map((name) => fs.readFileSync(path.join(folder, name), 'utf8')).join('\n');
+  const used = new Set([...source.matchAll(new RegExp(`"(${CODE})"`, 'g'))].map(([, code]) => code));
+  for (const code of used) assert.ok(Object.hasOwn(ERRORS, code) || code === 'ERR_A' || code === 'ERR_B', code);
+  for (const code of NET) assert.ok(used.has(code), code);
 });
 
 test('docs/errors.md has every code', () => {

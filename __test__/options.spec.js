@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { randomBytes } = require('node:crypto');
 const test = require('node:test');
 
 const {
@@ -61,15 +62,22 @@ test('only this machine is loopback', () => {
 
 test('another host needs to be allowed', (t) => {
   const open = { host: '0.0.0.0', port: 9000 };
-  const { refused, native } = collectiveOptions(open, [local, other]);
-  assert.ok(refused);
+  const { problem, native } = collectiveOptions(open, [local, other]);
+  assert.equal(problem.code, 'ERR_INSECURE_BIND');
+  for (const fix of ['npx collective-io keygen', '`secret`', 'COLLECTIVE_SECRET', '127.0.0.1', 'insecure: true']) {
+    assert.ok(problem.message.includes(fix), fix);
+  }
   assert.equal(native.listen, false);
   assert.deepEqual(native.connect, []);
-  assert.ok(!collectiveOptions(open, [], null, { insecure: true }).refused);
+  assert.equal(collectiveOptions(open, [], null, { insecure: true }).problem, undefined);
+  const secret = randomBytes(32);
+  const secured = collectiveOptions(open, [], null, { secret });
+  assert.equal(secured.problem, undefined);
+  assert.ok(secured.credentials && !('secret' in secured.native));
   t.after(() => delete process.env.COLLECTIVE_INSECURE);
   process.env.COLLECTIVE_INSECURE = '1';
-  assert.ok(!collectiveOptions(open, []).refused);
-  assert.ok(collectiveOptions(open, [], null, { insecure: false }).refused);
+  assert.equal(collectiveOptions(open, []).problem, undefined);
+  assert.ok(collectiveOptions(open, [], null, { insecure: false }).problem);
 });
 
 const bad = {

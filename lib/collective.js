@@ -9,9 +9,9 @@ const { codedError } = require('./errors.js');
 const { History } = require('./history.js');
 const { encode } = require('./json.js');
 const { checkKey, closedError } = require('./keys.js');
-const { LocalNode, eventError } = require('./local-node.js');
+const { LocalNode, eventError, warn } = require('./local-node.js');
 const { Node } = require('./node.js');
-const { collectiveOptions, insecureBind, isLoopback, splitAddress } = require('./options.js');
+const { collectiveOptions, isLoopback, splitAddress } = require('./options.js');
 const { Slots } = require('./slots.js');
 
 const OPERATIONS = Object.freeze({ SET: 0, INCREMENT: 1, DELETE: 2 });
@@ -25,7 +25,7 @@ const GONE = {
   ref() {},
   unref() {},
 };
-for (const name of ['set', 'increment', 'delete', 'shape', 'names', 'explain', 'stats']) {
+for (const name of ['set', 'increment', 'delete', 'shape', 'names', 'explain', 'stats', 'rotate']) {
   GONE[name] = () => {
     throw closedError();
   };
@@ -99,6 +99,11 @@ Collective.prototype.stats = function stats() {
   return this[kInside].node.stats();
 };
 
+/** Goes on with other secrets, of which the first is used and all are accepted, or certificates. */
+Collective.prototype.rotate = function rotate(options) {
+  this[kInside].node.rotate(options);
+};
+
 /** Leaves the cluster. The promise is fulfilled when nothing of this node is left. Repeatable. */
 Collective.prototype.close = function close() {
   return this[kInside].close();
@@ -163,7 +168,7 @@ class Inside {
     this.#settings = settings;
     this.#callback = callback ?? undefined;
     this.#isGuest = settings.guestOf !== undefined;
-    this.#local = settings.guestOf ?? new LocalNode(settings.native);
+    this.#local = settings.guestOf ?? new LocalNode(settings.native, { credentials: settings.credentials });
     this.node = this.#local;
     this.cache = this.#local.cache;
     this.history = new History((key) => this.shape(key) !== SHAPE_ABSENT);
@@ -175,8 +180,9 @@ class Inside {
     const { node } = this;
     node.attach(this.#face);
     if (!this.#isGuest) {
-      node.stay(this.#face, !this.#settings.refused);
-      if (this.#settings.refused) setImmediate(() => this.#refuseBind());
+      const { problem } = this.#settings;
+      node.stay(this.#face, problem === undefined);
+      if (problem) setImmediate(() => node.isClosed || this.#failed(problem));
       return;
     }
     const found = node.roster.map((event) => this.#join(event));
@@ -266,7 +272,7 @@ class Inside {
       case 'ready':
         return this.#ready();
       case 'warning':
-        return collective.emit('warning', eventError(event));
+        return warn(collective, event);
       case 'error':
         return this.#failed(eventError(event));
       case 'closed':
@@ -331,12 +337,6 @@ class Inside {
     this.#callback = null;
     this.node.stay(this.#face, false);
     this.#collective.emit('error', error);
-  }
-
-  #refuseBind() {
-    if (this.node.isClosed) return;
-    const { host, port } = this.#settings.native;
-    this.#failed(insecureBind(host, port));
   }
 
   #closed() {

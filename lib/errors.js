@@ -40,6 +40,18 @@ const ERRORS = Object.freeze({
   ERR_REJOIN: [Error, 'This node was forgotten by the peer and joins again as a new replica.'],
   ERR_CORRUPT_RECORD: [Error, 'What arrived was changed on the way, or is not from the peer.'],
 
+  ERR_CORRUPT_RECORD: [Error, 'What arrived was changed on the way, or is not from the peer.'],
+
+  // Why a connection was refused before it was one: secrets, and who is who.
+  ERR_UNKNOWN_SECRET: [Error, 'The other side has none of the secrets of this node.'],
+  ERR_MODE_MISMATCH: [Error, 'One side speaks in the clear, with a secret or TLS, and the other does not.'],
+  ERR_HANDSHAKE_FAILED: [Error, 'The handshake was not genuine, or the other side has ended it.'],
+  ERR_IDENTITY_MISMATCH: [Error, 'A connection calls itself what another node is called.'],
+  ERR_CREDENTIALS_REMOVED: [Error, 'The connection was made with what is not accepted any more.'],
+  ERR_INVALID_SECRET: [TypeError, 'A secret is not 32 random bytes in base64 or hexadecimal.'],
+  ERR_CERTIFICATE_REFUSED: [Error, 'The other side\'s certificate is not one that this node takes.'],
+  ERR_INVALID_CERTIFICATE: [TypeError, 'What `tls` was given cannot be used.'],
+
   // What the software has handled itself and reports as a warning.
   ERR_CLOCK_SKEW: [Error, 'A peer\'s clock is too far ahead; ours was not moved.'],
   ERR_STATE_MISMATCH: [Error, 'Two nodes with the same writes differ: a defect, please report it.'],

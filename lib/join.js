@@ -3,7 +3,7 @@
 const { codedError } = require('./errors.js');
 const { LocalNode, eventError } = require('./local-node.js');
 const { Node } = require('./node.js');
-const { insecureBind, joinOptions } = require('./options.js');
+const { joinOptions } = require('./options.js');
 const { Seeds } = require('./seeds.js');
 
 /** As in `src/engine/config.rs`. */
@@ -17,13 +17,13 @@ const READY_TIMEOUT_MS = 5000;
  * @returns {Promise<Node>}
  */
 async function join(options) {
-  const { seeds: give, signal, native, refused } = joinOptions(options);
+  const { seeds: give, signal, native, credentials, problem } = joinOptions(options);
   if (signal?.aborted) throw aborted(signal);
-  if (refused) throw insecureBind(native.host, native.port);
+  if (problem) throw problem;
   const seeds = give && new Seeds(give);
   if (seeds) await settle(native, seeds, signal);
   if (signal?.aborted) throw aborted(signal);
-  const local = new LocalNode(native, { handsOver: true });
+  const local = new LocalNode(native, { handsOver: true, credentials });
   const isReady = ready(local);
   const node = Node.of(local);
   local.stay(node, true);

@@ -17,7 +17,7 @@ const { checkKey, closedError } = require('./keys.js');
 const lifetime = require('./lifetime.js');
 const native = require('./native.js');
 const { Offers } = require('./offers.js');
-const { joinAddress } = require('./options.js');
+const { isLoopback, joinAddress, rotateOptions } = require('./options.js');
 const { NO_WORKER } = require('./outcomes.js');
 const { checkDotted } = require('./paths.js');
 const { Slots } = require('./slots.js');
@@ -61,6 +61,7 @@ class LocalNode {
   /** Peers that are there: replica to the event that told so. */
   #roster = new Map();
   #address = null;
+  #mayListenAnywhere;
   #isReady = false;
   /** Who listens, and who wanted to be connected to an address: they are told if that fails. */
   #listener;
@@ -88,10 +89,12 @@ class LocalNode {
 
   /**
    * @param {object} options for the addon, see "The binding's contract" in docs/ARCHITECTURE.md
-   * @param {{handsOver?: boolean}} [manner] `close` hands over what peers lack
+   * @param {{handsOver?: boolean, credentials?: object}} [manner] `handsOver`: `close` hands over
+   *   what peers lack; `credentials`: see `credentialsOf`
    */
-  constructor(options, { handsOver = false } = {}) {
+  constructor(options, { handsOver = false, credentials } = {}) {
     this.#handsOver = handsOver;
+    this.#mayListenAnywhere = options.insecure || credentials !== undefined;
     /** Where others reach it, `'host:port'`, as the program says; or null. */
     this.advertised = options.advertised ?? null;
     /** As others show it to people. */
@@ -102,7 +105,7 @@ class LocalNode {
     // A peer's calls wait until every face has heard of the peer.
     const seeded = { ...options, name: this.name, introductions: true, seed };
     const doorbell = () => this.#drain();
-    this.#handle = native.open(JSON.stringify(seeded), this.#slots.words, doorbell);
+    this.#handle = native.open(JSON.stringify(seeded), this.#slots.words, doorbell, credentials);
     this.#native = this.#handle.functions();
     this.#slots.open((words) => this.#handle.resizeSlots(words));
     for (const user of [this.#cache, this.#frozen, this.#watches]) user.open(this.#native);
@@ -290,6 +293,17 @@ class LocalNode {
     this.#checkOpen();
     if (key !== null && !Array.isArray(key)) checkKey(key);
     return JSON.parse(this.#handle.explain(key));
+  }
+
+  /** Whether strangers cannot reach this host, or cannot do anything there, or were let in. */
+  mayListen(host) {
+    return this.#mayListenAnywhere || isLoopback(host);
+  }
+
+  /** Goes on with other secrets. */
+  rotate(options) {
+    this.#checkOpen();
+    this.#handle.rotate(rotateOptions(options));
   }
 
   /** Listens, for a face. */
@@ -644,4 +658,17 @@ function eventError({ type, code, message, ...properties }) {
   return codedError(code, message, properties);
 }
 
-module.exports = { LocalNode, eventError };
+let isExposureTold = false;
+
+/**
+ * Tells of something that was handled. That strangers can do everything is told to people, once,
+ * even if the program does not want to know.
+ */
+function warn(emitter, event) {
+  const error = eventError(event);
+  if (emitter.emit('warning', error) || error.code !== 'ERR_INSECURE_BIND' || isExposureTold) return;
+  isExposureTold = true;
+  process.emitWarning(error.message, { code: error.code });
+}
+
+module.exports = { LocalNode, eventError, warn };

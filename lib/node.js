@@ -6,7 +6,7 @@ const { inspect } = require('node:util');
 const { attempt } = require('./attempt.js');
 const { codedError } = require('./errors.js');
 const { kLocal } = require('./inside.js');
-const { eventError } = require('./local-node.js');
+const { warn } = require('./local-node.js');
 const { NodeJobs } = require('./node-jobs.js');
 const { NodePeers } = require('./node-peers.js');
 const { joinAddress } = require('./options.js');
@@ -134,6 +134,16 @@ class Node extends EventEmitter {
     return this.#local.stats();
   }
 
+  /**
+   * Goes on with other secrets, of which the first is used and all are accepted, or certificates.
+   * Connections are made anew where they have to be, without loss; what is not accepted any more ends.
+   *
+   * @param {import('..').RotateOptions} options
+   */
+  rotate(options) {
+    this.#local.rotate(options);
+  }
+
   /** Lets it keep the process alive, as it does at first. */
   ref() {
     this.#local.ref();
@@ -179,7 +189,7 @@ class Node extends EventEmitter {
         return undefined;
       }
       case 'warning':
-        return this.emit('warning', eventError(this.#peers.named(event)));
+        return warn(this, this.#peers.named(event));
       case 'closed':
         return this.#closed(event);
     }

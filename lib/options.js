@@ -2,6 +2,7 @@
 
 const { availableParallelism } = require('node:os');
 
+const { credentialsOf } = require('./credentials.js');
 const { codedError } = require('./errors.js');
 const { kLocal } = require('./inside.js');
 
@@ -19,6 +20,10 @@ const TAGS_BYTES_MAX = 2048;
  * (`src/engine/config.rs`), so that every default is written down once.
  */
 const CHECKS = {
+  /** What all nodes of the cluster have and nobody else: one, or several of which the first is used. */
+  secret: isAny,
+  /** A certificate, and the authority of those that others must have. */
+  tls: { key: isAny, cert: isAny, ca: isAny, names: isAny },
   /** Listen on any host in the clear. */
   insecure: isBoolean,
   /** Peers of another cluster name are refused. */
@@ -34,6 +39,9 @@ const CHECKS = {
   /** A peer that was silent for so long is lost (ms). */
   lossTimeout: isTimeout,
 };
+
+/** What a running node can go on with. */
+const ROTATE_CHECKS = { secret: CHECKS.secret, tls: CHECKS.tls };
 
 /** Those of a Collective or Servent that stands on a node that is there. */
 const GUEST_CHECKS = { node: isNode };
@@ -135,9 +143,9 @@ const OWN_OF_WORKERS = ['listen', 'advertise', 'signal'];
  * @param {{host?: string, port: number}[]} all
  * @param {Function} [callback]
  * @param {object} [options]
- * @returns {{ local: object, others: Address[], remote: object[], refused: boolean, native: object, guestOf?: LocalNode }}
- *   `others` and `remote` are `all` without `local`, parsed and as given; `refused` says that this
- *   host may not be bound without `insecure`; `native` is what the addon is opened with, unless
+ * @returns {{ local: object, others: Address[], remote: object[], problem?: Error, native: object, credentials?: object, guestOf?: LocalNode }}
+ *   `others` and `remote` are `all` without `local`, parsed and as given; with a `problem` the node
+ *   neither listens nor dials; `native` and `credentials` are what the addon is opened with, unless
  *   there is a node, `guestOf`.
  */
 function collectiveOptions(local, all, callback, options) {
@@ -150,7 +158,7 @@ function collectiveOptions(local, all, callback, options) {
       throw invalid('With `node`, where to listen and whom to connect with is that node\'s: give null for both');
     }
     const { address = LISTEN_HOST_DEFAULT, port = 0 } = guestOf.address ?? {};
-    return { local: { host: address, port }, others: [], remote: [], refused: false, guestOf };
+    return { local: { host: address, port }, others: [], remote: [], guestOf };
   }
   const own = parseAddress(local, 'local');
   if (!Array.isArray(all)) {
@@ -163,40 +171,70 @@ function collectiveOptions(local, all, callback, options) {
   }
   checkOptions(options ?? {}, CHECKS, '');
 
-  const insecure = isInsecure(options);
-  const refused = !insecure && !isLoopback(own.host);
+  const { problem, credentials, engine } = protection(options ?? {}, own);
   return {
     local,
     others,
     remote: all.filter((_, index) => parsed[index].name !== own.name),
-    refused,
+    problem,
+    credentials,
     native: {
-      ...options,
-      insecure,
+      ...engine,
       host: own.host,
       port: own.port,
-      // A host that may not be bound leaves a node that neither listens nor dials.
-      listen: !refused,
-      advertised: !refused && own.port !== 0 ? own.dial : null,
-      connect: refused ? [] : [...new Set(others.map((address) => address.dial))],
+      listen: !problem,
+      advertised: !problem && own.port !== 0 ? own.dial : null,
+      connect: problem ? [] : [...new Set(others.map((address) => address.dial))],
     },
   };
+}
+
+/**
+ * What keeps strangers out, apart from the other options.
+ *
+ * @param {object} options
+ * @param {Address} [own] where the node is to listen
+ * @returns {{ problem?: Error, credentials?: object, engine: object }} `problem`: why it must not
+ */
+function protection({ secret, tls, ...others }, own) {
+  const insecure = others.insecure ?? process.env.COLLECTIVE_INSECURE === '1';
+  const engine = { ...others, insecure };
+  try {
+    const credentials = credentialsOf({ secret, tls });
+    const isExposed = own !== undefined && !isLoopback(own.host);
+    const isRefused = isExposed && !insecure && credentials === undefined;
+    return { engine, credentials, problem: isRefused ? insecureBind(own.host, own.port) : undefined };
+  } catch (problem) {
+    return { engine, problem };
+  }
+}
+
+/** The credentials that a running node is to go on with. */
+function rotateOptions(options) {
+  if (options === null || typeof options !== 'object') throw invalid('The options must be an object');
+  checkOptions(options, ROTATE_CHECKS, '');
+  if (options.secret == null && options.tls == null) {
+    throw invalid('`secret` or `tls` must be what to go on with');
+  }
+  return credentialsOf(options);
 }
 
 /**
  * Checks what `new Servent()` was given.
  *
  * @param {object} [options]
- * @returns {{ native: object, guestOf?: LocalNode }} what the addon is opened with, a node that
- *   neither listens nor dials, unless there is one, `guestOf`
+ * @returns {{ problem?: Error, native: object, credentials?: object, guestOf?: LocalNode }} `native`
+ *   and `credentials` are what the addon is opened with, a node that neither listens nor dials and,
+ *   with a `problem`, must not; unless there is a node, `guestOf`
  */
 function serventOptions(options) {
   const guestOf = guestOptions(options);
-  if (guestOf !== undefined) return { native: { insecure: isInsecure() }, guestOf };
+  if (guestOf !== undefined) return { guestOf };
   const { advertise, ...others } = options ?? {};
   checkOptions(others, CHECKS, '');
   const advertised = advertise == null ? null : dialled(advertise, 'advertise');
-  return { native: { ...others, insecure: isInsecure(options), advertised, ...SERVENT } };
+  const { problem, credentials, engine } = protection(others);
+  return { problem, credentials, native: { ...engine, advertised, ...SERVENT } };
 }
 
 /** The local node that the options name, if they do: that leaves nothing else to choose. */
@@ -211,8 +249,8 @@ function guestOptions(options) {
  * Checks what `join()` was given.
  *
  * @param {object} [options]
- * @returns {{ seeds?: Function, signal?: AbortSignal, refused: boolean, native: object }} `refused`
- *   says that this host may not be bound without `insecure`; `native` is what the addon is opened
+ * @returns {{ seeds?: Function, signal?: AbortSignal, problem?: Error, native: object, credentials?: object }}
+ *   `problem` is why it must not be opened; `native` and `credentials` are what the addon is opened
  *   with
  */
 function joinOptions(options) {
@@ -220,17 +258,17 @@ function joinOptions(options) {
   checkOptions(options ?? {}, JOIN_CHECKS, '');
   const { listen, advertise, seeds = [], signal, ...others } = options ?? {};
   const own = listen === false ? undefined : parseAddress(inParts(listen ?? {}), 'listen', LISTEN);
-  const insecure = isInsecure(options);
   const advertised = advertise == null ? null : dialled(advertise, 'advertise');
   const isAsked = typeof seeds === 'function';
+  const { problem, credentials, engine } = protection(others, own);
   return {
     seeds: isAsked ? seeds : undefined,
     signal,
-    refused: own !== undefined && !insecure && !isLoopback(own.host),
+    problem,
+    credentials,
     native: {
-      ...others,
+      ...engine,
       ...JOINED,
-      insecure,
       host: own?.host,
       port: own?.port,
       listen: own !== undefined,
@@ -265,8 +303,8 @@ function clusterOptions(options) {
   const ports = Array.from({ length: workers }, (_, id) => first.port + id);
   const { seeds = [], ...rest } = others;
   // What is wrong is better said once here than by every worker, again and again.
-  const { refused } = joinOptions({ ...rest, seeds, listen: first.dial });
-  if (refused) throw insecureBind(first.host, first.port);
+  const { problem } = joinOptions({ ...rest, seeds, listen: first.dial });
+  if (problem) throw problem;
   const addresses = ports.map((each) => joinAddress(first.host, each));
   return { workers, stopTimeout, ports, addresses, seeds, options: rest };
 }
@@ -383,15 +421,13 @@ function inParts(value) {
   return typeof value === 'string' ? splitAddress(value) : value;
 }
 
-function isInsecure(options) {
-  return options?.insecure ?? process.env.COLLECTIVE_INSECURE === '1';
-}
-
 function insecureBind(address, port) {
   return codedError(
     'ERR_INSECURE_BIND',
-    `Whoever reaches ${address}:${port} could read and write all data. Listen on 127.0.0.1, or` +
-      ' pass `insecure: true` (or COLLECTIVE_INSECURE=1) if the network keeps strangers out',
+    `Whoever reaches ${joinAddress(address, port)} could read and write all data. Give all nodes one`
+      + ' secret: `npx collective-io keygen` makes it, the option `secret` or COLLECTIVE_SECRET takes'
+      + ' it; or use `tls`; or listen on 127.0.0.1. Without any of these `insecure: true` or'
+      + ' COLLECTIVE_INSECURE=1 listens in the clear',
     { syscall: 'listen', address, port },
   );
 }
@@ -455,8 +491,7 @@ function isLoopback(host) {
 function checkOptions(options, checks, prefix) {
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    // An option that we don't know is a misspelt one, or one (such as `secret`) that must not be
-    // ignored in silence.
+    // An option that we don't know is a misspelt one, which must not be ignored in silence.
     if (check === undefined) throw invalid(`There is no option \`${prefix}${name}\``);
     if (value === undefined) continue;
     if (typeof check === 'function') {
@@ -563,5 +598,6 @@ function invalid(message) {
 module.exports = {
   callOptions, checkTTL, clusterOptions, collectiveOptions, connectArguments, entriesOptions,
   insecureBind, isLoopback, joinAddress, joinOptions, listenArguments, replicatedOptions,
-  runOptions, seedAddresses, serventOptions, splitAddress, watchOptions, workerOptions,
+  rotateOptions, runOptions, seedAddresses, serventOptions, splitAddress, watchOptions,
+  workerOptions,
 };

@@ -7,10 +7,10 @@ const { checkEvent, isEvent } = require('./event-names.js');
 const { codedError } = require('./errors.js');
 const { EVENT, kInside } = require('./inside.js');
 const { closedError } = require('./keys.js');
-const { LocalNode, eventError } = require('./local-node.js');
+const { LocalNode, eventError, warn } = require('./local-node.js');
 const { Node } = require('./node.js');
 const {
-  connectArguments, insecureBind, isLoopback, listenArguments, serventOptions,
+  connectArguments, insecureBind, listenArguments, serventOptions,
 } = require('./options.js');
 const { Peers } = require('./peers.js');
 const { Functions, broadcastInvoke } = require('./rpc.js');
@@ -26,7 +26,8 @@ const { Worker } = require('./worker.js');
  * send, as `(peer, ...args)`.
  */
 class Servent extends EventEmitter {
-  #options;
+  /** Why it must neither listen nor connect. */
+  #problem;
   #node;
   /** What this is to the node. */
   #face;
@@ -46,10 +47,10 @@ class Servent extends EventEmitter {
   /** @param {import('..').Servent.Options} [options] */
   constructor(options) {
     super();
-    const { guestOf, native } = serventOptions(options);
-    this.#options = native;
+    const { guestOf, native, credentials, problem } = serventOptions(options);
+    this.#problem = problem;
     this.#isGuest = guestOf !== undefined;
-    this.#node = guestOf ?? new LocalNode({ ...native, id: uid() });
+    this.#node = guestOf ?? new LocalNode({ ...native, id: uid() }, { credentials });
     this.id = this.#node.node;
     this.#peers = new Peers(this, this.#node);
     this.#tasks = new Tasks(this, this.#node, this.#peers);
@@ -93,8 +94,9 @@ class Servent extends EventEmitter {
     if (this.#isListening || this.#node.address !== null) {
       throw codedError('ERR_INVALID_STATE', 'This servent listens already');
     }
-    if (this.#options.insecure || isLoopback(host)) this.#node.listen(host, port, this.#face);
-    else setImmediate(() => this.#listenFailed(insecureBind(host, port)));
+    const problem = this.#problem ?? (this.#node.mayListen(host) ? undefined : insecureBind(host, port));
+    if (problem) setImmediate(() => this.#listenFailed(problem));
+    else this.#node.listen(host, port, this.#face);
     if (callback !== undefined) this.once('listening', callback);
     this.#isListening = true;
     this.#stay();
@@ -110,6 +112,10 @@ class Servent extends EventEmitter {
   connect(...args) {
     const { address, callback } = connectArguments(args);
     if (this.#isClosing) throw closedError();
+    if (this.#problem) {
+      setImmediate(() => this.#isClosing || this.emit('error', this.#problem));
+      return this;
+    }
     this.#node.connect(address, this.#face);
     this.#isConnecting = true;
     this.#stay();
@@ -160,6 +166,12 @@ class Servent extends EventEmitter {
   removePeer(id) {
     const peer = Object.hasOwn(this.peers, id) ? this.peers[id] : undefined;
     return peer !== undefined && peer.destroy();
+  }
+
+  /** Goes on with other secrets, of which the first is used and all are accepted, or certificates. */
+  rotate(options) {
+    if (this.#isClosing) throw closedError();
+    this.#node.rotate(options);
   }
 
   /** Counters of this node. */
@@ -251,7 +263,7 @@ class Servent extends EventEmitter {
       case 'disconnect':
         return this.#disconnected(event);
       case 'warning':
-        return this.emit('warning', this.#warning(event));
+        return warn(this, this.#named(event));
       case 'closed':
         return this.#closed();
     }
@@ -311,8 +323,9 @@ class Servent extends EventEmitter {
     attempt(this.emit, this, 'peerLeave', peer, code);
   }
 
-  #warning(event) {
-    return eventError(event.peer === undefined ? event : { ...event, ...this.#peers.origin(event.peer) });
+  /** An event of a peer, with what programs know that by. */
+  #named(event) {
+    return event.peer === undefined ? event : { ...event, ...this.#peers.origin(event.peer) };
   }
 
   #closed() {

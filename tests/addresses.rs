@@ -569,3 +569,52 @@ fn unframe(frames: &[u8]) -> Bytes {
     decoder.buffer().extend_from_slice(frames);
     decoder.next_message().unwrap().unwrap()
 }
+
+// ---- connections made anew
+
+#[test]
+fn a_connection_is_made_anew_without_being_lost() {
+    let mut mesh = around_a_seed(2);
+    mesh.listen(0, &at(0));
+    mesh.run(MINUTE_MS);
+    let dials = mesh.dials(1, &at(0));
+    mesh.renew(1, 0);
+    mesh.set(0, "key", "1");
+    mesh.run(1000);
+    assert_eq!(mesh.dials(1, &at(0)), dials + 1);
+    assert_eq!(mesh.links_count(0, 1), 1);
+    mesh.set(1, "other", "2");
+    mesh.run(MINUTE_MS);
+    assert_eq!(mesh.dials(1, &at(0)), dials + 1, "once is enough");
+    for node in 0..2 {
+        assert_eq!((ups(&mesh, node), last_reason(&mesh, node)), (1, None));
+    }
+    mesh.assert_converged();
+}
+
+#[test]
+fn only_the_dialler_makes_a_connection_anew() {
+    let mut mesh = around_a_seed(2);
+    mesh.listen(0, &at(0));
+    mesh.listen(1, &at(1));
+    mesh.run(MINUTE_MS);
+    let dials = mesh.dials(0, &at(1));
+    mesh.renew(0, 1);
+    mesh.run(MINUTE_MS);
+    assert_eq!((mesh.dials(0, &at(1)), mesh.links_count(0, 1)), (dials, 1));
+}
+
+#[test]
+fn a_connection_stays_until_another_takes_its_place() {
+    let mut mesh = around_a_seed(2);
+    mesh.listen(0, &at(0));
+    mesh.run(MINUTE_MS);
+    mesh.stop_listening(&at(0));
+    mesh.renew(1, 0);
+    mesh.run(MINUTE_MS);
+    assert_eq!((mesh.links_count(0, 1), last_reason(&mesh, 1)), (1, None));
+    mesh.listen(0, &at(0));
+    let dials = mesh.dials(1, &at(0));
+    mesh.run(MINUTE_MS);
+    assert_eq!((mesh.dials(1, &at(0)), mesh.links_count(0, 1)), (dials + 1, 1));
+}

@@ -8,6 +8,7 @@ use napi::sys;
 
 use super::text;
 use crate::engine::{AskError, WriteError};
+use crate::net::CredentialsError;
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -130,6 +131,12 @@ impl From<AskError> for Failure {
             | AskError::Closed => Class::Error,
         };
         Failure::Coded { class, code: error.code(), message: error.to_string().into() }
+    }
+}
+
+impl From<CredentialsError> for Failure {
+    fn from(error: CredentialsError) -> Self {
+        Failure::type_error(error.code(), error.to_string())
     }
 }
 

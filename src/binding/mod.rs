@@ -11,6 +11,7 @@
 //! | `arguments.rs` | what else calls are given: numbers, kinds, peers |
 //! | `text.rs` | strings in both directions, and keys |
 //! | `options.rs` | the JSON that `open` takes |
+//! | `credentials.rs` | what keeps strangers out |
 //! | `error.rs` | what is thrown |
 //!
 //! The hot calls avoid the derive because it costs 100 to 300 ns per call with arguments; a raw
@@ -23,6 +24,7 @@
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
 mod arguments;
+mod credentials;
 mod doorbell;
 mod error;
 mod events;

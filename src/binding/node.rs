@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Function, JsValue, Object, Unknown};
+use napi::bindgen_prelude::{ClassInstance, Function, JsValue, Object, Unknown};
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use super::credentials::Credentials;
 use super::doorbell::Doorbell;
 use super::error::Failure;
 use super::instance::Instance;
@@ -32,8 +33,10 @@ pub fn open(
     options: String,
     slots: Unknown,
     doorbell: Function<(), ()>,
+    credentials: Option<ClassInstance<Credentials>>,
 ) -> Result<Node> {
-    let opened = options::parse(&options).and_then(|options| {
+    let opened = options::parse(&options).and_then(|mut options| {
+        options.credentials = credentials.map(|credentials| credentials.inner());
         // SAFETY: the values are those of the running call; `lib/` never detaches the array.
         unsafe {
             let slots = Slots::new(env.raw(), slots.raw())?;
@@ -108,6 +111,15 @@ impl Node {
     pub fn unreached(&self) -> Vec<String> {
         let node = self.instance.node();
         node.with_engine(|engine, _| engine.unreached().map(Address::to_string).collect())
+    }
+
+    /// Makes handshakes with these from here on.
+    #[napi(catch_unwind)]
+    pub fn rotate(&self, env: &Env, credentials: ClassInstance<Credentials>) -> Result<()> {
+        coded(env, || match self.instance.node().rotate(credentials.inner()) {
+            true => Ok(()),
+            false => Err(Failure::invalid_state("The node was opened with something else")),
+        })
     }
 
     /// Of a node opened with `introductions`: the application knows this peer now.

@@ -508,7 +508,10 @@ impl Engine {
             Input::Command(Command::Connect { .. }) => {}
             Input::Command(Command::Forget { address }) => self.membership.forget(&address),
             Input::Command(Command::Dismiss { peer }) => self.dismiss(now_ms, peer),
-            Input::Command(Command::Renew { link }) => self.membership.renew(link),
+            Input::Command(Command::Renew { link }) => {
+                self.membership.renew(now_ms, link);
+                self.membership.handle_timeout(now_ms, &mut self.rng);
+            }
             Input::Command(Command::Leave) => self.leave(now_ms),
             Input::Opened { link, dialled } => self.membership.opened(now_ms, link, dialled),
             Input::DialFailed { address, code } => {

@@ -14,7 +14,9 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot, Notify};
 use tokio::time::{sleep_until, timeout_at, Instant};
 
-use super::secure::{Broken, Failure, Handshake, Proof, Session, Shaken};
+use super::secure::{
+    Broken, CredentialId, Credentials, Failure, Handshake, Proof, Session, Shaken,
+};
 use super::socket::{shutdown_write, OwnedReadHalf, OwnedWriteHalf, TcpStream};
 use super::stats::Counters;
 use super::system;
@@ -178,6 +180,11 @@ impl Outbox {
         mem::take(&mut self.state.lock().drained)
     }
 
+    /// Whether the connection, made like this, may stay.
+    pub fn is_accepted(&self, credentials: &Credentials, credential: CredentialId) -> bool {
+        self.session.get().is_some_and(|own| credentials.accepts(credential, &own.lock()))
+    }
+
     /// The handshake is done.
     fn seal(&self, session: Arc<Mutex<Session>>) {
         // Done once.
@@ -292,6 +299,7 @@ impl Connection {
             stream,
             session: None,
             sealed: BytesMut::new(),
+            outbox: &outbox,
             arrivals: &arrivals,
             counters: &counters,
             seen: 0,
@@ -300,7 +308,7 @@ impl Connection {
             // Apart, so that a connection in the clear has no room for it.
             let shaken = Box::pin(async {
                 tokio::select! {
-                    shaken = reader.shake_hands(handshake, &outbox) => Some(shaken),
+                    shaken = reader.shake_hands(handshake) => Some(shaken),
                     () = outbox.finishing.notified() => None,
                 }
             });
@@ -354,6 +362,7 @@ struct Reader<'a> {
     session: Option<Arc<Mutex<Session>>>,
     /// Read and not opened.
     sealed: BytesMut,
+    outbox: &'a Outbox,
     arrivals: &'a mpsc::Sender<Arrival>,
     counters: &'a Counters,
     /// Bytes read.
@@ -361,21 +370,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn shake_hands(
-        &mut self,
-        mut handshake: Handshake,
-        outbox: &Outbox,
-    ) -> Result<Proof, Failure> {
+    async fn shake_hands(&mut self, mut handshake: Handshake) -> Result<Proof, Failure> {
         let lost = |error| Failure::Lost(system::code(&error));
         let mut sending = BytesMut::new();
         loop {
             let shaken = handshake.advance(&mut self.sealed, &mut sending)?;
-            outbox.write_all(&sending).await.map_err(lost)?;
+            self.outbox.write_all(&sending).await.map_err(lost)?;
             self.counters.bytes_out.fetch_add(sending.len() as u64, Relaxed);
             sending.clear();
             if let Some(Shaken { session, proof }) = shaken {
                 let session = Arc::new(Mutex::new(session));
-                outbox.seal(Arc::clone(&session));
+                self.outbox.seal(Arc::clone(&session));
                 self.session = Some(session);
                 return Ok(proof);
             }

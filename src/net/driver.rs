@@ -28,10 +28,10 @@ use super::options::split_address;
 use super::secure::{Credentials, Failure, Guard, Identities, Proof};
 use super::shared::{Shared, Stage};
 use super::socket::TcpStream;
-use super::{runtime, system, ERR_IDENTITY_MISMATCH, ERR_INTERNAL, ERR_SECRET_REMOVED};
+use super::{runtime, system, ERR_CREDENTIALS_REMOVED, ERR_IDENTITY_MISMATCH, ERR_INTERNAL};
 use crate::engine::wire::message::{self, Hello};
 use crate::engine::{
-    Address, CloseReason, Command, Config, Event, Input, LinkId, Output, ReplicaId,
+    Address, CloseReason, Command, Config, Event, Input, LinkId, NodeId, Output, ReplicaId,
 };
 
 /// Outputs taken per hold of the engine's lock: JavaScript may be waiting for it.
@@ -81,7 +81,7 @@ pub(super) struct Driver {
     mistrusted: BTreeMap<Address, &'static str>,
     /// Links whose outbox ran over, to be cut.
     overfull: Vec<LinkId>,
-    peers: BTreeMap<ReplicaId, Option<Address>>,
+    peers: BTreeMap<ReplicaId, (NodeId, Option<Address>)>,
 
     arrivals: mpsc::Receiver<Arrival>,
     arrived: mpsc::Sender<Arrival>,
@@ -288,13 +288,13 @@ impl Driver {
             }
             Event::PeerUp { peer, node, profile, advertised, dialled } => {
                 let address = dialled.or_else(|| advertised.clone());
-                self.peers.insert(peer, address.clone());
+                self.peers.insert(peer, (node, address.clone()));
                 NodeEvent::PeerUp { peer, node, profile, address, advertised }
             }
             Event::Replicated { wait, peers } => NodeEvent::Replicated { wait, peers: peers.len() },
             Event::PeerBusy { peer } => NodeEvent::PeerBusy { peer },
             Event::PeerDown { peer, reason } => {
-                let address = self.peers.remove(&peer).flatten();
+                let address = self.peers.remove(&peer).and_then(|(_, address)| address);
                 NodeEvent::PeerDown { peer, address, code: reason.code() }
             }
         };
@@ -442,15 +442,19 @@ impl Driver {
     fn rotate(&mut self, credentials: Credentials) {
         let Some(guard) = &mut self.guard else { return };
         guard.rotate(credentials.clone());
-        let proved: Vec<(LinkId, bool, Proof)> = (self.links.iter())
-            .filter_map(|(&link, open)| Some((link, open.dialled, open.proof?)))
+        let proved: Vec<(LinkId, bool, bool)> = (self.links.iter())
+            .filter_map(|(&link, open)| {
+                let credential = open.proof?.credential;
+                let stays = open.outbox.is_accepted(&credentials, credential);
+                Some((link, stays, open.dialled && !credentials.prefers(credential)))
+            })
             .collect();
-        for (link, dialled, proof) in proved {
-            if !credentials.accepts(proof.credential) {
-                let detail = "it was connected by a secret that was removed".into();
-                let reason = CloseReason::Untrusted { code: ERR_SECRET_REMOVED, detail };
-                self.cut(link, reason, ERR_SECRET_REMOVED);
-            } else if dialled && !credentials.prefers(proof.credential) {
+        for (link, stays, is_outdated) in proved {
+            if !stays {
+                let code = ERR_CREDENTIALS_REMOVED;
+                let detail = "what it was connected by is not accepted any more".into();
+                self.cut(link, CloseReason::Untrusted { code, detail }, code);
+            } else if is_outdated {
                 self.turn(Some(Input::Command(Command::Renew { link })));
             }
         }
@@ -560,14 +564,14 @@ impl Driver {
             Arrival::Refused(link, failure) => self.handle_refused(link, failure),
             Arrival::Messages(link, messages) => self.handle_messages(link, messages),
             Arrival::Ended(link, reason) => {
-                let reason = match (self.strangers.get(&link), self.links.get(&link), reason) {
-                    // The last word of a handshake was ours: this is how we hear of its refusal.
-                    (Some(_), Some(Link { proof: Some(_), .. }), CloseReason::Lost(_)) => {
-                        let code = Failure::Ended.code();
-                        CloseReason::Untrusted { code, detail: Failure::Ended.to_string() }
-                    }
-                    (_, _, reason) => reason,
-                };
+                let has_proved = self.links.get(&link).is_some_and(|open| open.proof.is_some());
+                if has_proved
+                    && self.strangers.contains_key(&link)
+                    && matches!(reason, CloseReason::Lost(_))
+                {
+                    // The last word of the handshake was ours: this is how we hear of its refusal.
+                    return self.handle_refused(link, Failure::Ended);
+                }
                 let code = reason.code();
                 self.lose(link, reason, code);
             }
@@ -578,11 +582,12 @@ impl Driver {
         let Some(open) = self.links.get_mut(&link) else { return };
         open.proof = Some(proof);
         // The secrets may have changed meanwhile.
-        let is_accepted = |guard: &Guard| guard.credentials().accepts(proof.credential);
+        let outbox = &open.outbox;
+        let is_accepted = |guard: &Guard| outbox.is_accepted(guard.credentials(), proof.credential);
         if self.guard.as_ref().is_some_and(is_accepted) {
             self.introduce(link);
         } else {
-            self.handle_refused(link, Failure::UnknownSecret);
+            self.handle_refused(link, Failure::NotGenuine);
         }
     }
 
@@ -642,6 +647,14 @@ impl Driver {
         let Ok(Hello { node, replica, .. }) = message::decode(hello) else { return Ok(()) };
         if self.identities.claim(node, replica, proof.key) {
             return Ok(());
+        }
+        let is_here = || self.peers.iter().any(|(&id, &(name, _))| id == replica || name == node);
+        let binds = |guard: &Guard| guard.credentials().bind_for_good();
+        if !self.guard.as_ref().is_some_and(binds) && !is_here() {
+            self.identities.release(node, replica);
+            if self.identities.claim(node, replica, proof.key) {
+                return Ok(());
+            }
         }
         let detail =
             format!("a connection was refused: it calls itself {node}, who has another key");

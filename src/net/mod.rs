@@ -49,7 +49,7 @@ use driver::Driver;
 pub use events::NodeEvent;
 use listener::Listen;
 pub use options::Options;
-pub use secure::{Credentials, CredentialsError, SECRET_BYTES};
+pub use secure::{Credentials, CredentialsError, Files, SECRET_BYTES};
 use shared::Shared;
 pub use stats::NodeStats;
 
@@ -60,8 +60,8 @@ const ERR_INTERNAL: &str = "ERR_INTERNAL";
 
 /// A peer calls itself what another is called whose key is another one.
 const ERR_IDENTITY_MISMATCH: &str = "ERR_IDENTITY_MISMATCH";
-/// A connection was made with a secret that is not accepted any more.
-const ERR_SECRET_REMOVED: &str = "ERR_SECRET_REMOVED";
+/// A connection was made with what is not accepted any more.
+const ERR_CREDENTIALS_REMOVED: &str = "ERR_CREDENTIALS_REMOVED";
 
 /// Wakes the application.
 pub trait Sink: Send + Sync + 'static {

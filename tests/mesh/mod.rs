@@ -222,6 +222,23 @@ impl Mesh {
         self.input(node, Input::Command(Command::Dismiss { peer }));
     }
 
+    /// The node is to make its connections to the other anew.
+    pub fn renew(&mut self, node: usize, other: usize) {
+        for link in self.links_between(node, other) {
+            self.input(node, Input::Command(Command::Renew { link }));
+        }
+    }
+
+    /// How many connections there are between two nodes.
+    pub fn links_count(&self, a: usize, b: usize) -> usize {
+        self.links_between(a, b).len()
+    }
+
+    /// Nobody answers at this address any more.
+    pub fn stop_listening(&mut self, address: &str) {
+        self.listening.remove(&Address::new(address));
+    }
+
     pub fn set_advertised(&mut self, node: usize, address: Option<&str>) {
         self.nodes[node].engine.set_advertised(address.map(Address::new));
         self.drain(node);

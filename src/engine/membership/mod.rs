@@ -126,8 +126,8 @@ struct Link {
     confirmed: bool,
     /// Its hello was not accepted. It was told why and closes; what it says until then is nothing.
     refused: bool,
-    /// Another to the same peer takes its place as soon as there is one.
-    outdated: bool,
+    /// Another to the same peer is to take its place: when that is dialled, again if it has to be.
+    renew_due_ms: Option<u64>,
     /// What the other side says of itself on this link.
     theirs: Theirs,
     /// What it was told of us on this link.
@@ -264,13 +264,11 @@ impl Membership {
     }
 
     /// Another connection is to take the place of this one, if this node dialled it.
-    pub fn renew(&mut self, link: LinkId) {
-        let Some(link) = self.links.get_mut(&link).filter(|link| link.peer.is_some()) else {
-            return;
-        };
-        if let Some(address) = link.dialled.clone() {
-            link.outdated = true;
-            self.steps.push_back(Step::Dial(address));
+    pub fn renew(&mut self, now_ms: u64, link: LinkId) {
+        if let Some(link) = self.links.get_mut(&link) {
+            if link.peer.is_some() && link.dialled.is_some() {
+                link.renew_due_ms = Some(now_ms);
+            }
         }
     }
 
@@ -284,7 +282,7 @@ impl Membership {
             peer: None,
             confirmed: false,
             refused: false,
-            outdated: false,
+            renew_due_ms: None,
             theirs: Theirs::default(),
             ours: Ours { advertised: self.advertised.clone(), busy: false },
         };
@@ -376,7 +374,7 @@ impl Membership {
         // lose its only one. Meanwhile either works.
         let current = peer.link;
         let (ours, other_ours) = (dialled.is_some(), self.dialled_by_us(current));
-        let is_outdated = self.links.get(&current).is_some_and(|link| link.outdated);
+        let is_outdated = self.links.get(&current).is_some_and(|link| link.renew_due_ms.is_some());
         let keep = !(ours && is_outdated)
             && (ours == other_ours || other_ours == (self.own < who.replica));
         let kept = if keep { current } else { link };
@@ -503,7 +501,8 @@ impl Membership {
 
     pub fn deadline(&self) -> Option<u64> {
         let links = self.links.values().map(|link| self.link_deadline(link));
-        links.chain(self.book.deadline()).chain(self.busy_due_ms()).min()
+        let renewals = self.links.values().filter_map(|link| link.renew_due_ms);
+        links.chain(self.book.deadline()).chain(self.busy_due_ms()).chain(renewals).min()
     }
 
     pub fn handle_timeout(&mut self, now_ms: u64, rng: &mut ChaCha8Rng) {
@@ -526,6 +525,12 @@ impl Membership {
         self.rare.note_if(forgotten, Rare::AddressForgotten);
         while let Some(address) = self.book.next_due(now_ms) {
             self.steps.push_back(Step::Dial(address));
+        }
+        for link in self.links.values_mut() {
+            if link.renew_due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+                link.renew_due_ms = Some(now_ms + self.loss_timeout_ms);
+                self.steps.extend(link.dialled.clone().map(Step::Dial));
+            }
         }
         if self.busy_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
             self.busy_told_ms = Some(now_ms);

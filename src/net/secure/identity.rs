@@ -33,6 +33,12 @@ impl Identities {
         }
         is_free
     }
+
+    /// The names are free again.
+    pub fn release(&mut self, node: NodeId, replica: ReplicaId) {
+        self.nodes.keys.remove(&node);
+        self.replicas.keys.remove(&replica);
+    }
 }
 
 impl<Id: Ord + Copy> Keys<Id> {
@@ -78,6 +84,8 @@ mod tests {
         assert!(!identities.claim(node(1), ReplicaId(3), [2; 32]));
         assert!(!identities.claim(node(2), ReplicaId(1), [2; 32]));
         assert!(identities.claim(node(2), ReplicaId(3), [2; 32]), "a refusal keeps nothing");
+        identities.release(node(2), ReplicaId(3));
+        assert!(identities.claim(node(2), ReplicaId(3), [3; 32]));
     }
 
     #[test]

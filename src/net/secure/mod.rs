@@ -6,27 +6,37 @@
 //! | file | is |
 //! | --- | --- |
 //! | `noise` | a secret that all nodes have: `Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s` |
+//! | `tls` | certificates of a common authority: TLS 1.3 |
 //! | `identity` | which key speaks for which node |
 
+#[cfg(test)]
+pub(super) mod certificates;
 mod identity;
 mod noise;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use thiserror::Error;
 
 pub(super) use identity::Identities;
 pub use noise::SECRET_BYTES;
-use noise::{CredentialId, Secrets, StaticKey};
+use noise::{Secrets, StaticKey};
+pub use tls::Files;
+use tls::Tls;
 
 use crate::engine::wire::message;
 
 /// Bytes sealed in one go: few records and few system calls for much, and little kept twice.
 const SEAL_BYTES_MAX: usize = 256 << 10;
+
+/// Names what a connection was made with, without telling anything of a secret.
+pub(super) type CredentialId = [u8; 8];
 
 /// What a node proves with that it belongs. Clones share it.
 #[derive(Clone)]
@@ -35,6 +45,7 @@ pub struct Credentials(Kind);
 #[derive(Clone)]
 enum Kind {
     Secrets(Arc<Secrets>),
+    Tls(Arc<Tls>),
 }
 
 /// Why credentials were not taken.
@@ -48,12 +59,18 @@ pub enum CredentialsError {
     Twice,
     #[error("From 1 to {} secrets are allowed", noise::SECRETS_MAX)]
     Count,
+    /// Of `part` of what `tls` was given.
+    #[error("`tls.{part}` {problem}")]
+    Certificate { part: &'static str, problem: String },
 }
 
 impl CredentialsError {
     /// The stable code that JavaScript sees.
     pub fn code(&self) -> &'static str {
-        "ERR_INVALID_SECRET"
+        match self {
+            CredentialsError::Certificate { .. } => "ERR_INVALID_CERTIFICATE",
+            _ => "ERR_INVALID_SECRET",
+        }
     }
 }
 
@@ -65,17 +82,31 @@ impl Credentials {
         Ok(Credentials(Kind::Secrets(Arc::new(Secrets::new(secrets)?))))
     }
 
+    pub fn tls(files: &Files<'_>) -> Result<Credentials, CredentialsError> {
+        Credentials::tls_at(files, Arc::new(DefaultTimeProvider))
+    }
+
+    fn tls_at(
+        files: &Files<'_>,
+        clock: Arc<dyn TimeProvider>,
+    ) -> Result<Credentials, CredentialsError> {
+        Ok(Credentials(Kind::Tls(Arc::new(Tls::new(files, clock)?))))
+    }
+
     /// Whether a running node may go from one to the other.
     pub fn is_of_same_kind(&self, other: &Credentials) -> bool {
         match (&self.0, &other.0) {
-            (Kind::Secrets(_), Kind::Secrets(_)) => true,
+            (Kind::Secrets(_), Kind::Secrets(_)) | (Kind::Tls(_), Kind::Tls(_)) => true,
+            _ => false,
         }
     }
 
-    /// Whether a connection made with this one may stay.
-    pub(super) fn accepts(&self, credential: CredentialId) -> bool {
-        match &self.0 {
-            Kind::Secrets(secrets) => secrets.find(credential).is_some(),
+    /// Whether a connection may stay that was made like this.
+    pub(super) fn accepts(&self, credential: CredentialId, session: &Session) -> bool {
+        match (&self.0, session) {
+            (Kind::Secrets(secrets), _) => secrets.find(credential).is_some(),
+            (Kind::Tls(tls), Session::Tls(session)) => tls.accepts(session),
+            (Kind::Tls(_), _) => false,
         }
     }
 
@@ -83,7 +114,13 @@ impl Credentials {
     pub(super) fn prefers(&self, credential: CredentialId) -> bool {
         match &self.0 {
             Kind::Secrets(secrets) => secrets.first() == credential,
+            Kind::Tls(tls) => tls.id() == credential,
         }
+    }
+
+    /// Whether names bind keys for good: a certificate may come to be for other names.
+    pub(super) fn bind_for_good(&self) -> bool {
+        matches!(self.0, Kind::Secrets(_))
     }
 }
 
@@ -111,14 +148,18 @@ impl Guard {
     }
 
     pub fn handshake(&self, dialled: bool) -> Handshake {
-        let Kind::Secrets(secrets) = &self.credentials.0;
-        let (secrets, key) = (Arc::clone(secrets), Arc::clone(&self.key));
-        let cluster = Arc::clone(&self.cluster);
-        Handshake(Side::Noise(Box::new(if dialled {
-            noise::Handshake::dial(&secrets, &key, &cluster)
-        } else {
-            noise::Handshake::answer(secrets, key, cluster)
-        })))
+        Handshake(match (&self.credentials.0, dialled) {
+            (Kind::Secrets(secrets), true) => {
+                Side::Noise(Box::new(noise::Handshake::dial(secrets, &self.key, &self.cluster)))
+            }
+            (Kind::Secrets(secrets), false) => Side::Noise(Box::new(noise::Handshake::answer(
+                Arc::clone(secrets),
+                Arc::clone(&self.key),
+                Arc::clone(&self.cluster),
+            ))),
+            (Kind::Tls(tls), true) => Side::Tls(tls::Handshake::dial(tls)),
+            (Kind::Tls(tls), false) => Side::Tls(tls::Handshake::answer(tls)),
+        })
     }
 }
 
@@ -127,6 +168,7 @@ pub(super) struct Handshake(Side);
 
 enum Side {
     Noise(Box<noise::Handshake>),
+    Tls(tls::Handshake),
 }
 
 /// What a handshake gives.
@@ -138,7 +180,8 @@ pub(super) struct Shaken {
 /// What the other side has proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Proof {
-    /// Who it is: the same for all connections of one node, and of no other.
+    /// Who it is: the same for all connections of one node. Others have another, unless they share
+    /// a certificate.
     pub key: [u8; 32],
     /// What it belongs by.
     pub credential: CredentialId,
@@ -154,6 +197,7 @@ impl Handshake {
     ) -> Result<Option<Shaken>, Failure> {
         match &mut self.0 {
             Side::Noise(noise) => noise.advance(from, into),
+            Side::Tls(tls) => tls.advance(from, into),
         }
     }
 }
@@ -161,6 +205,7 @@ impl Handshake {
 /// The traffic of one connection after its handshake, in both directions.
 pub(super) enum Session {
     Noise(noise::Session),
+    Tls(tls::Session),
 }
 
 /// What arrived was not sealed by the other side. The connection cannot go on.
@@ -173,6 +218,7 @@ impl Session {
     pub fn seal(&mut self, from: &mut VecDeque<Bytes>, into: &mut BytesMut) -> usize {
         match self {
             Session::Noise(noise) => noise.seal(from, into, SEAL_BYTES_MAX),
+            Session::Tls(tls) => tls.seal(from, into, SEAL_BYTES_MAX),
         }
     }
 
@@ -186,6 +232,8 @@ impl Session {
     ) -> Result<(), Broken> {
         match self {
             Session::Noise(noise) => noise.open(from, into, record_bytes_max),
+            // rustls has a limit of its own, 16 KiB, and takes records apart as they come.
+            Session::Tls(tls) => tls.open(from, into),
         }
     }
 }
@@ -195,13 +243,15 @@ impl Session {
 pub(super) enum Failure {
     #[error("it has none of the secrets of this node")]
     UnknownSecret,
-    #[error("it {0}, and this node asks for a secret")]
+    #[error("it {0}, and this node does not")]
     OtherMode(&'static str),
+    #[error("its certificate: {0}")]
+    Certificate(String),
     #[error("it speaks another version of the protocol")]
     OtherVersion,
     #[error("its part of the handshake is not genuine, or it has another `cluster`")]
     NotGenuine,
-    #[error("it has ended the handshake: does it have the same secret and `cluster`?")]
+    #[error("it has ended the handshake: its own warnings may tell why")]
     Ended,
     #[error("the connection broke: {0}")]
     Lost(&'static str),
@@ -214,6 +264,7 @@ impl Failure {
         match self {
             Failure::UnknownSecret => "ERR_UNKNOWN_SECRET",
             Failure::OtherMode(_) => "ERR_MODE_MISMATCH",
+            Failure::Certificate(_) => "ERR_CERTIFICATE_REFUSED",
             Failure::OtherVersion => "ERR_INCOMPATIBLE_PEER",
             Failure::NotGenuine | Failure::Ended => "ERR_HANDSHAKE_FAILED",
             Failure::Lost(_) => "ERR_PEER_LOST",
@@ -227,13 +278,13 @@ impl Failure {
 fn spoken(start: &[u8]) -> Option<&'static str> {
     /// A frame's header, the kind of the message, and its magic.
     const HELLO_START: usize = 4 + 1 + message::MAGIC.len();
-    const TLS_HANDSHAKE: u8 = 0x16;
+    const TLS: [u8; 2] = [0x15, 0x16];
     let first = *start.first()?;
     let may_be = |expected: &[u8]| start.iter().zip(expected).all(|(a, b)| a == b);
     if may_be(&noise::MAGIC) {
         return (start.len() >= noise::MAGIC.len()).then_some("offers a secret");
     }
-    if first == TLS_HANDSHAKE {
+    if TLS.contains(&first) {
         return Some("speaks TLS");
     }
     if start.len() >= 4 && (start[2], start[3]) != (0, 0) {

@@ -13,7 +13,7 @@ use ring::hkdf::{KeyType, Prk, Salt, HKDF_SHA256};
 use snow::{Builder, HandshakeState, TransportState};
 use zeroize::Zeroizing;
 
-use super::{spoken, Broken, CredentialsError, Failure, Proof, Shaken};
+use super::{spoken, Broken, CredentialId, CredentialsError, Failure, Proof, Shaken};
 use crate::engine::wire::message::VERSION_MAJOR;
 
 pub const SECRET_BYTES: usize = 32;
@@ -32,7 +32,7 @@ const MODE_SECRET: u8 = 1;
 const HEADER_BYTES: usize = MAGIC.len() + 4;
 
 const PATTERN: &str = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s";
-const ID_BYTES: usize = 8;
+const ID_BYTES: usize = size_of::<CredentialId>();
 const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
 /// e, and a tag.
@@ -50,9 +50,6 @@ const LENGTH_BYTES: usize = 2;
 /// Records under one key, each way. At most 1 GiB; on a link with nothing but heartbeats four hours
 /// and a half.
 const RECORDS_PER_KEY: u64 = 1 << 14;
-
-/// Names a secret without telling anything of it.
-pub type CredentialId = [u8; ID_BYTES];
 
 /// The keys made of a node's secrets. What they were made of is not kept.
 pub struct Secrets(Vec<Secret>);

@@ -2,6 +2,7 @@
 
 use bytes::Buf;
 
+use super::certificates::{Authority, Member, CLIENT, SERVER};
 use super::*;
 
 const CLUSTER: &str = "collective";
@@ -103,6 +104,26 @@ fn records(mut sealed: &[u8]) -> Vec<Vec<u8>> {
 fn noise(session: &mut Session) -> &mut noise::Session {
     match session {
         Session::Noise(noise) => noise,
+        Session::Tls(_) => panic!("TLS"),
+    }
+}
+
+fn certified(member: &Member, names: &[&str]) -> Guard {
+    Guard::new(member.credentials(names), CLUSTER)
+}
+
+/// Why one side refuses the other, and how many bytes it sends when it does.
+fn refusal(dialler: &Guard, listener: &Guard) -> (Failure, usize) {
+    let (mut near, mut far) = (dialler.handshake(true), listener.handshake(false));
+    let (mut to_near, mut to_far) = (BytesMut::new(), BytesMut::new());
+    loop {
+        if let Err(failure) = near.advance(&mut to_near, &mut to_far) {
+            return (failure, to_far.len());
+        }
+        if let Err(failure) = far.advance(&mut to_far, &mut to_near) {
+            return (failure, to_near.len());
+        }
+        assert!(!to_near.is_empty(), "nobody refuses");
     }
 }
 
@@ -299,6 +320,7 @@ fn who_speaks_something_else_is_told_apart() {
     for (bytes, spoken) in [
         (&hello[..], "speaks in the clear"),
         (&[0x16, 3, 1, 0, 200, 1, 0, 0], "speaks TLS"),
+        (&[0x15, 3, 3, 0, 2, 2, 40], "speaks TLS"),
         (b"GET / HTTP/1.1\r\n\r\n", "speaks another protocol"),
         (b"{\"type\":\"rpc\"}\n", "speaks another protocol"),
         (&[1, 0, 0, 0, 9, 9, 9, 9, 9], "speaks another protocol"),
@@ -312,6 +334,242 @@ fn who_speaks_something_else_is_told_apart() {
         failed(receive(guard(&[1]).handshake(true), &hello)),
         Failure::OtherMode("speaks in the clear")
     );
+}
+
+#[test]
+fn certificates_of_one_authority_are_enough() {
+    let authority = Authority::new();
+    let (a, b) = (authority.issue(&["a.example"]), authority.issue(&["b.example"]));
+    let (a, b) = (certified(&a, &[]), certified(&b, &[]));
+    let ((mut near, mut far), _) = connect(&a, &b);
+    for _ in 0..3 {
+        let sealed = seal(&mut near.session, &[b"hello", b"more"]);
+        assert_eq!(open(&mut far.session, &sealed), Ok(b"hellomore".to_vec()));
+        let sealed = seal(&mut far.session, &[b"back"]);
+        assert_eq!(open(&mut near.session, &sealed), Ok(b"back".to_vec()));
+    }
+    // A node is known by the names in its certificate, also when that is made anew.
+    let again = certified(&authority.issue(&["a.example"]), &[]);
+    let ((_, same), _) = connect(&again, &b);
+    assert_eq!(far.proof.key, same.proof.key);
+    assert_ne!(far.proof.key, near.proof.key);
+    assert!(a.credentials().prefers(near.proof.credential));
+    assert!(!again.credentials().prefers(near.proof.credential));
+}
+
+#[test]
+fn other_certificates_are_refused_with_a_reason_on_one_side_alone() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let member = certified(&authority.issue(&["a.example"]), &[]);
+    let choosy = certified(&authority.issue(&["c.example"]), &["c.example"]);
+    let old = authority.issue_with(&["b.example"], |params| {
+        params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    });
+    let future = authority.issue(&[]).credentials_in(365 * 200, &[]).expect("good certificates");
+    let future = Guard::new(future, CLUSTER);
+    let stranger = other.issue(&["a.example"]).trusting(&authority);
+    let named = authority.issue(&["b.example", "spiffe://example/b"]);
+    for (stranger, refuser, expected) in [
+        (stranger, &member, "it is of another authority"),
+        (old, &future, "it has expired"),
+        (named, &choosy, "it is for b.example, spiffe://example/b, and none"),
+        (authority.issue(&[]), &choosy, "it has no name that is allowed"),
+    ] {
+        let stranger = certified(&stranger, &[]);
+        for (dialler, listener) in [(&stranger, refuser), (refuser, &stranger)] {
+            let (failure, sent) = refusal(dialler, listener);
+            assert!(matches!(failure, Failure::Certificate(_)), "{failure:?}");
+            assert!(failure.to_string().contains(expected), "{failure}");
+            assert_eq!(sent, 0, "{failure}");
+        }
+    }
+}
+
+#[test]
+fn names_may_be_of_every_kind() {
+    let authority = Authority::new();
+    let names = ["a.example", "10.1.2.3", "*.wild.example", "spiffe://example/ns/web"];
+    let stranger = certified(&authority.issue(&names), &[]);
+    let own = authority.issue(&["own.test"]);
+    for (allowed, is_taken) in [
+        ("a.example", true),
+        ("A.EXAMPLE", true),
+        ("b.example", false),
+        ("10.1.2.3", true),
+        ("10.1.2.4", false),
+        ("x.wild.example", true),
+        ("*.example", true),
+        ("*.wild.example", true),
+        ("*.other.example", false),
+        ("spiffe://example/ns/web", true),
+        ("spiffe://example/ns", false),
+    ] {
+        let guard = certified(&own, &[allowed, "own.test"]);
+        let shaken = shake(&stranger, &guard, |_, _| {});
+        assert_eq!(shaken.is_ok(), is_taken, "{allowed}");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_for_clients_alone_is_no_nodes() {
+    let authority = Authority::new();
+    for (usages, is_taken) in
+        [(vec![], true), (vec![SERVER], true), (vec![SERVER, CLIENT], true), (vec![CLIENT], false)]
+    {
+        let member = authority.issue_with(&["a.example"], |params| {
+            params.extended_key_usages.clone_from(&usages);
+        });
+        assert_eq!(member.try_credentials(&[]).is_ok(), is_taken, "{usages:?}");
+    }
+}
+
+#[test]
+fn certificates_that_are_none_are_refused() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let good = authority.issue(&["a.example"]);
+    let expired = authority.issue_with(&[], |params| {
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    });
+    let pem =
+        |kind: &str, text: &str| format!("-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n");
+    let with = |change: &dyn Fn(&mut Member)| {
+        let mut member = good.clone();
+        change(&mut member);
+        member
+    };
+    let encrypted = pem("ENCRYPTED PRIVATE KEY", "AAAA");
+    for (member, names, expected) in [
+        (with(&|m| m.key = String::new()), vec![], "`tls.key` has no PEM"),
+        (with(&|m| m.key = m.cert.clone()), vec![], "`tls.key` has no PEM"),
+        (with(&|m| m.key = encrypted.clone()), vec![], "`tls.key` is encrypted"),
+        (with(&|m| m.key = other.issue(&[]).key), vec![], "`tls.key` does not belong"),
+        (with(&|m| m.cert = m.key.clone()), vec![], "`tls.cert` has no PEM"),
+        (with(&|m| m.cert = pem("CERTIFICATE", "!")), vec![], "`tls.cert` is broken"),
+        (with(&|m| m.ca = String::new()), vec![], "`tls.ca` has no PEM"),
+        (with(&|m| m.ca = pem("CERTIFICATE", "AAAA")), vec![], "`tls.ca` has a certificate that"),
+        (with(&|m| m.ca = other.pem()), vec![], "of another authority"),
+        (expired, vec![], "it has expired"),
+        (good.clone(), vec!["b.example"], "it is for a.example"),
+        (good.clone(), vec!["not a name"], "`tls.names` has something"),
+        (good.clone(), vec![""], "`tls.names` has something"),
+    ] {
+        let error = member.try_credentials(&names).err().expect("an error");
+        assert_eq!(error.code(), "ERR_INVALID_CERTIFICATE");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    good.credentials(&["a.example"]);
+}
+
+#[test]
+fn tls_handshakes_are_not_taken_twice_nor_changed() {
+    let authority = Authority::new();
+    let a = certified(&authority.issue(&["a.example"]), &[]);
+    let b = certified(&authority.issue(&["b.example"]), &[]);
+    let (_, record) = connect(&a, &b);
+    let replayed = [&record.dialler[0][..], &record.dialler[1][..]].concat();
+    assert!(receive(b.handshake(false), &replayed).is_err());
+    assert!(receive(a.handshake(true), &record.listener[0]).is_err());
+    assert!(receive(a.handshake(true), &record.dialler[0]).is_err(), "its own");
+    assert!(receive(b.handshake(false), &record.dialler[1]).is_err(), "the last first");
+    let lengths = [record.dialler[0].len(), record.listener[0].len(), record.dialler[1].len()];
+    for (message, bytes) in lengths.into_iter().enumerate() {
+        // All bytes go into one hash, so that a few stand for all. The version in the header of a
+        // record says nothing.
+        for at in (0..bytes).step_by(7).filter(|at| !(1..3).contains(at)) {
+            let changed = shake(&a, &b, |number, bytes| {
+                if number == message {
+                    // A signature may be shorter than the one before.
+                    let at = at.min(bytes.len() - 1);
+                    bytes[at] ^= 0x40;
+                }
+            });
+            assert!(changed.is_err(), "byte {at} of message {message}");
+        }
+    }
+}
+
+#[test]
+fn tls_and_secrets_do_not_mix() {
+    let member = certified(&Authority::new().issue(&["a.example"]), &[]);
+    for (dialler, listener, expected) in
+        [(&member, &guard(&[1]), "speaks TLS"), (&guard(&[1]), &member, "offers a secret")]
+    {
+        let refused = shake(dialler, listener, |_, _| {});
+        assert_eq!(failed(refused), Failure::OtherMode(expected));
+    }
+    let hello = receive(member.handshake(false), &[40, 0, 0, 0, 1, b'C', b'L', b'I', b'O']);
+    assert_eq!(failed(hello), Failure::OtherMode("speaks in the clear"));
+}
+
+#[test]
+fn tls_records_are_few_taken_once_in_order_and_unchanged() {
+    let authority = Authority::new();
+    let a = certified(&authority.issue(&["a.example"]), &[]);
+    let b = certified(&authority.issue(&["b.example"]), &[]);
+    let count = |mut sealed: &[u8]| {
+        let mut count = 0;
+        while !sealed.is_empty() {
+            sealed.advance(5 + usize::from(u16::from_be_bytes([sealed[3], sealed[4]])));
+            count += 1;
+        }
+        count
+    };
+    let ((mut near, mut far), _) = connect(&a, &b);
+    let hello = seal(&mut near.session, &[b"hello", b"more"]);
+    assert_eq!(count(&hello), 2, "the hello goes alone");
+    assert_eq!(open(&mut far.session, &hello), Ok(b"hellomore".to_vec()));
+    let sealed = seal(&mut near.session, &[&[7; 1000][..]; 100]);
+    assert!(count(&sealed) <= 8);
+    assert_eq!(open(&mut far.session, &sealed), Ok([7; 100_000].to_vec()));
+    let large: Vec<u8> = (0..1_000_000).map(|at| at as u8).collect();
+    let sealed = seal(&mut near.session, &[&large[..], b"end"]);
+    assert_eq!(open(&mut far.session, &sealed), Ok([&large[..], b"end"].concat()));
+
+    let wrong = |change: fn(&mut Vec<BytesMut>)| {
+        let ((mut near, mut far), _) = connect(&a, &b);
+        let texts = [b"one", b"two", b"six"];
+        let mut sent = texts.map(|text| seal(&mut near.session, &[&text[..]])).to_vec();
+        change(&mut sent);
+        open(&mut far.session, &sent.concat())
+    };
+    assert_eq!(wrong(|_| {}), Ok(b"onetwosix".to_vec()));
+    assert_eq!(wrong(|sent| sent.swap(0, 1)), Err(Broken), "reordered");
+    assert_eq!(wrong(|sent| drop(sent.remove(1))), Err(Broken), "left out");
+    assert_eq!(wrong(|sent| sent.insert(1, sent[0].clone())), Err(Broken), "twice");
+    assert_eq!(wrong(|sent| sent[1][9] ^= 1), Err(Broken), "changed");
+    let own = seal(&mut near.session, &[b"one"]);
+    assert_eq!(open(&mut near.session, &own), Err(Broken), "given back");
+}
+
+#[test]
+fn tls_changes_keys_when_it_is_asked_to() {
+    let authority = Authority::new();
+    let a = certified(&authority.issue(&["a.example"]), &[]);
+    let ((mut near, mut far), _) = connect(&a, &a);
+    let Session::Tls(session) = &mut near.session else { panic!("no TLS") };
+    session.change_keys();
+    for _ in 0..2 {
+        let sealed = seal(&mut near.session, &[b"on"]);
+        assert_eq!(open(&mut far.session, &sealed), Ok(b"on".to_vec()));
+        let sealed = seal(&mut far.session, &[b"back"]);
+        assert_eq!(open(&mut near.session, &sealed), Ok(b"back".to_vec()));
+    }
+}
+
+#[test]
+fn a_connection_is_looked_at_again_when_authorities_change() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let a = certified(&authority.issue(&["a.example"]).trusting(&other), &[]);
+    let b = certified(&other.issue(&["b.example"]).trusting(&authority), &[]);
+    let ((near, _), _) = connect(&a, &b);
+    let accepts =
+        |credentials: &Credentials| credentials.accepts(near.proof.credential, &near.session);
+    assert!(accepts(a.credentials()));
+    assert!(accepts(&other.issue(&[]).credentials(&[])));
+    assert!(!accepts(&authority.issue(&[]).credentials(&[])), "of another authority");
+    let choosy = other.issue(&["c.example"]).credentials(&["c.example"]);
+    assert!(!accepts(&choosy), "of another name");
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! Nodes that ask for a secret.
+//! Nodes that ask for a secret, or for a certificate.
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
+use super::super::secure::certificates::Authority;
 use super::super::secure::{Guard, Session, Shaken};
 use super::*;
 use crate::engine::wire::message::{self, Hello, Kind};
@@ -18,7 +19,10 @@ fn credentials(numbers: &[u8]) -> Credentials {
 }
 
 fn with(numbers: &[u8]) -> impl Fn(&mut Options) {
-    let credentials = credentials(numbers);
+    with_credentials(credentials(numbers))
+}
+
+fn with_credentials(credentials: Credentials) -> impl Fn(&mut Options) {
     move |options| options.credentials = Some(credentials.clone())
 }
 
@@ -274,16 +278,47 @@ fn a_node_of_another_kind_does_not_rotate() {
     assert!(!plain.node.rotate(credentials(&[1])));
 }
 
-/// Every way from one secret to the next, on two nodes that write and ask all the time.
 #[test]
 fn secrets_change_under_load() {
     let nodes = pair_with(with(&[1]));
-    let [a, b] = &nodes;
-    let first = links(&nodes);
+    change_under_load(&nodes, &[credentials(&[1, 2]), credentials(&[2, 1]), credentials(&[2])]);
+    // Who has the old one alone is out.
+    let [mut a, _] = nodes;
+    let outsider = open_with(&[1], dial(a.port()));
+    a.wait_for_refusal("ERR_UNKNOWN_SECRET");
+    assert_eq!(outsider.node.stats().engine.peers, 0);
+}
+
+#[test]
+fn certificates_change_under_load() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let nodes = pair_with(with_credentials(before.issue(&["a.example"]).credentials(&[])));
+    change_under_load(
+        &nodes,
+        &[
+            before.issue(&["a.example"]).trusting(&after).credentials(&[]),
+            after.issue(&["a.example"]).trusting(&before).credentials(&[]),
+            after.issue(&["a.example"]).credentials(&[]),
+        ],
+    );
+    let [mut a, _] = nodes;
+    let outsider = before.issue(&["a.example"]).trusting(&after).credentials(&[]);
+    let outsider = TestNode::open(|options| {
+        options.credentials = Some(outsider);
+        dial(a.port())(options);
+    });
+    a.wait_for_refusal("ERR_CERTIFICATE_REFUSED");
+    assert_eq!(outsider.node.stats().engine.peers, 0);
+}
+
+/// Two nodes write and ask all the time, and go on with each of these.
+fn change_under_load(nodes: &[TestNode; 2], steps: &[Credentials]) {
+    let [a, b] = nodes;
+    let first = links(nodes);
     let writers = [&a.node, &b.node];
     std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
-            for _ in 0..20_000 {
+            for _ in 0..10_000 {
                 for node in writers {
                     let count = Local::Increment { path: &["count"], by: 1.0 };
                     node.with_engine(|engine, now| engine.write(now, count)).expect("written");
@@ -291,32 +326,27 @@ fn secrets_change_under_load() {
                 std::thread::yield_now();
             }
         });
-        for step in [&[1, 2][..], &[2, 1], &[2]] {
+        for step in steps {
             for node in [a, b] {
-                assert!(node.node.rotate(credentials(step)));
+                assert!(node.node.rotate(step.clone()));
                 // As many jobs as it takes for the change to be through, each with all answers.
-                for _ in 0..50 {
+                for _ in 0..20 {
                     a.node.with_engine_at_once(|engine, now| ask(engine, now, "[]"));
-                    gather(&nodes, 1, "[]");
+                    gather(nodes, 1, "[]");
                 }
             }
         }
         writing.join().expect("a writer");
     });
     for node in [a, b] {
-        wait_until(|| read(node, "count").as_deref() == Some("40000"));
+        wait_until(|| read(node, "count").as_deref() == Some("20000"));
         assert_eq!(node.node.stats().connections, 1);
         assert_eq!(node.node.stats().engine.bad_messages, 0);
         assert!(!node.node.take_events(usize::MAX).iter().any(|event| {
             matches!(event, NodeEvent::PeerDown { .. } | NodeEvent::Warning { .. })
         }));
     }
-    assert!(links(&nodes).iter().zip(first).all(|(now, before)| now > &before), "none was dialled");
-    // Who has the old one alone is out.
-    let mut a = nodes.into_iter().next().expect("a node");
-    let outsider = open_with(&[1], dial(a.port()));
-    a.wait_for_refusal("ERR_UNKNOWN_SECRET");
-    assert_eq!(outsider.node.stats().engine.peers, 0);
+    assert!(links(nodes).iter().zip(first).all(|(now, before)| now > &before), "none was dialled");
 }
 
 /// How many connections each node has had.
@@ -332,10 +362,67 @@ fn a_secret_that_is_removed_ends_what_it_has_opened() {
         NodeEvent::PeerDown { code, .. } => Some(*code),
         _ => None,
     };
-    assert_eq!(a.wait(down), "ERR_SECRET_REMOVED");
+    assert_eq!(a.wait(down), "ERR_CREDENTIALS_REMOVED");
     assert_eq!(b.wait(down), "ERR_PEER_LOST");
     assert!(b.node.rotate(credentials(&[2])));
     for node in [&a, &b] {
         node.wait_for_peers(1);
     }
+}
+
+#[test]
+fn nodes_with_certificates_converge() {
+    let authority = Authority::new();
+    let member =
+        |name: &str| with_credentials(authority.issue(&[name]).credentials(&["*.example"]));
+    let mut a = TestNode::open(member("a.example"));
+    let b = TestNode::open(|options| {
+        member("b.example")(options);
+        dial(a.port())(options);
+    });
+    let large = format!("\"{}\"", "x".repeat(1 << 19));
+    write(&a, Local::Set { path: &["a"], json: &large });
+    write(&b, Local::Set { path: &["b"], json: &large });
+    wait_until(|| read(&a, "b").as_ref() == Some(&large));
+    wait_until(|| read(&b, "a").as_ref() == Some(&large));
+    assert!(b.node.flush(PATIENCE));
+    assert_eq!(a.node.stats().refused, Default::default());
+    keep_lone_jobs_in_place(pair_with(member("c.example")));
+}
+
+#[test]
+fn a_certificate_is_refused_with_a_reason_on_one_side_alone() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let mut a = TestNode::open(with_credentials(authority.issue(&["a.example"]).credentials(&[])));
+    let stranger = other.issue(&["b.example"]).trusting(&authority).credentials(&[]);
+    let mut b = TestNode::open(|options| {
+        options.credentials = Some(stranger);
+        dial(a.port())(options);
+    });
+    assert!(warning(&mut a, "ERR_CERTIFICATE_REFUSED").contains("it is of another authority"));
+    b.wait_for_refusal("ERR_HANDSHAKE_FAILED");
+    let told = warning(&mut b, "ERR_HANDSHAKE_FAILED");
+    assert!(!told.contains("authority"), "{told}");
+    assert_eq!(b.node.stats().engine.peers, 0);
+}
+
+/// The names in a certificate may change, but nobody takes those of a node that is there.
+#[test]
+fn a_name_is_free_when_the_owner_of_its_certificate_is_gone() {
+    let authority = Authority::new();
+    let guard = |name: &str| Guard::new(authority.issue(&[name]).credentials(&[]), "collective");
+    let mut a = TestNode::open(with_credentials(authority.issue(&["a.example"]).credentials(&[])));
+    let port = a.port();
+    let mut first = Intruder::connect(port, &guard("b.example"));
+    first.say_hello(ReplicaId(1), NodeId([7; 12]));
+    a.wait_for_peers(1);
+    let mut second = Intruder::connect(port, &guard("c.example"));
+    second.say_hello(ReplicaId(1), NodeId([7; 12]));
+    wait_for_end(&second.stream);
+    a.wait_for_refusal("ERR_IDENTITY_MISMATCH");
+    drop(first);
+    a.wait_for_peers(0);
+    let mut third = Intruder::connect(port, &guard("c.example"));
+    third.say_hello(ReplicaId(1), NodeId([7; 12]));
+    a.wait_for_peers(1);
 }
