@@ -580,7 +580,7 @@ fn a_connection_is_made_anew_without_being_lost() {
     let dials = mesh.dials(1, &at(0));
     mesh.renew(1, 0);
     mesh.set(0, "key", "1");
-    mesh.run(1000);
+    mesh.deliver();
     assert_eq!(mesh.dials(1, &at(0)), dials + 1);
     assert_eq!(mesh.links_count(0, 1), 1);
     mesh.set(1, "other", "2");

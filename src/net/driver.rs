@@ -79,6 +79,9 @@ pub(super) struct Driver {
     strangers: BTreeMap<LinkId, Stranger>,
     /// Addresses whose nodes have failed the handshake, by the code that was told.
     mistrusted: BTreeMap<Address, &'static str>,
+    /// Links that end then unless others take their place: what they were made with is not accepted
+    /// any more.
+    expiring: BTreeMap<LinkId, Instant>,
     /// Links whose outbox ran over, to be cut.
     overfull: Vec<LinkId>,
     peers: BTreeMap<ReplicaId, (NodeId, Option<Address>)>,
@@ -164,6 +167,7 @@ impl Driver {
             links: BTreeMap::new(),
             strangers: BTreeMap::new(),
             mistrusted: BTreeMap::new(),
+            expiring: BTreeMap::new(),
             overfull: Vec::new(),
             peers: BTreeMap::new(),
             arrivals,
@@ -325,6 +329,7 @@ impl Driver {
             let code = reason.code();
             self.cut(link, reason, code);
         }
+        self.end_expired(now);
         self.answer_flushers();
         while let Some(link) = self.overfull.pop() {
             self.cut(link, CloseReason::Lost("its queue ran over".into()), ERR_BUSY);
@@ -338,6 +343,7 @@ impl Driver {
             }
         }
         self.shared.counters.connections.store(self.links.len(), Relaxed);
+        self.shared.counters.outdated.store(self.outdated(), Relaxed);
         if self.close_by.is_some_and(|by| self.connections.is_empty() || by <= now) {
             return None;
         }
@@ -350,8 +356,21 @@ impl Driver {
             }
         };
         let overdue_at = self.strangers.first_key_value().map(|(_, stranger)| stranger.overdue_at);
-        let next = [self.wake_at, ring_at, overdue_at, self.close_by].into_iter().flatten().min();
+        let expires_at = self.expiring.values().min().copied();
+        let next = [self.wake_at, ring_at, overdue_at, expires_at, self.close_by];
+        let next = next.into_iter().flatten().min();
         Some(next.map_or(Deadline::None, Deadline::At))
+    }
+
+    fn end_expired(&mut self, now: Instant) {
+        let is_due = |(&link, &at): (&LinkId, &Instant)| (at <= now).then_some(link);
+        let due: Vec<LinkId> = self.expiring.iter().filter_map(is_due).collect();
+        for link in due {
+            self.expiring.remove(&link);
+            let code = ERR_CREDENTIALS_REMOVED;
+            let detail = "what it was connected by is not accepted any more".into();
+            self.cut(link, CloseReason::Untrusted { code, detail }, code);
+        }
     }
 
     /// Whoever waits for a flush has made his writes before: one more turn brings them out.
@@ -436,6 +455,16 @@ impl Driver {
         self.listener = Some(listener);
     }
 
+    /// Connections that are to be made anew, by whoever has dialled them.
+    fn outdated(&self) -> usize {
+        let Some(guard) = &self.guard else { return 0 };
+        let is_outdated = |open: &Link| {
+            let credentials = guard.credentials();
+            open.proof.is_some_and(|proof| credentials.is_outdated(proof.credential, open.dialled))
+        };
+        self.links.values().filter(|open| is_outdated(open)).count()
+    }
+
     /// From here on handshakes are made with these. Connections made with what is not accepted any
     /// more end; those dialled with what is not preferred are dialled anew, and end when the new
     /// ones take their place.
@@ -446,15 +475,19 @@ impl Driver {
             .filter_map(|(&link, open)| {
                 let credential = open.proof?.credential;
                 let stays = open.outbox.is_accepted(&credentials, credential);
-                Some((link, stays, open.dialled && !credentials.prefers(credential)))
+                Some((link, stays, credentials.is_outdated(credential, open.dialled)))
             })
             .collect();
+        let now = Instant::now();
         for (link, stays, is_outdated) in proved {
             if !stays {
-                let code = ERR_CREDENTIALS_REMOVED;
-                let detail = "what it was connected by is not accepted any more".into();
-                self.cut(link, CloseReason::Untrusted { code, detail }, code);
-            } else if is_outdated {
+                let dialled = self.links.get(&link).is_some_and(|open| open.dialled);
+                let pause = self.handshake_timeout * 2;
+                let ends_at = if dialled && credentials.may_mend() { now + pause } else { now };
+                self.expiring.insert(link, ends_at);
+            }
+            if !stays || is_outdated {
+                // Nothing comes of it if the other side has dialled: it is its to dial again.
                 self.turn(Some(Input::Command(Command::Renew { link })));
             }
         }
@@ -717,6 +750,7 @@ impl Driver {
     /// Takes a link out of the books. `code` counts if it had not passed the handshake.
     fn forget(&mut self, link: LinkId, code: &'static str) -> Option<Link> {
         let open = self.links.remove(&link)?;
+        self.expiring.remove(&link);
         self.shared.hold(|core, _| core.outboxes.remove(&link));
         if self.strangers.remove(&link).is_some() {
             self.shared.refused(code);

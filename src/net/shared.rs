@@ -232,6 +232,9 @@ impl Shared {
             return false;
         }
         self.control.lock().credentials = Some(credentials);
+        // All of them, until the driver has looked.
+        let connections = self.counters.connections.load(Relaxed);
+        self.counters.outdated.store(connections, Relaxed);
         self.poke();
         true
     }
@@ -300,6 +303,7 @@ impl Shared {
             engine,
             connections: counters.connections.load(Relaxed),
             handshakes: counters.handshakes.load(Relaxed),
+            outdated: counters.outdated.load(Relaxed),
             bytes_in: counters.bytes_in.load(Relaxed),
             bytes_out: counters.bytes_out.load(Relaxed),
             bytes_queued: counters.bytes_queued.load(Relaxed),

@@ -18,6 +18,9 @@ pub struct NodeStats {
     pub connections: usize,
     /// Connections that have passed their handshake, so far.
     pub handshakes: u64,
+    /// Connections made with a secret or certificate that is not the preferred one any more, until
+    /// others take their place.
+    pub outdated: usize,
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Given to connections and not taken by a socket yet.
@@ -36,6 +39,7 @@ pub struct NodeStats {
 pub(super) struct Counters {
     pub connections: AtomicUsize,
     pub handshakes: AtomicU64,
+    pub outdated: AtomicUsize,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub bytes_queued: AtomicUsize,

@@ -315,13 +315,20 @@ impl Membership {
         self.links.get(&link).is_some_and(|link| link.refused)
     }
 
-    pub fn heard(&mut self, now_ms: u64, link: LinkId, rng: &mut ChaCha8Rng) {
-        let Some(link) = self.links.get_mut(&link) else { return };
+    pub fn heard(&mut self, now_ms: u64, id: LinkId, rng: &mut ChaCha8Rng) {
+        let Some(link) = self.links.get_mut(&id) else { return };
         link.heard_ms = now_ms;
-        if let Some(peer) = link.peer {
-            if !std::mem::replace(&mut link.confirmed, true) {
-                self.close_duplicates(now_ms, peer, rng);
+        let Some(peer) = link.peer else { return };
+        let is_inbound = link.dialled.is_none();
+        if !std::mem::replace(&mut link.confirmed, true) {
+            // Of two connections that the peer has dialled it says which is to be used by using it.
+            let current = self.link_of(peer).filter(|&current| current < id);
+            if current.is_some_and(|current| is_inbound && !self.dialled_by_us(current)) {
+                self.peers.insert(peer, Peer { link: id });
+                self.steps.push_back(Step::Use { peer });
+                self.tell_changes();
             }
+            self.close_duplicates(now_ms, peer, rng);
         }
     }
 

@@ -110,12 +110,19 @@ impl Credentials {
         }
     }
 
-    /// Whether a connection made with this one is as a newly dialled one would be.
-    pub(super) fn prefers(&self, credential: CredentialId) -> bool {
+    /// Whether a connection made with this one is to be made anew by who has dialled it.
+    pub(super) fn is_outdated(&self, credential: CredentialId, dialled: bool) -> bool {
         match &self.0 {
-            Kind::Secrets(secrets) => secrets.first() == credential,
-            Kind::Tls(tls) => tls.id() == credential,
+            Kind::Secrets(secrets) => secrets.first() != credential,
+            // By which certificate it was dialled is the dialler's business.
+            Kind::Tls(tls) => dialled && tls.id() != credential,
         }
+    }
+
+    /// Whether a connection that is not accepted any more may come to be when it is dialled anew: the
+    /// other side may have another certificate by now, but no secret in common is none.
+    pub(super) fn may_mend(&self) -> bool {
+        matches!(self.0, Kind::Tls(_))
     }
 
     /// Whether names bind keys for good: a certificate may come to be for other names.

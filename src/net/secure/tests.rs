@@ -174,7 +174,7 @@ fn secrets_in_common_are_enough() {
         let ((near, far), _) = connect(&guard(dialler), &guard(listener));
         let expected = guard(&[used]);
         for shaken in [near, far] {
-            assert!(expected.credentials().prefers(shaken.proof.credential));
+            assert!(!expected.credentials().is_outdated(shaken.proof.credential, true));
         }
     }
     let refused = shake(&guard(&[1, 2]), &guard(&[3, 4]), |_, _| {});
@@ -353,8 +353,9 @@ fn certificates_of_one_authority_are_enough() {
     let ((_, same), _) = connect(&again, &b);
     assert_eq!(far.proof.key, same.proof.key);
     assert_ne!(far.proof.key, near.proof.key);
-    assert!(a.credentials().prefers(near.proof.credential));
-    assert!(!again.credentials().prefers(near.proof.credential));
+    assert!(!a.credentials().is_outdated(near.proof.credential, true));
+    assert!(again.credentials().is_outdated(near.proof.credential, true));
+    assert!(!again.credentials().is_outdated(near.proof.credential, false));
 }
 
 #[test]
