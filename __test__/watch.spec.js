@@ -31,6 +31,13 @@ class Copy {
   };
 }
 
+/** `Promise.withResolvers`, which Node.js 20 lacks. */
+function withResolvers() {
+  const parts = {};
+  parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
+  return parts;
+}
+
 const plain = ({ path, value, local, skipped }) => ({ path: path.join('/'), value, local, skipped });
 
 test('a listener is told what changes below a path, here and elsewhere', async (t) => {
@@ -113,6 +120,54 @@ test('an iterator that is slow is told the last value, once', async (t) => {
   assert.deepEqual([value.path, value.value], [['n'], 500]);
   a.state.set('n', 0);
   assert.equal((await changes.next()).value.value, 0);
+  await changes.return();
+});
+
+test('whoever is told of a change finds it when he reads', async (t) => {
+  const [a, b] = await openNodes(t, 2);
+  // Each write here has this node look for changes, also where one of the peer has only just come.
+  const { promise: done, resolve, reject } = withResolvers();
+  const answer = (node, from, to) => node.state.watch(from, ({ value }) => {
+    try {
+      assert.equal(node.state.get(from), value);
+    } catch (error) {
+      reject(error);
+    }
+    if (value === 300) resolve();
+    else node.state.set(to, value + 1);
+  });
+  answer(a, 'ping', 'pong');
+  answer(b, 'pong', 'ping');
+  a.state.set('pong', 0);
+  await done;
+
+  const changes = a.state.watch('told');
+  void (async () => {
+    for (let n = 1; n <= 300; n++) {
+      b.state.set('told', n);
+      await new Promise(setImmediate);
+    }
+  })();
+  for await (const { value } of changes) {
+    assert.equal(a.state.get('told'), value);
+    if (value === 300) break;
+    a.state.set('other', value);
+  }
+});
+
+test('what an iterator takes leaves what was read in the same turn as it was', async (t) => {
+  const [a, b] = await openNodes(t, 2);
+  const changes = a.state.watch('n');
+  b.state.set('n', 1);
+  assert.equal((await changes.next()).value.value, 1);
+  b.state.set('n', 2);
+  b.state.set('m', 1);
+  await b.state.replicated();
+  const before = a.state.get('n');
+  const next = changes.next();
+  assert.equal(a.state.get('n'), before);
+  assert.equal((await next).value.value, 2);
+  assert.equal(a.state.get('n'), 2);
   await changes.return();
 });
 

@@ -35,7 +35,10 @@ class Watches {
     if (this.#byId.delete(id)) this.#local.stopObserving(id);
   }
 
-  /** Up to so many changes since the last ones, and whether others wait. */
+  /**
+   * Up to so many changes since the last ones, and whether others wait. Between turns, since reads
+   * show these from here on.
+   */
   take(id) {
     return JSON.parse(this.#native.changes(id, CHANGES_AT_ONCE));
   }
@@ -103,7 +106,10 @@ class Watch {
     signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** What has changed since this was called last, in part if it is much; `hasNews` tells. */
+  /**
+   * What has changed since this was called last, in part if it is much; `hasNews` tells. To be called
+   * between turns.
+   */
   take() {
     if (this.isOver) return [];
     if (this.#isInitial) {
@@ -165,6 +171,7 @@ class Iterator {
   /** Calls of `next` that wait. */
   #waiting = [];
   #isAborted = false;
+  #isDue = false;
 
   constructor(watched, options) {
     this.#signal = options.signal;
@@ -172,7 +179,7 @@ class Iterator {
       this.#isAborted = true;
       return;
     }
-    this.#watch = new Watch(watched, options, () => this.#serve());
+    this.#watch = new Watch(watched, options, () => this.#takeAndServe());
   }
 
   next() {
@@ -193,17 +200,34 @@ class Iterator {
     return this;
   }
 
+  /** Called between turns. */
+  #takeAndServe() {
+    const wants = this.#waiting.length > 0 && this.#changes.length === 0;
+    if (wants && this.#watch.hasNews) this.#changes = this.#watch.take();
+    this.#serve();
+  }
+
   #serve() {
     while (this.#waiting.length > 0) {
-      if (this.#changes.length === 0 && this.#watch?.hasNews) this.#changes = this.#watch.take();
       if (this.#changes.length > 0) {
         this.#waiting.shift().resolve({ value: this.#changes.shift(), done: false });
       } else if (this.#watch?.isOver ?? true) {
         this.#end();
       } else {
+        if (this.#watch.hasNews) this.#takeSoon();
         return;
       }
     }
+  }
+
+  /** What waits is taken when this turn is over: until then reads keep what they have shown. */
+  #takeSoon() {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setImmediate(() => {
+      this.#isDue = false;
+      this.#takeAndServe();
+    });
   }
 
   #end() {

@@ -140,14 +140,22 @@ impl Instance {
         self.node.with_engine(|engine, now| engine.end_batch(now));
     }
 
+    /// Publishes what remote writes have touched: whoever is told of a change finds it when he reads.
     pub fn take_observers(&self) -> Vec<ObserverId> {
-        let mut ids = Vec::new();
-        self.node.with_engine(|engine, _| engine.take_observers(&mut ids));
-        ids
+        self.publish(|engine, _, touched| {
+            let mut ids = Vec::new();
+            engine.take_touched(touched);
+            engine.take_observers(&mut ids);
+            ids
+        })
     }
 
+    /// Publishes likewise.
     pub fn take_changes(&self, observer: ObserverId, max: usize) -> Changes {
-        self.node.with_engine(|engine, _| engine.take_changes(observer, max, BYTES_PER_CALL))
+        self.publish(|engine, _, touched| {
+            engine.take_touched(touched);
+            engine.take_changes(observer, max, BYTES_PER_CALL)
+        })
     }
 
     pub fn ask(&self, ask: Ask<'_>) -> Result<Asked, AskError> {
