@@ -3,19 +3,19 @@
 /** Forked nodes on loopback, on ports from the system, all killed at the end whatever happens. */
 
 const { fork } = require('child_process');
-const net = require('net');
 const path = require('path');
 
-const HOST = '127.0.0.1';
+const { HOST, freePorts } = require('./ports');
+
 const STDERR_KEPT_CHARS = 2000;
 
 const alive = new Set();
 
 class Cluster {
-  /** Forks `count` nodes; none is a member of anything before `open`. */
-  static async fork(implementation, scenario, count) {
+  /** Forks `count` nodes; none is a member of anything before `open`. `env` is added to theirs. */
+  static async fork(implementation, scenario, count, env) {
     const ports = await freePorts(count);
-    return new Cluster(ports.map((port) => new Node(implementation, scenario, port)));
+    return new Cluster(ports.map((port) => new Node(implementation, scenario, port, env)));
   }
 
   constructor(nodes) {
@@ -41,10 +41,11 @@ class Node {
   #stderr = '';
   #gone;
 
-  constructor(implementation, scenario, port) {
+  constructor(implementation, scenario, port, env) {
     this.local = { host: HOST, port };
     this.#child = fork(path.join(__dirname, 'node.js'), [implementation, scenario], {
       execArgv: ['--expose-gc'],
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     alive.add(this.#child);
@@ -81,23 +82,14 @@ class Node {
     });
   }
 
+  signal(name) {
+    this.#child.kill(name);
+  }
+
   kill() {
     this.#child.kill('SIGKILL');
     return this.#gone;
   }
-}
-
-/** Ports that are all free now. Another process may still take one: the caller tries again. */
-async function freePorts(count) {
-  const listen = () => new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', reject);
-    server.listen(0, HOST, () => resolve(server));
-  });
-  const servers = await Promise.all(Array.from({ length: count }, listen));
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 process.on('exit', () => {

@@ -33,6 +33,7 @@ class PlainMesh {
     this.OPERATIONS = OPERATIONS;
     this.TYPES = TYPES;
     this.DELIMITER = DELIMITER;
+    this.watched = new Map();
     // Writes that arrive between asking for the snapshot and getting it; null when not waiting.
     this.early = null;
 
@@ -66,6 +67,12 @@ class PlainMesh {
     this.take(write);
     const line = JSON.stringify([DATA, write]) + DELIMITER;
     for (const name in this.connections) this.connections[name].write(line);
+  }
+
+  /** Calls back when the key is written, until the function that it gives is called. */
+  watch(key, callback) {
+    this.watched.set(key, callback);
+    return () => this.watched.delete(key);
   }
 
   close() {
@@ -144,6 +151,7 @@ class PlainMesh {
     if (operation === OPERATIONS.SET) parent[last] = value;
     else if (operation === OPERATIONS.INCREMENT) parent[last] = (parent[last] ?? 0) + value;
     else delete parent[last];
+    if (this.watched.size > 0) this.watched.get(key)?.();
   }
 }
 

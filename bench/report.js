@@ -15,7 +15,7 @@ function median(values) {
  */
 function summarize(row, figures) {
   const rounds = Object.fromEntries(Object.entries(figures)
-    .map(([side, measured]) => [side, measured.map((values) => values[row.id])]));
+    .map(([side, measured]) => [side, measured.map((values) => values[row.id] ?? null)]));
   const medians = Object.fromEntries(Object.entries(rounds)
     .map(([side, values]) => [side, median(values)]));
   const versus = {};
@@ -38,7 +38,7 @@ function ratioOf(ours, plain) {
   return ours > 0 && plain > 0 ? ours / plain : null;
 }
 
-function markdown({ machine, scenarios, missed }) {
+function markdown({ machine, scenarios, absent, missed }) {
   const lines = [machineLine(machine), ''];
   for (const { name, cases } of scenarios) {
     for (const { title, rounds, sides, rows } of cases) {
@@ -55,7 +55,7 @@ function markdown({ machine, scenarios, missed }) {
       lines.push('');
     }
   }
-  for (const line of missed) lines.push(`* ${line}`);
+  for (const line of [...absent, ...missed]) lines.push(`* ${line}`);
   return lines.join('\n').trimEnd();
 }
 
@@ -94,4 +94,4 @@ function significant(value, { keepZeros = false } = {}) {
   });
 }
 
-module.exports = { summarize, markdown, amount };
+module.exports = { summarize, markdown, amount, significant };

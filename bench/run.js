@@ -13,10 +13,13 @@ const path = require('path');
 const { parseArgs } = require('util');
 const { Cluster } = require('./cluster');
 const { summarize, markdown, amount } = require('./report');
+const { plot } = require('./plot');
+const { isInstalled, provide } = require('./servers');
+const { STATE } = require('./sides');
 
-const OURS = path.join(__dirname, '..');
-const PLAIN = path.join(__dirname, 'plain-mesh.js');
-const SCENARIOS = ['reads', 'writes', 'increments', 'latency', 'join', 'gather'];
+const SCENARIOS = [
+  'reads', 'writes', 'increments', 'latency', 'listening', 'memory', 'join', 'catch-up', 'gather', 'calls',
+];
 const ROUNDS = 5;
 const QUICK_ROUNDS = 2;
 const PORT_ATTEMPTS = 3;
@@ -24,22 +27,25 @@ const PORT_ATTEMPTS = 3;
 const USAGE = `npm run bench -- [options]
   --only a,b         these scenarios alone: ${SCENARIOS.join(', ')}
   --quick            small sizes and few rounds: does it work, not how fast is it
+  --sides a,b        of the rivals these alone, beside the plain mesh: redis, lmdb, moleculer, nats
   --rounds N         rounds of each scenario (default ${ROUNDS}, joining 3)
   --json FILE        where every figure goes (default bench/results/<time>.json)
+  --svg FILE         where the picture of the ratios goes (default beside the figures)
   --against-itself   the plain mesh on both sides: what the ratios are worth on this machine
   --help`;
 
 async function main() {
   const options = readOptions();
-  if (!options.againstItself) checkThatItLoads(OURS);
+  if (!options.againstItself) checkThatItLoads(STATE.ours.implementation);
 
   const results = { machine: describeMachine(options), options, scenarios: [], missed: [] };
+  const absent = new Set();
   if (results.machine.loadAtStart > results.machine.cores / 2) {
     progress('this machine is busy with something else: expect wide ranges');
   }
   for (const name of options.only) {
     const scenario = require(`./scenarios/${name}`);
-    const sides = sidesOf(scenario, options, results.missed);
+    const sides = sidesOf(scenario, options, absent);
     const cases = [];
     for (const testCase of scenario.cases(options)) {
       cases.push(await compare(name, testCase, sides, options, results.missed));
@@ -47,23 +53,36 @@ async function main() {
     results.scenarios.push({ name, cases });
   }
 
+  results.absent = [...absent];
   results.machine.loadAtEnd = os.loadavg()[0];
   fs.mkdirSync(path.dirname(options.json), { recursive: true });
   fs.writeFileSync(options.json, JSON.stringify(results, null, 2) + '\n');
-  progress(`every figure: ${options.json}`);
+  fs.writeFileSync(options.svg, plot(results));
+  progress(`every figure: ${options.json}\nas a picture: ${options.svg}`);
   console.log(markdown(results));
   process.exitCode = results.missed.length > 0 ? 1 : 0;
 }
 
-/** Who takes part: ours first, then the plain way, then rivals that are installed. */
-function sidesOf({ sides = { ours: OURS, plain: PLAIN } }, { againstItself }, missed) {
-  const list = Object.entries(sides).map(([name, implementation]) => ({ name, implementation }));
-  if (againstItself) list[0].implementation = sides.plain;
-  return list.filter(({ name, implementation }, place) => {
-    if (place < 2 || loads(implementation).status === 0) return true;
-    missed.push(`${name} is not installed: npm install --prefix bench`);
-    return false;
-  });
+/**
+ * Who takes part in a scenario: ours first, then the plain way, then rivals that are installed, but
+ * for those that `--sides` leaves out.
+ */
+function sidesOf({ sides = STATE }, { againstItself, sides: wanted }, absent) {
+  const [ours, plain, ...rivals] = Object.entries(sides).map(([name, side]) => ({ name, ...side }));
+  if (againstItself) ours.implementation = plain.implementation;
+  const others = wanted === undefined ? rivals : rivals.filter(({ name }) => wanted.includes(name));
+  return [ours, plain, ...others.filter((side) => isThere(side, absent))];
+}
+
+function isThere({ name, implementation, server }, absent) {
+  if (loads(implementation).status !== 0) {
+    absent.add(`${name} is left out, since its package is not installed: npm ci --prefix bench`);
+  } else if (server !== undefined && !isInstalled(server)) {
+    absent.add(`${name} is left out, since ${server} is not installed: see bench/README.md`);
+  } else {
+    return true;
+  }
+  return false;
 }
 
 /** Runs the rounds of one case, the sides taking turns in going first. */
@@ -77,10 +96,10 @@ async function compare(scenario, testCase, sides, options, missed) {
       const label =
         `${scenario}, ${testCase.title}, round ${round} of ${rounds}, ${side.name}`;
       try {
-        const measured = await measure(side.implementation, scenario, testCase);
+        const measured = await measure(side, scenario, testCase);
         figures[side.name].push(measured);
         const first = testCase.rows[0];
-        progress(`${label}: ${amount(measured[first.id], first.unit)}`);
+        progress(`${label}: ${amount(measured[first.id] ?? null, first.unit)}`);
       } catch (error) {
         // The other side and the other cases go on; this side would only fail the same way again.
         out.add(side);
@@ -100,9 +119,10 @@ function inOneLine({ message }) {
 }
 
 /** One round of one side on a fresh cluster, again if somebody else took one of its ports. */
-async function measure(implementation, scenario, testCase) {
+async function measure({ implementation, server }, scenario, testCase) {
   for (let attempt = 1; ; attempt++) {
-    const cluster = await Cluster.fork(implementation, scenario, testCase.nodes);
+    const { env, stop } = await provide(server);
+    const cluster = await Cluster.fork(implementation, scenario, testCase.nodes, env);
     try {
       return await withDeadline(testCase.deadlineMs, testCase.run({
         nodes: cluster.nodes,
@@ -113,6 +133,7 @@ async function measure(implementation, scenario, testCase) {
       if (attempt === PORT_ATTEMPTS || !error.message.includes('EADDRINUSE')) throw error;
     } finally {
       await cluster.kill();
+      stop();
     }
   }
 }
@@ -133,7 +154,9 @@ function readOptions() {
       options: {
         only: { type: 'string', default: SCENARIOS.join(',') },
         quick: { type: 'boolean', default: false },
+        sides: { type: 'string' },
         rounds: { type: 'string' },
+        svg: { type: 'string' },
         json: { type: 'string' },
         'against-itself': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -154,12 +177,15 @@ function readOptions() {
     stop(`--rounds takes a positive integer, not ${values.rounds}\n${USAGE}`);
   }
   const fileName = `${new Date().toISOString().replaceAll(':', '-')}.json`;
+  const json = path.resolve(values.json ?? path.join(__dirname, 'results', fileName));
   return {
     only,
+    sides: values.sides?.split(','),
     rounds,
     quick: values.quick,
     againstItself: values['against-itself'],
-    json: path.resolve(values.json ?? path.join(__dirname, 'results', fileName)),
+    json,
+    svg: path.resolve(values.svg ?? json.replace(/(\.json)?$/, '.svg')),
   };
 }
 

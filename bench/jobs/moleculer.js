@@ -43,6 +43,11 @@ class Moleculer {
     Promise.all(calls).then(callback);
   }
 
+  /** Asks one node. */
+  call(address, value) {
+    return this.broker.call('echo.run', { value }, { nodeID: nameOf(address) });
+  }
+
   on(event, listener) {
     this.onError = listener;
   }

@@ -8,6 +8,9 @@ class Ours {
   constructor(local, all, callback) {
     this.servent = new Servent();
     this.worker = this.servent.createWorker('echo', (value, done) => done(null, value));
+    this.servent.expose('echo', function (value) {
+      this.send(value);
+    });
     this.servent.on('error', (error) => this.onError?.(error));
     this.servent.listen(local.port, local.host, () => {
       for (const { host, port } of all) {
@@ -29,6 +32,12 @@ class Ours {
       job.on('end', () => callback(values));
       job.run(value);
     });
+  }
+
+  /** Asks one node. */
+  call({ port }, value) {
+    this.byPort ??= new Map(Object.values(this.servent.peers).map((peer) => [peer.port, peer]));
+    return this.byPort.get(port).invoke('echo', [value]);
   }
 
   on(event, listener) {

@@ -49,6 +49,16 @@ class PlainJobs {
     this.workers.get('echo')(value, (error, result) => this.answered(id, error, result));
   }
 
+  /** Asks one node. */
+  call({ host, port }, value) {
+    return new Promise((resolve) => {
+      const id = ++this.lastJob;
+      this.jobs.set(id, { waiting: 1, values: [], callback: ([answer]) => resolve(answer) });
+      const line = JSON.stringify([REQUEST, [id, 'echo', [value]]]) + '\n';
+      this.peers.get(`${host}:${port}`).write(line);
+    });
+  }
+
   answered(id, error, value) {
     const job = this.jobs.get(id);
     if (!error) job.values.push(value);

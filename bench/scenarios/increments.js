@@ -3,6 +3,7 @@
 /** All nodes increment one key at once; done when each of them shows the exact sum. */
 
 const { now, sleep } = require('../meter');
+const { STORES } = require('../sides');
 
 const INCREMENTS_PER_TURN = 100;
 const WARM_UP_INCREMENTS = 4000;
@@ -19,6 +20,7 @@ function cases({ quick }) {
       unit: '/s',
       more: true,
       words: ['fast', 'slow'],
+      plotted: true,
     }],
     async run({ nodes, open }) {
       await open();
@@ -47,7 +49,7 @@ const duties = {
       collective.set(key, 1, collective.OPERATIONS.INCREMENT);
       if (i % INCREMENTS_PER_TURN === 0) await new Promise(setImmediate);
     }
-    while (collective.get(key) !== total) await sleep(1);
+    while (await collective.get(key) !== total) await sleep(1);
     return { startedAt, doneAt: now() };
   },
 
@@ -56,4 +58,4 @@ const duties = {
   },
 };
 
-module.exports = { cases, duties };
+module.exports = { sides: STORES, cases, duties };

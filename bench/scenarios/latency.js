@@ -1,69 +1,103 @@
 'use strict';
 
 /**
- * How long a write takes to show elsewhere when nothing else goes on: one node SETs a number, the
- * other looks for it on every turn of its event loop and answers through a key of its own. A figure
- * is half of a round trip, as seen by the first.
+ * How long a write takes to show elsewhere: one node SETs a number, the other answers through a key of
+ * its own. A figure is half of a round trip, as seen by the first. Both either look on every turn of
+ * their event loop, or are told: ours by `node.state.watch`, the plain mesh by calling back right
+ * where it applies a write.
  */
 
-const { now } = require('../meter');
+const { now, sleep } = require('../meter');
 
 const WARM_UP_SAMPLES = 200;
+/** Writes a second beside, from a third node. */
+const LOAD = 20_000;
+const LOAD_EVERY_MS = 10;
 
 function cases({ quick }) {
   const samples = quick ? 300 : 2000;
-  return [{
-    title: `${samples.toLocaleString('en')} round trips, 2 nodes, idle`,
-    nodes: 2,
+  return [
+    { title: 'looking on every turn', told: false, loaded: false },
+    { title: 'told', told: true, loaded: false },
+    { title: `told, beside ${LOAD.toLocaleString('en')} writes a second`, told: true, loaded: true },
+  ].map(({ title, told, loaded }) => ({
+    title: `${samples.toLocaleString('en')} round trips, ${title}`,
+    nodes: loaded ? 3 : 2,
     deadlineMs: 60_000,
     rows: [
-      { id: 'p50', title: 'one way, median', unit: 'µs', words: ['fast', 'slow'] },
+      { id: 'p50', title: 'one way, median', unit: 'µs', words: ['fast', 'slow'], plotted: told },
       { id: 'p99', title: 'one way, 99th percentile', unit: 'µs', words: ['fast', 'slow'] },
     ],
-    async run({ nodes: [asker, echo], open }) {
+    async run({ nodes: [asker, echo, writer], open }) {
       await open();
-      await echo.ask('echo');
-      await asker.ask('ping', { from: 1, count: WARM_UP_SAMPLES });
-      return asker.ask('ping', { from: WARM_UP_SAMPLES + 1, count: samples });
+      await echo.ask('echo', { told });
+      await writer?.ask('load');
+      await asker.ask('ping', { told, from: 1, count: WARM_UP_SAMPLES });
+      return asker.ask('ping', { told, from: WARM_UP_SAMPLES + 1, count: samples });
     },
-  }];
+  }));
 }
 
 const duties = {
   /** Returns at once and answers as long as the process lives. */
-  echo(collective) {
+  echo(collective, { told }) {
     let answered;
-    setImmediate(function look() {
+    onChange(collective, 'ping', told, () => {
       const asked = collective.get('ping');
-      if (asked !== answered) {
-        collective.set('pong', asked);
-        answered = asked;
-      }
-      setImmediate(look);
+      if (asked === answered) return;
+      answered = asked;
+      collective.set('pong', asked);
     });
   },
 
-  async ping(collective, { from, count }) {
+  async ping(collective, { told, from, count }) {
     const halves = [];
-    for (let number = from; number < from + count; number++) {
-      halves.push(await roundTrip(collective, number) / 2 / 1000);
+    let number;
+    let startedAt;
+    let done;
+    const stop = onChange(collective, 'pong', told, () => {
+      if (collective.get('pong') === number) done?.();
+    });
+    for (number = from; number < from + count; number++) {
+      const answered = new Promise((resolve) => {
+        done = resolve;
+      });
+      startedAt = now();
+      collective.set('ping', number);
+      await answered;
+      halves.push((now() - startedAt) / 2 / 1000);
+      done = undefined;
       // A pause, so that each finds the other side idle.
-      await new Promise((resolve) => setTimeout(resolve, 1));
+      await sleep(1);
     }
+    stop();
     halves.sort((a, b) => a - b);
     return { p50: halves[Math.floor(count * 0.5)], p99: halves[Math.floor(count * 0.99)] };
   },
+
+  /** Returns at once and writes as long as the process lives. */
+  load(collective) {
+    let written = 0;
+    setInterval(() => {
+      for (let i = 0; i < LOAD * LOAD_EVERY_MS / 1000; i++) {
+        collective.set(`load.part${written % 100}.key${Math.floor(written / 100) % 100}`, written++);
+      }
+    }, LOAD_EVERY_MS);
+  },
 };
 
-function roundTrip(collective, number) {
-  return new Promise((resolve) => {
-    const startedAt = now();
-    collective.set('ping', number);
-    setImmediate(function look() {
-      if (collective.get('pong') === number) resolve(now() - startedAt);
-      else setImmediate(look);
-    });
+/** Calls back when the key may have changed, until the function that it gives is called. */
+function onChange(collective, key, told, callback) {
+  if (told && collective.node !== undefined) return collective.node.state.watch(key, callback);
+  if (told) return collective.watch(key, callback);
+  let stopped = false;
+  setImmediate(function look() {
+    callback();
+    if (!stopped) setImmediate(look);
   });
+  return () => {
+    stopped = true;
+  };
 }
 
 module.exports = { cases, duties };
