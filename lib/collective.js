@@ -25,7 +25,7 @@ const GONE = {
   ref() {},
   unref() {},
 };
-for (const name of ['set', 'increment', 'delete', 'shape', 'names', 'explain', 'stats', 'rotate']) {
+for (const name of ['set', 'increment', 'delete', 'shape', 'keptShape', 'names', 'explain', 'stats', 'rotate']) {
   GONE[name] = () => {
     throw closedError();
   };
@@ -238,6 +238,10 @@ class Inside {
 
   shape(key) {
     return key === null || key.isWellFormed() ? this.node.shape(key) : SHAPE_ABSENT;
+  }
+
+  keptShape(key) {
+    return key.isWellFormed() ? this.node.keptShape(key) : SHAPE_ABSENT;
   }
 
   names(key) {

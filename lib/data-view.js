@@ -16,6 +16,7 @@ const SHAPE_ARRAY = 3;
  *
  * @typedef {object} Document
  * @property {(key: string | null) => number} shape
+ * @property {(key: string) => number} keptShape the same, kept for the next time
  * @property {(key: string | null) => string[]} names of the members of an object
  * @property {(key: string) => unknown} get
  * @property {(key: string | null) => unknown} peek
@@ -140,7 +141,7 @@ class ViewHandler {
   #member(name, walking) {
     if (!isSegment(name)) return this.#memberOfValue(name);
     const key = this.#child(name);
-    const shape = this.#document.shape(key);
+    const shape = walking ? this.#document.shape(key) : this.#document.keptShape(key);
     if (shape >= SHAPE_OBJECT) return this.#views.at(key, shape >= SHAPE_ARRAY);
     if (shape === SHAPE_SCALAR) return walking ? this.#document.peek(key) : this.#document.get(key);
     return this.#isHole(name) ? null : undefined;

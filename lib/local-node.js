@@ -52,6 +52,8 @@ class LocalNode {
   #slots = new Slots();
   #cache = new ReadCache(this.#slots);
   #frozen = new ReadCache(this.#slots, { decode: parseFrozen, check: checkDotted });
+  /** Likewise what stands at a key, for views that are walked again and again. */
+  #shapes = new ReadCache(this.#slots, { decode: Number, check: () => {} });
   #watches = new Watches(this);
   #faces = new Set();
   #offers = new Offers();
@@ -109,6 +111,7 @@ class LocalNode {
     this.#native = this.#handle.functions();
     this.#slots.open((words) => this.#handle.resizeSlots(words));
     for (const user of [this.#cache, this.#frozen, this.#watches]) user.open(this.#native);
+    this.#shapes.open({ ...this.#native, get: this.#native.shape });
     this.#handle.offer(EVENT, WORKERS_EVENT);
     this.#handle.offer(FUNCTION, HEARD_FUNCTION);
     this.#native.beat();
@@ -279,6 +282,11 @@ class LocalNode {
   shape(key) {
     this.#checkOpen();
     return this.#native.shape(key);
+  }
+
+  /** The same, kept for the next time. */
+  keptShape(key) {
+    return this.#shapes.get(key);
   }
 
   /** The names below a key, none if it is no container. */
@@ -513,6 +521,7 @@ class LocalNode {
     this.#isClosed = true;
     this.#cache.close();
     this.#frozen.close();
+    this.#shapes.close();
     this.#watches.close();
     for (const { reject } of this.#waits.values()) reject(closedError());
   }

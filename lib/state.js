@@ -98,6 +98,7 @@ class State {
       get: (key) => this.#cache.get(key, key),
       peek: (key) => this.#cache.peek(key),
       shape: (key) => (key === null || key.isWellFormed() ? this.#local.shape(key) : SHAPE_ABSENT),
+      keptShape: (key) => (key.isWellFormed() ? this.#local.keptShape(key) : SHAPE_ABSENT),
       names: (key) => this.#local.names(key),
       set: (key, value) => (value === undefined ? this.#local.delete(key) : this.#local.set(key, encode(value))),
       delete: (key) => this.#local.delete(key),
