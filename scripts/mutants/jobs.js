@@ -231,15 +231,15 @@ module.exports = [
   {
     name: 'unnoticed-loss-not-told',
     file: LINE,
-    find: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);',
-    replace: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses) && false;',
+    find: 'Ok(WasLost(has_lost && is_news))',
+    replace: 'Ok(WasLost(has_lost && is_news && false))',
     breaks: 'jobs 1',
   },
   {
     name: 'noticed-loss-told-again',
     file: LINE,
-    find: 'let was_lost = resume.losses > before && resume.when_lost == Some(self.losses);',
-    replace: 'let was_lost = resume.losses > before;',
+    find: 'Ok(WasLost(has_lost && is_news))',
+    replace: 'Ok(WasLost(has_lost || is_news && false))',
     breaks: 'jobs: lines',
   },
   {
