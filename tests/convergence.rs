@@ -285,6 +285,25 @@ fn a_goodbye_ends_the_link_and_what_was_written_before_arrives() {
     assert!(mesh.events(1).iter().any(left));
 }
 
+/// The sum that its writer had come to step by step is shown until then, the exact one afterwards.
+#[test]
+fn who_observes_a_counter_is_told_when_its_writer_is_folded() {
+    let mut mesh = Mesh::linked(2);
+    for by in [9.9, -29.8, 32.8] {
+        mesh.increment(1, "n", by);
+    }
+    mesh.run(1500);
+    assert_eq!(mesh.read(0, "n"), Some((9.9 - 29.8 + 32.8).to_string()));
+    let observer = mesh.observe(0, "n");
+    mesh.take_changes(0, observer);
+    mesh.leave(1);
+    mesh.run(200_000);
+    assert_eq!(mesh.stats(0).folds, 1);
+    let told = mesh.take_changes(0, observer).changes;
+    assert_eq!(told.last().map(|change| change.json.as_deref()), Some(mesh.read(0, "n").as_deref()));
+    assert_eq!(mesh.read(0, "n").as_deref(), Some("12.899999999999997"));
+}
+
 #[test]
 fn a_forgotten_node_makes_again_what_nobody_has_seen() {
     let config = Config { forget_after_ms: 60_000, ..Config::default() };

@@ -753,17 +753,17 @@ module.exports = [
   {
     name: 'observer-told-of-a-place-below',
     file: `${DOCUMENT}/observe.rs`,
-    find: 'let place = PathKey::new(&path[..region.max(depth)]);',
-    replace: 'let place = PathKey::new(&path[..path.len().max(depth.max(region))]);',
+    find: 'let place = if depth > region { &PathKey::new(&path[..depth]) } else { &top };',
+    replace: 'let place = &PathKey::new(path);',
     breaks: 'observers',
   },
   {
     name: 'observer-below-not-told',
     file: `${DOCUMENT}/observe.rs`,
-    find: `            for id in ids {
-                self.note_place(id, key.clone(), whose);`,
-    replace: `            for id in ids.into_iter().skip(1) {
-                self.note_place(id, key.clone(), whose);`,
+    find: `            for &id in ids {
+                note_place(&mut self.observers, &mut self.news, id, key, whose);`,
+    replace: `            for &id in ids.iter().skip(1) {
+                note_place(&mut self.observers, &mut self.news, id, key, whose);`,
     breaks: 'observers',
   },
 

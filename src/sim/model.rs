@@ -77,14 +77,22 @@ pub struct Model {
     ops: Vec<Op>,
     /// Of each replica: the counters of its writes and their places, in order.
     places: BTreeMap<ReplicaId, Vec<(u64, usize)>>,
-    /// Dead or alive. Vectors order by their segments, so what is at and below a path is a range.
-    things: BTreeMap<Vec<String>, Vec<Thing>>,
+    top: Place,
+}
+
+/// A path: what writes have put there, dead or alive, and the paths below it.
+#[derive(Clone, Debug, Default)]
+struct Place {
+    things: Vec<Thing>,
+    /// In the order of names.
+    children: Vec<(String, Place)>,
 }
 
 /// What a write put at a path.
 #[derive(Clone, Debug)]
 struct Thing {
     op: usize,
+    stamp: Stamp,
     body: Body,
     /// The first writes that remove it: whoever holds a later one holds one of these.
     removed_by: Vec<usize>,
@@ -163,15 +171,21 @@ impl Model {
 
         let index = self.ops.len();
         self.remove(index, &op, &seen);
-        for (depth, mark) in marks.into_iter().enumerate() {
-            self.put(index, op.path[..=depth].to_vec(), Body::Mark(mark));
+        let write = (index, op.stamp());
+        let mut place = &mut self.top;
+        if op.kind != Kind::Delete {
+            place = place.make(&op.path[0]);
+            for (mark, name) in marks.into_iter().zip(&op.path[1..]) {
+                place.put(write, Body::Mark(mark));
+                place = place.make(name);
+            }
         }
         match &op.kind {
             Kind::Set(json) => {
                 let value: Value = serde_json::from_str(json).map_err(|e| e.to_string())?;
-                self.put_value(index, op.path.clone(), comparable(value));
+                place.put_value(write, comparable(value));
             }
-            Kind::Increment(by) => self.put(index, op.path.clone(), Body::Increment(*by)),
+            Kind::Increment(by) => place.put(write, Body::Increment(*by)),
             Kind::Delete => {}
         }
         let places = self.places.entry(op.dot.replica).or_default();
@@ -207,7 +221,7 @@ impl Model {
 
     /// What the writes have put at a path, and which writes remove it: for reports of failures.
     pub fn fates(&self, path: &[String]) -> Vec<Fate> {
-        let things = self.things.get(path).into_iter().flatten();
+        let things = self.top.at(path).into_iter().flat_map(|place| &place.things);
         let fate = |thing: &Thing| Fate {
             op: thing.op,
             put: match &thing.body {
@@ -248,35 +262,29 @@ impl Model {
     }
 
     fn finds_anything(&self, path: &[String], held: &Writes) -> bool {
-        self.subtree(path).any(|(_, things)| things.iter().any(|thing| thing.is_alive(held)))
+        self.top.at(path).is_some_and(|place| place.has_alive(held))
     }
 
     /// "A local write's stamp is later than ..."
     fn check_stamp(&self, op: &Op, seen: &Writes) -> Result<u64, String> {
-        let mut latest = 0;
-        for thing in self.around(&op.path, seen) {
-            let earlier = &self.ops[thing.op];
-            if earlier.stamp() >= op.stamp() {
-                let (late, early) = (op.describe(), earlier.describe());
-                return Err(format!("{late} is no later than {early}, which it had seen"));
-            }
-            latest = latest.max(earlier.hlc);
+        let mut latest: Option<&Thing> = None;
+        let mut note = |thing| latest = latest.into_iter().chain([thing]).max_by_key(|t| t.stamp);
+        let mut place = Some(&self.top);
+        for name in &op.path {
+            let above = place.into_iter().flat_map(|place| &place.things);
+            let above = above.filter(|thing| !matches!(thing.body, Body::Mark(_)));
+            above.filter(|thing| thing.is_alive(seen)).for_each(&mut note);
+            place = place.and_then(|place| place.child(name));
         }
-        Ok(latest)
-    }
-
-    /// What a write at the path must be later than.
-    fn around<'a>(
-        &'a self,
-        path: &'a [String],
-        held: &'a Writes,
-    ) -> impl Iterator<Item = &'a Thing> + 'a {
-        let below = self.subtree(path).flat_map(|(_, things)| things);
-        let above = (1..path.len())
-            .filter_map(|depth| self.things.get(&path[..depth]))
-            .flatten()
-            .filter(|thing| !matches!(thing.body, Body::Mark(_)));
-        below.chain(above).filter(|thing| thing.is_alive(held))
+        if let Some(place) = place {
+            place.each_alive(seen, &mut note);
+        }
+        let Some(latest) = latest else { return Ok(0) };
+        if latest.stamp >= op.stamp() {
+            let (late, early) = (op.describe(), self.ops[latest.op].describe());
+            return Err(format!("{late} is no later than {early}, which it had seen"));
+        }
+        Ok(latest.stamp.0)
     }
 
     /// The marks that a write makes at each of its proper ancestors, from the top.
@@ -293,7 +301,7 @@ impl Model {
 
     /// "The largest of the lengths of the array shells and array marks seen there", hidden or not.
     fn length_seen(&self, path: &[String], seen: &Writes) -> u64 {
-        let here = self.things.get(path).into_iter().flatten();
+        let here = self.top.at(path).into_iter().flat_map(|place| &place.things);
         let lengths = here.filter(|thing| thing.is_alive(seen)).map(|thing| match thing.body {
             Body::Value(Shape::Array(length)) | Body::Mark(Shape::Array(length)) => length,
             _ => 0,
@@ -303,17 +311,9 @@ impl Model {
 
     /// Notes the new write at everything that it removes.
     fn remove(&mut self, index: usize, op: &Op, seen: &Writes) {
-        if !matches!(op.kind, Kind::Increment(_)) {
-            let below = self.things.range_mut(op.path.clone()..);
-            for (_, things) in below.take_while(|(path, _)| path.starts_with(&op.path)) {
-                things.iter_mut().for_each(|thing| thing.remove(index, seen));
-            }
-        }
-        if op.kind == Kind::Delete {
-            return;
-        }
-        for depth in 1..op.path.len() {
-            let Some(things) = self.things.get_mut(&op.path[..depth]) else { continue };
+        let mut place = &mut self.top;
+        for name in &op.path {
+            let things = place.things.iter_mut().filter(|_| op.kind != Kind::Delete);
             for thing in things {
                 match thing.body {
                     // Its shell stays: the value is now split around the new write.
@@ -323,70 +323,134 @@ impl Model {
                     }
                 }
             }
+            let Some(child) = place.child_mut(name) else { return };
+            place = child;
+        }
+        if !matches!(op.kind, Kind::Increment(_)) {
+            place.remove_all(index, seen);
         }
     }
 
-    fn put(&mut self, op: usize, path: Vec<String>, body: Body) {
-        let thing = Thing { op, body, removed_by: Vec::new() };
-        self.things.entry(path).or_default().push(thing);
+    /// What is visible at and below a path to a replica that holds these writes.
+    fn view(&self, path: &[String], held: &Writes) -> View<'_> {
+        let mut winners = Writes::default();
+        let mut place = &self.top;
+        for (depth, name) in path.iter().enumerate() {
+            self.add_winner(depth, place.alive(held), &mut winners);
+            let Some(child) = place.child(name) else { return View::default() };
+            place = child;
+        }
+        self.view_of(place, path.len(), held, &mut winners).unwrap_or_default()
     }
 
-    fn put_value(&mut self, op: usize, path: Vec<String>, value: Value) {
-        let child = |name: String| [path.as_slice(), &[name]].concat();
+    /// Adds the SET whose root is shown of those at a place, if there are any.
+    fn add_winner<'a>(
+        &self,
+        depth: usize,
+        alive: impl Iterator<Item = &'a Thing>,
+        winners: &mut Writes,
+    ) {
+        let is_root = |thing: &&Thing| {
+            matches!(thing.body, Body::Value(_)) && self.ops[thing.op].path.len() == depth
+        };
+        if let Some(winner) = alive.filter(is_root).max_by_key(|root| root.stamp) {
+            winners.insert(winner.op);
+        }
+    }
+
+    fn view_of<'a>(
+        &'a self,
+        place: &'a Place,
+        depth: usize,
+        held: &Writes,
+        winners: &mut Writes,
+    ) -> Option<View<'a>> {
+        let mut things: Vec<&'a Thing> = place.alive(held).collect();
+        self.add_winner(depth, things.iter().copied(), winners);
+        let hidden =
+            |thing: &Thing| matches!(thing.body, Body::Value(_)) && !winners.contains(thing.op);
+        things.retain(|thing| !hidden(thing));
+        let children: Vec<_> = place
+            .children
+            .iter()
+            .filter_map(|(name, child)| {
+                Some((name.as_str(), self.view_of(child, depth + 1, held, winners)?))
+            })
+            .collect();
+        let latest_below = children.iter().filter_map(|(_, child)| child.latest()).max();
+        let is_empty = things.is_empty() && children.is_empty();
+        (!is_empty).then_some(View { things, children, latest_below })
+    }
+}
+
+impl Place {
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.children.binary_search_by(|(other, _)| other.as_str().cmp(name))
+    }
+
+    fn child(&self, name: &str) -> Option<&Place> {
+        Some(&self.children[self.find(name).ok()?].1)
+    }
+
+    fn child_mut(&mut self, name: &str) -> Option<&mut Place> {
+        let at = self.find(name).ok()?;
+        Some(&mut self.children[at].1)
+    }
+
+    fn at(&self, path: &[String]) -> Option<&Place> {
+        path.iter().try_fold(self, |place, name| place.child(name))
+    }
+
+    fn make(&mut self, name: &str) -> &mut Place {
+        let at = self.find(name).unwrap_or_else(|at| {
+            self.children.insert(at, (name.to_owned(), Place::default()));
+            at
+        });
+        &mut self.children[at].1
+    }
+
+    fn put(&mut self, (op, stamp): (usize, Stamp), body: Body) {
+        self.things.push(Thing { op, stamp, body, removed_by: Vec::new() });
+    }
+
+    fn put_value(&mut self, write: (usize, Stamp), value: Value) {
         let shape = match value {
             Value::Object(members) => {
                 for (name, member) in members {
-                    self.put_value(op, child(name), member);
+                    self.make(&name).put_value(write, member);
                 }
                 Shape::Object
             }
             Value::Array(elements) => {
                 let length = elements.len() as u64;
                 for (index, element) in elements.into_iter().enumerate() {
-                    self.put_value(op, child(index.to_string()), element);
+                    self.make(&index.to_string()).put_value(write, element);
                 }
                 Shape::Array(length)
             }
             scalar => Shape::Scalar(scalar),
         };
-        self.put(op, path, Body::Value(shape));
+        self.put(write, Body::Value(shape));
     }
 
-    fn subtree<'a, 'p>(
-        &'a self,
-        path: &'p [String],
-    ) -> impl Iterator<Item = (&'a Vec<String>, &'a Vec<Thing>)> + use<'a, 'p> {
-        self.things.range(path.to_vec()..).take_while(move |(at, _)| at.starts_with(path))
+    fn alive<'a, 'h>(&'a self, held: &'h Writes) -> impl Iterator<Item = &'a Thing> + use<'a, 'h> {
+        self.things.iter().filter(|thing| thing.is_alive(held))
     }
 
-    /// What is visible at and below a path to a replica that holds these writes.
-    fn view(&self, path: &[String], held: &Writes) -> View<'_> {
-        let mut winners = Writes::default();
-        let above = (1..path.len()).filter_map(|depth| self.things.get_key_value(&path[..depth]));
-        for (at, things) in above.chain(self.subtree(path)) {
-            let roots = things.iter().filter(|thing| {
-                matches!(thing.body, Body::Value(_))
-                    && self.ops[thing.op].path == *at
-                    && thing.is_alive(held)
-            });
-            if let Some(winner) = roots.max_by_key(|root| self.ops[root.op].stamp()) {
-                winners.insert(winner.op);
-            }
-        }
+    fn has_alive(&self, held: &Writes) -> bool {
+        self.alive(held).next().is_some()
+            || self.children.iter().any(|(_, child)| child.has_alive(held))
+    }
 
-        let mut view = View::default();
-        for (at, things) in self.subtree(path) {
-            let visible = |thing: &&Thing| {
-                let hidden = matches!(thing.body, Body::Value(_)) && !winners.contains(thing.op);
-                !hidden && thing.is_alive(held)
-            };
-            let mut visible = things.iter().filter(visible).peekable();
-            if visible.peek().is_some() {
-                let things = visible.map(|thing| (self.ops[thing.op].stamp(), &thing.body));
-                view.descend(&at[path.len()..]).things.extend(things);
-            }
-        }
-        view
+    fn each_alive<'a>(&'a self, held: &Writes, note: &mut impl FnMut(&'a Thing)) {
+        self.alive(held).for_each(&mut *note);
+        self.children.iter().for_each(|(_, child)| child.each_alive(held, note));
+    }
+
+    /// A write removes all that it had seen at this place and below.
+    fn remove_all(&mut self, by: usize, seen: &Writes) {
+        self.things.iter_mut().for_each(|thing| thing.remove(by, seen));
+        self.children.iter_mut().for_each(|(_, child)| child.remove_all(by, seen));
     }
 }
 
@@ -427,10 +491,11 @@ impl Thing {
 /// The visible things at a path, and those below it.
 #[derive(Debug, Default)]
 struct View<'a> {
-    things: Vec<(Stamp, &'a Body)>,
+    things: Vec<&'a Thing>,
     /// Only paths that hold or lead to something visible, so a child that is here shows something.
     /// In the order of names.
     children: Vec<(&'a str, View<'a>)>,
+    latest_below: Option<Stamp>,
 }
 
 /// What a path shows.
@@ -443,17 +508,6 @@ enum Shown<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Adds what leads to a path, which comes after all that were added.
-    fn descend(&mut self, path: &'a [String]) -> &mut Self {
-        path.iter().fold(self, |view, name| {
-            if view.children.last().is_none_or(|(last, _)| last != name) {
-                view.children.push((name, View::default()));
-            }
-            let last = view.children.len() - 1;
-            &mut view.children[last].1
-        })
-    }
-
     fn at(&self, path: &[String]) -> Option<&Self> {
         path.iter().try_fold(self, |view, name| {
             let at = view.children.binary_search_by_key(&name.as_str(), |(name, _)| name).ok()?;
@@ -463,60 +517,50 @@ impl<'a> View<'a> {
 
     /// "What is shown": the candidate with the latest stamp.
     fn shown(&self) -> Option<Shown<'_>> {
-        let scalar = self
-            .things
-            .iter()
-            .filter_map(|(stamp, body)| match body {
-                Body::Value(Shape::Scalar(value)) => Some((*stamp, value)),
-                _ => None,
-            })
-            .max_by_key(|(stamp, _)| *stamp);
+        let scalars = self.things.iter().filter_map(|thing| match &thing.body {
+            Body::Value(Shape::Scalar(value)) => Some((thing.stamp, value)),
+            _ => None,
+        });
+        let scalar = scalars.max_by_key(|(stamp, _)| *stamp);
         let increments = || {
-            self.things.iter().filter_map(|(stamp, body)| match body {
-                Body::Increment(by) => Some((*stamp, *by)),
+            self.things.iter().filter_map(|thing| match thing.body {
+                Body::Increment(by) => Some((thing.stamp, by)),
                 _ => None,
             })
         };
         let sum: f64 = increments().map(|(_, by)| by).sum();
         let counted = increments().map(|(stamp, _)| stamp).max();
 
-        let mut candidates = Vec::new();
-        match (scalar, counted) {
+        let plain = match (scalar, counted) {
             (Some((stamp, value)), counted) if value.is_number() => {
                 let number = value.as_f64().unwrap_or(0.0) + sum;
-                candidates.push((counted.unwrap_or(stamp).max(stamp), Shown::Number(number)));
+                [Some((counted.unwrap_or(stamp).max(stamp), Shown::Number(number))), None]
             }
-            (scalar, counted) => {
-                candidates.extend(scalar.map(|(stamp, value)| (stamp, Shown::Scalar(value))));
-                candidates.extend(counted.map(|stamp| (stamp, Shown::Number(sum))));
-            }
-        }
-        let container = self.structure().map(|(stamp, _)| stamp).max();
-        if let Some(stamp) = container.max(self.latest_below()) {
-            let latest = self.structure().max_by_key(|(stamp, _)| *stamp);
-            let array = matches!(latest, Some((_, Shape::Array(_))));
-            candidates.push((stamp, if array { Shown::Array } else { Shown::Object }));
-        }
+            (scalar, counted) => [
+                scalar.map(|(stamp, value)| (stamp, Shown::Scalar(value))),
+                counted.map(|stamp| (stamp, Shown::Number(sum))),
+            ],
+        };
+        let structure = self.structure().max_by_key(|(stamp, _)| *stamp);
+        let container = structure.map(|(stamp, _)| stamp).max(self.latest_below).map(|stamp| {
+            let array = matches!(structure, Some((_, Shape::Array(_))));
+            (stamp, if array { Shown::Array } else { Shown::Object })
+        });
         // Of equal stamps the last, which is the container, wins.
-        candidates.into_iter().max_by_key(|(stamp, _)| *stamp).map(|(_, shown)| shown)
+        let candidates = plain.into_iter().chain([container]).flatten();
+        candidates.max_by_key(|(stamp, _)| *stamp).map(|(_, shown)| shown)
     }
 
     /// Shells and marks.
     fn structure(&self) -> impl Iterator<Item = (Stamp, &'a Shape)> + '_ {
-        self.things.iter().filter_map(|(stamp, body)| match body {
+        self.things.iter().filter_map(|thing| match &thing.body {
             Body::Value(Shape::Scalar(_)) | Body::Increment(_) => None,
-            Body::Value(shape) | Body::Mark(shape) => Some((*stamp, shape)),
+            Body::Value(shape) | Body::Mark(shape) => Some((thing.stamp, shape)),
         })
     }
 
-    fn latest_below(&self) -> Option<Stamp> {
-        self.children
-            .iter()
-            .flat_map(|(_, child)| {
-                let here = child.things.iter().map(|(stamp, _)| *stamp).max();
-                here.max(child.latest_below())
-            })
-            .max()
+    fn latest(&self) -> Option<Stamp> {
+        self.things.iter().map(|thing| thing.stamp).max().max(self.latest_below)
     }
 
     /// The length that array shells and marks give, whatever stands below.
@@ -542,8 +586,8 @@ impl<'a> View<'a> {
     }
 
     fn elements(&self) -> Vec<Value> {
-        let set_length = self.things.iter().filter_map(|(_, body)| match body {
-            Body::Value(Shape::Array(length)) => Some(*length),
+        let set_length = self.things.iter().filter_map(|thing| match thing.body {
+            Body::Value(Shape::Array(length)) => Some(length),
             _ => None,
         });
         let index_end = set_length.max().unwrap_or(0).max(u64::from(ARRAY_INDEX_MAX) + 1);
@@ -592,14 +636,17 @@ impl Writes {
 }
 
 /// The value with each number as a double, so that `1` and `1.0` are equal, `0` and `-0` too.
-pub fn comparable(value: Value) -> Value {
+pub fn comparable(mut value: Value) -> Value {
+    make_comparable(&mut value);
+    value
+}
+
+fn make_comparable(value: &mut Value) {
     match value {
-        Value::Number(number) => number_value(number.as_f64().unwrap_or(f64::NAN)),
-        Value::Array(elements) => elements.into_iter().map(comparable).collect(),
-        Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (name, comparable(value))).collect()
-        }
-        other => other,
+        Value::Number(number) => *value = number_value(number.as_f64().unwrap_or(f64::NAN)),
+        Value::Array(elements) => elements.iter_mut().for_each(make_comparable),
+        Value::Object(members) => members.values_mut().for_each(make_comparable),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 

@@ -9,6 +9,7 @@ use super::amount::Amount;
 use super::path::PathKey;
 use super::things::Part;
 use super::tree::NodeId;
+use super::watch::Whose;
 use super::Document;
 use crate::engine::id::{Dot, ReplicaId};
 
@@ -150,9 +151,11 @@ impl Document {
         let path_hash = node.path_hash;
         let mut parts = node.take_parts();
         let (mut sum, mut latest) = (Amount::ZERO, None);
+        let mut stepped = false;
         parts.retain(|part| {
             if joins(part) {
                 self.uncount_part(path_hash, part);
+                stepped |= part.run.is_some();
                 sum = sum.plus(&part.sum());
                 latest = latest.max(Some((part.hlc, part.rank.or_of(part.replica))));
             }
@@ -178,6 +181,11 @@ impl Document {
             parts.insert(at, settled);
         }
         self.tree.node_mut(id).set_parts(parts);
+        if stepped {
+            // Shown until now as its writer had added it up, from here on as the exact sum is.
+            let key = self.tree.key(id);
+            self.touch_path(&key.segments(), Whose::Remote);
+        }
     }
 
     /// Everybody has seen the removals that a folded replica made or suffered.

@@ -99,61 +99,33 @@ impl Observers {
         if self.is_idle() {
             return;
         }
+        let top = PathKey::new(&path[..region]);
         let mut hash = ROOT_HASH;
         for depth in 0..=path.len() {
             if let Some(ids) = self.exact.get(&hash) {
-                for id in ids.clone() {
-                    let place = PathKey::new(&path[..region.max(depth)]);
-                    self.note_place(id, place, whose);
+                let place = if depth > region { &PathKey::new(&path[..depth]) } else { &top };
+                for &id in ids {
+                    note_place(&mut self.observers, &mut self.news, id, place, whose);
                 }
             }
             if let Some(name) = path.get(depth) {
                 hash = child_hash(hash, name.as_ref());
             }
         }
-        let top = PathKey::new(&path[..region]);
-        let below = self.ordered.range(top.clone()..).take_while(|(key, _)| key.starts_with(&top));
-        let below: Vec<(PathKey, Vec<ObserverId>)> =
-            below.map(|(key, ids)| (key.clone(), ids.clone())).collect();
-        for (key, ids) in below {
-            for id in ids {
-                self.note_place(id, key.clone(), whose);
+        let below = self.ordered.range::<PathKey, _>(&top..);
+        for (key, ids) in below.take_while(|(key, _)| key.starts_with(&top)) {
+            for &id in ids {
+                note_place(&mut self.observers, &mut self.news, id, key, whose);
             }
         }
     }
 
     /// Anything may have changed.
     pub fn note_all(&mut self) {
-        for id in self.ordered.values().flatten().copied().collect::<Vec<_>>() {
-            let Some(observer) = self.observers[id as usize].as_mut() else { continue };
-            let place = observer.key.clone();
-            self.note_place(id, place, Whose::Remote);
-        }
-    }
-
-    fn note_place(&mut self, id: ObserverId, place: PathKey, whose: Whose) {
-        let Some(observer) = self.observers[id as usize].as_mut() else { return };
-        // Two paths of one hash.
-        if !place.starts_with(&observer.key) {
-            return;
-        }
-        if !std::mem::replace(&mut observer.told, true) {
-            self.news.push(id);
-        }
-        if observer.skipped {
-            return;
-        }
-        let own = whose == Whose::Own;
-        match observer.changed.get_mut(&place) {
-            Some(by_own) => *by_own &= own,
-            None => {
-                observer.bytes += place.as_bytes().len();
-                observer.changed.insert(place, own);
+        for (key, ids) in &self.ordered {
+            for &id in ids {
+                note_place(&mut self.observers, &mut self.news, id, key, Whose::Remote);
             }
-        }
-        if observer.changed.len() > PLACES_MAX || observer.bytes > BYTES_MAX {
-            observer.skipped = true;
-            observer.clear();
         }
     }
 
@@ -197,6 +169,38 @@ impl Observer {
     fn clear(&mut self) {
         self.changed.clear();
         self.bytes = 0;
+    }
+}
+
+fn note_place(
+    observers: &mut [Option<Observer>],
+    news: &mut Vec<ObserverId>,
+    id: ObserverId,
+    place: &PathKey,
+    whose: Whose,
+) {
+    let Some(observer) = observers[id as usize].as_mut() else { return };
+    // Two paths of one hash.
+    if !place.starts_with(&observer.key) {
+        return;
+    }
+    if !std::mem::replace(&mut observer.told, true) {
+        news.push(id);
+    }
+    if observer.skipped {
+        return;
+    }
+    let own = whose == Whose::Own;
+    match observer.changed.get_mut(place) {
+        Some(by_own) => *by_own &= own,
+        None => {
+            observer.bytes += place.as_bytes().len();
+            observer.changed.insert(place.clone(), own);
+        }
+    }
+    if observer.changed.len() > PLACES_MAX || observer.bytes > BYTES_MAX {
+        observer.skipped = true;
+        observer.clear();
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Cluster {
     pub now: u64,
     pub model: Model,
     pub nodes: Vec<Node>,
+    /// Where each node is dialled.
+    addresses: Vec<[Address; 2]>,
     /// Of each of the model's writes: when and by which node.
     pub journal: Vec<(u64, usize)>,
     /// Replicas whose node crashed, left or rejoined: their last writes may be lost.
@@ -95,10 +97,11 @@ pub struct Life {
     /// As its events tell.
     peers: BTreeSet<ReplicaId>,
     context: Context,
-    rejoins: u64,
     watches: Vec<Watch>,
     touched: Vec<u32>,
     onlookers: Vec<Onlooker>,
+    /// How often it was looked at.
+    looks: usize,
     /// Addresses whose first dial was answered.
     tried: BTreeSet<Address>,
     /// Outputs are left for the next turn.
@@ -189,6 +192,7 @@ impl Cluster {
             now: 0,
             model: Model::default(),
             nodes,
+            addresses: (0..plan.nodes).map(|node| [address(node), alias(node)]).collect(),
             journal: Vec::new(),
             ended: BTreeSet::new(),
             incarnations: 0,
