@@ -166,6 +166,7 @@ pub enum FeedItem<'a> {
     /// All things of a path. `shared`: bytes of the key that are those of the item before.
     State {
         shared: u16,
+        #[serde(with = "serde_bytes")]
         key: &'a [u8],
         #[serde(borrow)]
         values: Vec<crate::engine::document::ValueState<'a>>,
@@ -174,11 +175,13 @@ pub enum FeedItem<'a> {
     },
     /// What these writes made at the path (and below it) is gone, but for what else is sent.
     Removal {
+        #[serde(with = "serde_bytes")]
         key: &'a [u8],
         below: bool,
         seen: Vector,
     },
     Cut {
+        #[serde(with = "serde_bytes")]
         key: &'a [u8],
         cut: Cut,
     },
@@ -298,6 +301,7 @@ pub struct Emit<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Piece<'a> {
     pub end: PieceEnd,
+    #[serde(with = "serde_bytes")]
     pub bytes: &'a [u8],
 }
 
