@@ -274,7 +274,9 @@ impl Plan {
                 self.config.queue_bytes_max = *chance.pick(&[1, 1, 4 << 10]);
                 if let Some(jobs) = &mut self.jobs {
                     (jobs.eager_percent, jobs.large_percent) = (100, 50);
-                    jobs.large_bytes_max = jobs.large_bytes_max.clamp(3_000, 16_000);
+                    // What waits must be able to go within the time that the last jobs have.
+                    let most = (self.bytes_per_ms * 600).min(16_000);
+                    jobs.large_bytes_max = jobs.large_bytes_max.clamp(3_000, most);
                 }
             }
             Fault::Forgotten => {
