@@ -78,6 +78,25 @@ declare class Collective extends EventEmitter<Collective.Events> {
    */
   static join<T extends Collective.NodeTypes = any>(options?: Collective.JoinOptions | null): Promise<Collective.Node<T>>;
 
+  /**
+   * Connects with one node of a cluster to look on, as the command line does: to nobody a peer, and
+   * asked for nothing. As long as it writes nothing it leaves nothing behind.
+   *
+   * ```js
+   * const { observe } = require('collective-io');
+   *
+   * const observer = await observe('10.0.0.7:9000');
+   * for (const { name, ms, stats } of await observer.reports()) console.log(name, ms, stats?.peers);
+   * await observer.close();
+   * ```
+   *
+   * @param address Where a node listens, `'host:port'` or an object.
+   * @returns Rejected with why there is no connection: the system's error, `ERR_HANDSHAKE_FAILED` and
+   *   the like, `ERR_INCOMPATIBLE_PEER`, `ERR_TIMEOUT`, `ABORT_ERR`; with `ERR_INVALID_ARGUMENT`,
+   *   `ERR_INVALID_SECRET`, `ERR_INVALID_CERTIFICATE`.
+   */
+  static observe(address: string | Collective.Address, options?: Collective.ObserveOptions | null): Promise<Collective.Observer>;
+
   /** What `set` can do. */
   static readonly OPERATIONS: Collective.Operations;
   /** Names of messages on collective.js's wire, which is not spoken here; kept for programs that look. */
@@ -298,6 +317,73 @@ declare namespace Collective {
     tags?: Readonly<Record<string, string>>;
     /** Gives up joining. A node that has joined is closed by `close()`. */
     signal?: AbortSignal;
+  }
+
+  /** What `observe` takes. */
+  interface ObserveOptions extends Pick<Options, 'secret' | 'tls' | 'cluster' | 'limits'> {
+    /** As nodes show it to who it asks. Default: the name of the host and the number of the process. */
+    name?: string;
+    /** How long the connection may take, and each report, in ms. Default 5000. */
+    timeout?: number;
+    /** `false`: the state is not brought here. Default `true`. */
+    state?: boolean;
+    /** Gives up connecting. */
+    signal?: AbortSignal;
+  }
+
+  /** Who looks on, as {@link Collective.observe} gives it. Keeps the process alive until it is closed. */
+  interface Observer<S = any> {
+    /** Whether it is connected. It dials again by itself. */
+    readonly isConnected: boolean;
+    /**
+     * The state that all nodes share. The first write makes this a replica as any node is.
+     *
+     * @throws `ERR_INVALID_STATE` with `state: false`.
+     */
+    readonly state: State<S>;
+    /** One of each node of the mesh, at most 1024, the one that it is connected with first. */
+    reports(): Promise<Report[]>;
+    /** Has the node that it is connected with run a job on every node. */
+    run(name: string, args?: readonly unknown[], options?: { timeout?: number }): Promise<ObservedOutcome[]>;
+    /** Ends it, when what it has written is where it is connected. Repeatable. */
+    close(): Promise<void>;
+  }
+
+  /** What a node tells of itself. */
+  interface Report {
+    /** As {@link Node} has these. */
+    id: string;
+    name: string;
+    tags: Readonly<Record<string, string>>;
+    address: string | null;
+    /** How long the answer took, in ms; null if there was none. */
+    ms: number | null;
+    /** Why there was none: `ERR_TIMEOUT`, `ERR_PEER_LOST`, `ERR_VALUE_TOO_LARGE`, … */
+    code?: string;
+    /** What `stats()` gives there; null if there was no answer. */
+    stats: Stats | null;
+    /** The oldest own jobs and calls that run there, at most 32. */
+    jobs: RunningJob[];
+  }
+
+  interface RunningJob {
+    /** As functions that run for it have it. */
+    id: string;
+    name: string;
+    /** On this machine's clock, in ms since 1970. */
+    startedMs: number;
+    deadlineMs: number;
+    outcomes: { node: string; status: Outcome['status'] | 'running' }[];
+  }
+
+  interface ObservedOutcome {
+    node: string;
+    name: string;
+    status: Outcome['status'];
+    value?: any;
+    error?: Error;
+    /** How long it took, in whole ms. */
+    ms: number;
   }
 
   /** What a program has on its nodes. */

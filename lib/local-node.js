@@ -12,14 +12,17 @@ const { attempt, rethrow } = require('./attempt.js');
 const { ReadCache } = require('./cache.js');
 const { codedError } = require('./errors.js');
 const { parseFrozen } = require('./freeze.js');
+const { Inquiries } = require('./inquiries.js');
 const { EVENT, FUNCTION, WORKER } = require('./inside.js');
+const { jobId } = require('./job-context.js');
 const { checkKey, closedError } = require('./keys.js');
 const lifetime = require('./lifetime.js');
 const native = require('./native.js');
 const { Offers } = require('./offers.js');
 const { isLoopback, joinAddress, rotateOptions } = require('./options.js');
-const { NO_WORKER } = require('./outcomes.js');
+const { NO_WORKER, OUTCOMES } = require('./outcomes.js');
 const { checkDotted } = require('./paths.js');
+const { Questions } = require('./questions.js');
 const { Slots } = require('./slots.js');
 const { Watches } = require('./watch.js');
 
@@ -30,8 +33,10 @@ const HAND_OVER_MS = 5000;
 
 /** What items of jobs are about, by their first element. */
 const ITEM_RUN = 0;
-const ITEM_ENDED = 3;
 const ITEM_EMITTED = 4;
+
+/** Own jobs that a report tells of. */
+const JOBS_TOLD_MAX = 32;
 
 /** How long a closing node waits until its peers know that its workers are gone. */
 const FAREWELL_MS = 1000;
@@ -58,10 +63,12 @@ class LocalNode {
   #faces = new Set();
   #offers = new Offers();
   #announcements = new Announcements((json, peer) => this.#announce(json, peer));
-  /** Waits until all peers have heard, while this node closes: `{job, done}`. */
-  #farewell;
+  #questions = new Questions();
+  #inquiries = new Inquiries(this, this.#questions);
   /** Peers that are there: replica to the event that told so. */
   #roster = new Map();
+  /** The same of observers, of which nobody is told. */
+  #observers = new Map();
   #address = null;
   #mayListenAnywhere;
   #isReady = false;
@@ -110,10 +117,9 @@ class LocalNode {
     this.#handle = native.open(JSON.stringify(seeded), this.#slots.words, doorbell, credentials);
     this.#native = this.#handle.functions();
     this.#slots.open((words) => this.#handle.resizeSlots(words));
-    for (const user of [this.#cache, this.#frozen, this.#watches]) user.open(this.#native);
+    for (const user of [this.#cache, this.#frozen, this.#watches, this.#questions]) user.open(this.#native);
     this.#shapes.open({ ...this.#native, get: this.#native.shape });
-    this.#handle.offer(EVENT, WORKERS_EVENT);
-    this.#handle.offer(FUNCTION, HEARD_FUNCTION);
+    if (!options.observer) this.#offerOwn();
     this.#native.beat();
     this.#timer = setInterval(() => this.#beat(), BEAT_MS).unref();
     lifetime.add(this);
@@ -134,6 +140,12 @@ class LocalNode {
     return this.#address;
   }
 
+  /** Where others reach it, `'host:port'`; null if it does not listen. */
+  get reachable() {
+    if (this.advertised !== null || this.#address === null) return this.advertised;
+    return joinAddress(this.#address.address, this.#address.port);
+  }
+
   /** Whether it was told that it is ready. */
   get isReady() {
     return this.#isReady;
@@ -142,6 +154,11 @@ class LocalNode {
   /** The events that told of the peers that are there. */
   get roster() {
     return [...this.#roster.values()];
+  }
+
+  /** What told of an observer that is there, as the caller of something. */
+  observer(replica) {
+    return this.#observers.get(replica);
   }
 
   /** From now on this face is told everything, until `detach`. The first one is the listener. */
@@ -417,6 +434,20 @@ class LocalNode {
     return { ...JSON.parse(this.#handle.stats()), cachedKeys: this.#cache.size + this.#frozen.size };
   }
 
+  /** What this node tells of itself to observers. */
+  report() {
+    const { node: id, name, tags } = this;
+    const peers = this.roster.map(({ peer, node, name: label, tags: theirs, address, advertised }) => (
+      { id: node, name: label, tags: theirs, address: advertised ?? address, busyFor: this.busyFor(peer) }));
+    return { id, name, tags, address: this.reachable, stats: this.stats(), jobs: this.#jobs(), peers };
+  }
+
+  /** Asks nodes for something that is nobody's job or call: see `Questions`. */
+  question(kind, name, args, to, timeout) {
+    this.#checkOpen();
+    return this.#questions.ask(kind, name, args, to, timeout);
+  }
+
   /** Whether a face listens, or is to be connected, and so keeps the process. */
   stay(face, isOpen) {
     this.#count(this.#stays, face, isOpen);
@@ -492,22 +523,31 @@ class LocalNode {
    */
   #sayFarewell() {
     this.#announcements.flush();
-    try {
-      const asked = this.#native.ask(FUNCTION, HEARD_FUNCTION, '[]', '-', FAREWELL_MS, '');
-      const [job] = JSON.parse(asked);
-      return new Promise((done) => {
-        this.#farewell = { job, done };
-      });
-    } catch {
-      // Too much is under way, or the node ends by itself: there is nothing to wait for.
-      return undefined;
-    }
+    // Too much may be under way, or the node ends by itself: then there is nothing to wait for.
+    return this.#questions.ask(FUNCTION, HEARD_FUNCTION, '[]', '-', FAREWELL_MS).catch(() => {});
   }
 
   #leave() {
     if (this.#isClosed) return;
     this.#shut();
     this.#handle.close();
+  }
+
+  /** What others can ask of every node. */
+  #offerOwn() {
+    this.#handle.offer(EVENT, WORKERS_EVENT);
+    for (const name of [HEARD_FUNCTION, ...Inquiries.names]) this.#handle.offer(FUNCTION, name);
+  }
+
+  /** Own jobs and calls that run, the oldest first, and no more than a report has room for. */
+  #jobs() {
+    const names = new Map(this.roster.map(({ peer, node }) => [peer, node])).set(this.id, this.node);
+    return JSON.parse(this.#handle.jobs(JOBS_TOLD_MAX)).map(({ job, outcomes, ...rest }) => ({
+      id: jobId(this.node, job),
+      ...rest,
+      outcomes: outcomes.map(([replica, outcome]) => (
+        { node: names.get(replica) ?? replica, status: OUTCOMES[outcome]?.status ?? 'running' })),
+    }));
   }
 
   #endBatch() {
@@ -523,6 +563,7 @@ class LocalNode {
     this.#frozen.close();
     this.#shapes.close();
     this.#watches.close();
+    this.#questions.close();
     for (const { reject } of this.#waits.values()) reject(closedError());
   }
 
@@ -576,14 +617,15 @@ class LocalNode {
     if (item[0] === ITEM_EMITTED && item[2] === WORKERS_EVENT) {
       return this.#announcements.hear(item[1], item[3]);
     }
-    if (item[0] === ITEM_ENDED && item[1] === this.#farewell?.job) return this.#farewell.done();
+    if (this.#questions.item(item)) return;
     const told = item[0] === ITEM_EMITTED ? this.#offers.all(EVENT, item[2]) : this.#faces;
     for (const face of [...told]) attempt(face.item, face, item);
   }
 
   #handleRun(item) {
-    const [, run, kind, name] = item;
+    const [, run, kind, name, , remaining, args] = item;
     if (name === HEARD_FUNCTION) return this.#native.answer(run, true, 'null');
+    if (Inquiries.names.includes(name)) return void this.#inquiries.answer(run, name, args, remaining);
     const tasks = this.#offers.latest(kind, name);
     if (tasks === undefined) this.#native.refuse(run, NO_WORKER);
     else tasks.item(item);
@@ -593,10 +635,23 @@ class LocalNode {
     if (event.type === 'closed') this.#end(event);
     // Who closes a node has done with it: nothing but the end is told.
     else if (this.#isClosed) return;
+    else if (this.#isOfObserver(event)) return this.#handleObserver(event);
     this.#note(event);
     for (const face of this.#told(event)) attempt(face.event, face, event);
     // Listeners may have exposed something to it: what it calls waits for that.
     if (event.type === 'connect' && !this.#isClosed) this.#handle.introduce(event.peer);
+  }
+
+  #isOfObserver({ type, observer, peer }) {
+    return type === 'connect' ? observer : this.#observers.has(peer);
+  }
+
+  /** Programs know nothing of those who look on. */
+  #handleObserver(event) {
+    if (event.type === 'disconnect') this.#observers.delete(event.peer);
+    if (event.type !== 'connect') return;
+    this.#observers.set(event.peer, event);
+    this.#handle.introduce(event.peer);
   }
 
   #note(event) {
@@ -620,6 +675,7 @@ class LocalNode {
         break;
       case 'closed':
         this.#roster.clear();
+        this.#observers.clear();
         this.#address = null;
     }
   }

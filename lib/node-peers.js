@@ -91,7 +91,9 @@ class NodePeers {
     if (origin !== undefined) return origin;
     // This node has a name of that kind too, and another one when it has joined again.
     this.#origins.set(this.#local.id, this.own);
-    return this.#origins.get(replica) ?? { node: undefined, name: undefined, peer: undefined };
+    const known = this.#origins.get(replica);
+    const { node, name } = known ?? this.#local.observer(replica) ?? {};
+    return known ?? { node, name, peer: undefined };
   }
 
   /** A peer is there: gives it, unless it already was. */

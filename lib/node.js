@@ -9,7 +9,6 @@ const { kLocal } = require('./inside.js');
 const { warn } = require('./local-node.js');
 const { NodeJobs } = require('./node-jobs.js');
 const { NodePeers } = require('./node-peers.js');
-const { joinAddress } = require('./options.js');
 const { State } = require('./state.js');
 
 /** The node that a local node is to programs, once one has asked. */
@@ -70,9 +69,7 @@ class Node extends EventEmitter {
 
   /** Where others reach it, `'host:port'`; null if it does not listen. */
   get address() {
-    const { address, advertised } = this.#local;
-    if (advertised !== null || address === null) return advertised;
-    return joinAddress(address.address, address.port);
+    return this.#local.reachable;
   }
 
   /** The nodes that it is connected with, by id. */

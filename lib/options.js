@@ -63,6 +63,25 @@ const JOIN_CHECKS = {
   signal: isSignal,
 };
 
+/** Those of `observe`. */
+const OBSERVE_CHECKS = {
+  secret: CHECKS.secret,
+  tls: CHECKS.tls,
+  cluster: CHECKS.cluster,
+  limits: CHECKS.limits,
+  name: isName,
+  /** How long the connection may take, and each report (ms). */
+  timeout: isTimeout,
+  /** Whether the state is brought here. */
+  state: isBoolean,
+  /** Gives up connecting when it is aborted. */
+  signal: isSignal,
+};
+const OBSERVE_TIMEOUT_MS = 5000;
+const REPORT_LIMITS = { depth: DEPTH_MAX, valueBytes: 16 << 20 };
+/** The state of a large cluster takes its time: it is waited for as long as the connection lasts. */
+const OBSERVE_READY_MS = 2 ** 31 - 1;
+
 /** Those of `state.entries`. */
 const ENTRIES_CHECKS = {
   /** At most so many. */
@@ -276,6 +295,26 @@ function joinOptions(options) {
       connect: isAsked ? [] : seedAddresses(seeds, 'seeds'),
     },
   };
+}
+
+/**
+ * Checks what `observe` was given.
+ *
+ * @param {unknown} address
+ * @param {object} [options]
+ * @returns {{ native: object, credentials?: object, timeout: number, hasState: boolean, signal?: AbortSignal }}
+ */
+function observeOptions(address, options) {
+  checkObject(options);
+  checkOptions(options ?? {}, OBSERVE_CHECKS, '');
+  const { timeout = OBSERVE_TIMEOUT_MS, state = true, signal, ...others } = options ?? {};
+  const { problem, credentials, engine } = protection(others);
+  if (problem) throw problem;
+  const connect = [dialled(address, 'address')];
+  const manner = { listen: false, observer: true, follows: state, readyTimeout: OBSERVE_READY_MS };
+  // Without the state they are not compared, and must not be too small for any report.
+  const limits = state ? engine.limits : REPORT_LIMITS;
+  return { native: { ...engine, ...manner, limits, connect }, credentials, timeout, hasState: state, signal };
 }
 
 /**
@@ -597,7 +636,7 @@ function invalid(message) {
 
 module.exports = {
   callOptions, checkTTL, clusterOptions, collectiveOptions, connectArguments, entriesOptions,
-  insecureBind, isLoopback, joinAddress, joinOptions, listenArguments, replicatedOptions,
+  insecureBind, isLoopback, joinAddress, joinOptions, listenArguments, observeOptions, replicatedOptions,
   rotateOptions, runOptions, seedAddresses, serventOptions, splitAddress, watchOptions,
   workerOptions,
 };

@@ -42,7 +42,7 @@ class Peers {
     if (origin !== undefined) return origin;
     // This node has joined again under another name.
     this.#origins.set(this.#node.id, this.#own);
-    return this.#origins.get(replica) ?? { node: undefined, peer: undefined };
+    return this.#origins.get(replica) ?? { node: this.#node.observer(replica)?.node, peer: undefined };
   }
 
   /** The peer that an address leads to, as it was dialled or as the peer says. */

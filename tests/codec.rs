@@ -192,7 +192,7 @@ proptest! {
         (replica, node, cluster) in (replica(), any::<[u8; 12]>(), text()),
         (advertised, limits) in (of(text()), (number(), number(), number())),
         (known, busy_ms) in (vec((self::replica(), text()), 0..4), number()),
-        (name, tags) in (text(), vec((text(), text()), 0..3)),
+        (name, tags, observer) in (text(), vec((text(), text()), 0..3), any::<bool>()),
         more in bytes(),
     ) {
         let advertised = advertised.as_deref();
@@ -200,7 +200,7 @@ proptest! {
         let hello = Hello { magic, major, minor, replica, node, cluster: &cluster, advertised, limits };
         reads_back!(Kind::Hello, Hello<'_>, hello.clone(), &more);
         let tags = tags.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let profile = ProfileItem { name: &name, tags };
+        let profile = ProfileItem { name: &name, tags, observer };
         more_reads_back!(Kind::Hello, Hello<'_>, hello, ProfileItem<'_>, profile, &more);
         reads_back!(Kind::Presence, Presence<'_>, Presence { advertised, busy_ms }, &more);
         let replicas = known.iter().map(|(replica, _)| *replica).collect();

@@ -41,14 +41,14 @@ fn a_hello() {
 
 #[test]
 fn a_hello_with_a_profile() {
-    let profile = ProfileItem { name: "web-1", tags: vec![("role", "web")] };
+    let profile = ProfileItem { name: "web-1", tags: vec![("role", "web")], observer: false };
     same_bytes(
         Kind::Hello,
         &(Hello { minor: 1, ..hello(US) }, profile),
-        "4d000000 01 434c494f 01 01 88ef99abc5e88c9111 7477656c7665206279746573 \
+        "4e000000 01 434c494f 01 01 88ef99abc5e88c9111 7477656c7665206279746573 \
          0a636f6c6c656374697665 \
          010e3132372e302e302e313a39303030 802040808040 \
-         057765622d31 01 04726f6c65 03776562",
+         057765622d31 01 04726f6c65 03776562 00",
         &mut Bytes::new(),
     );
 }

@@ -1,4 +1,4 @@
-import { join, Node, type Collective } from 'collective-io';
+import { join, observe, Node, type Collective } from 'collective-io';
 
 interface User {
   name: string;
@@ -95,3 +95,12 @@ plain.state.increment('n');
 await join({ seed: [] });
 await using closed = plain;
 await closed.ref().unref().destroy();
+
+const observer: Collective.Observer = await observe('localhost:9000', { timeout: 100, state: false });
+for (const { name, code, stats, jobs } of await observer.reports()) {
+  const peers: number | undefined = stats?.peers;
+  const statuses: string[] = jobs.flatMap(({ outcomes }) => outcomes.map(({ status }) => status));
+  void [name.toUpperCase(), code?.toUpperCase(), peers, statuses];
+}
+const ran: Collective.ObservedOutcome[] = await observer.run('job', [1], { timeout: 5 });
+void [ran, observer.state.get('a'), observer.isConnected, observer.close()];

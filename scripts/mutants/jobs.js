@@ -32,8 +32,8 @@ module.exports = [
   {
     name: 'timeout-ends-as-complete',
     file: GATHER,
-    find: 'gather.timed_out |= by_timeout;',
-    replace: 'gather.timed_out &= by_timeout;',
+    find: 'any(|&(_, status)| status == Status::Timeout)',
+    replace: 'any(|_| false)',
     breaks: 'jobs: complete',
   },
   {
@@ -53,9 +53,18 @@ module.exports = [
   {
     name: 'asks-those-gone',
     file: JOBS,
-    find: 'let peers = || self.lines.iter().filter(|(_, line)| line.is_up()).map(|(&peer, _)| peer);',
-    replace: 'let peers = || self.lines.keys().copied();',
+    find: 'line.is_up() && !self.observers.contains(peer);',
+    replace: '!self.observers.contains(peer) || line.is_up() && false;',
     breaks: 'jobs 1',
+  },
+  {
+    name: 'observer-asked',
+    file: JOBS,
+    find: 'line.is_up() && !self.observers.contains(peer);',
+    replace: 'line.is_up() || self.observers.contains(peer) && false;',
+    breaks: 'jobs 1',
+    test: '--test observers',
+    because: 'no simulated node looks on',
   },
   {
     name: 'end-not-urgent',

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::arguments::kind_of;
 use crate::engine::{
-    Asked, Change, Changes, Container, End, Item, Outcome, Page, ReplicaId, Standing, Stop,
+    Asked, Change, Changes, Container, End, Item, Outcome, Page, ReplicaId, Running, Standing, Stop,
 };
 use crate::net::NodeEvent;
 
@@ -34,6 +34,7 @@ enum Told<'a> {
         tags: BTreeMap<&'a str, &'a str>,
         address: Option<&'a str>,
         advertised: Option<&'a str>,
+        observer: bool,
     },
     ConnectFailed {
         code: &'a str,
@@ -238,6 +239,30 @@ pub fn changes_json(changes: &Changes) -> serde_json::Result<String> {
     Ok(json)
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Job<'a> {
+    job: u64,
+    name: &'a str,
+    age_ms: u64,
+    remaining_ms: u64,
+    outcomes: Vec<(String, Option<u8>)>,
+}
+
+/// What `jobs` returns.
+pub fn jobs_json(running: &[Running]) -> serde_json::Result<String> {
+    let told = running.iter().map(|running| Job {
+        job: running.job.0,
+        name: &running.name,
+        age_ms: running.age_ms,
+        remaining_ms: running.remaining_ms,
+        outcomes: (running.outcomes.iter())
+            .map(|(node, status)| (node.to_string(), status.map(|status| status as u8)))
+            .collect(),
+    });
+    serde_json::to_string(&told.collect::<Vec<_>>())
+}
+
 pub fn standing_json(standing: &Standing) -> serde_json::Result<String> {
     let Standing { rtt_ms, lag, same_context, same_hash } = standing;
     serde_json::to_string(&(rtt_ms, lag, same_context, same_hash))
@@ -286,13 +311,14 @@ fn tell(event: &NodeEvent) -> Told<'_> {
         NodeEvent::ListenFailed { code, message, syscall, address, port } => {
             Told::Error { code, message, syscall, address, port: *port }
         }
-        NodeEvent::PeerUp { peer, node, profile, address, advertised } => Told::Connect {
+        NodeEvent::PeerUp { peer, node, profile, address, advertised, observer } => Told::Connect {
             node: node.to_string(),
             name: &profile.name,
             tags: profile.tags.iter().map(|(key, value)| (&**key, &**value)).collect(),
             peer: peer.to_string(),
             address: address.as_ref().map(|address| &*address.0),
             advertised: advertised.as_ref().map(|address| &*address.0),
+            observer: *observer,
         },
         NodeEvent::ConnectFailed { code, message, syscall, address, port } => {
             Told::ConnectFailed { code, message, syscall, address, port: *port }

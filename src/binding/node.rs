@@ -260,6 +260,15 @@ impl Node {
             .map_err(|error| Failure::internal(error.to_string()).thrown(env))
     }
 
+    /// JSON text of the oldest own jobs and calls that have not ended, at most so many.
+    #[napi(catch_unwind)]
+    pub fn jobs(&self, env: &Env, max: u32) -> Result<String> {
+        let node = self.instance.node();
+        let running = node.with_engine(|engine, now| engine.running_jobs(now, max as usize));
+        events::jobs_json(&running)
+            .map_err(|error| Failure::internal(error.to_string()).thrown(env))
+    }
+
     /// Hands over a larger array of version slots, to which JavaScript has copied the old words.
     #[napi(catch_unwind)]
     pub fn resize_slots(&self, env: &Env, slots: Unknown) -> Result<()> {

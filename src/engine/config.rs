@@ -12,6 +12,12 @@ pub struct Config {
     pub node: Option<NodeId>,
     /// What else peers are told of this node: told once a connection, so it must stay small.
     pub profile: Profile,
+    /// This node looks on: to the applications of others it is no peer, and nobody asks it to do
+    /// anything. As long as it has written nothing it is no replica to others either.
+    pub observer: bool,
+    /// Whether the state is brought here. Off, for an observer that asks others and reads nothing:
+    /// it must not write.
+    pub follows: bool,
     /// The address told to peers, `None` when this node does not listen.
     pub advertised: Option<Address>,
     /// Ask peers for the addresses of nodes that they know, and dial those too: a full mesh
@@ -102,6 +108,8 @@ impl Default for Config {
             cluster: "collective".into(),
             node: None,
             profile: Profile::default(),
+            observer: false,
+            follows: true,
             advertised: None,
             learn_addresses: false,
             introductions: false,

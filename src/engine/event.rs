@@ -158,6 +158,43 @@ pub enum Outcome {
     Busy,
 }
 
+/// An [`Outcome`] without what came with it, in the order of their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    Ok,
+    Error,
+    NoWorker,
+    Lost,
+    Timeout,
+    Aborted,
+    Busy,
+}
+
+impl Outcome {
+    pub fn status(&self) -> Status {
+        match self {
+            Outcome::Ok(_) => Status::Ok,
+            Outcome::Error(_) => Status::Error,
+            Outcome::NoWorker => Status::NoWorker,
+            Outcome::Lost => Status::Lost,
+            Outcome::Timeout => Status::Timeout,
+            Outcome::Aborted => Status::Aborted,
+            Outcome::Busy => Status::Busy,
+        }
+    }
+}
+
+/// An own job or call that has not ended, as far as it has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub job: JobId,
+    pub name: Arc<str>,
+    pub age_ms: u64,
+    pub remaining_ms: u64,
+    /// The nodes asked; `None`: it has not answered.
+    pub outcomes: Vec<(ReplicaId, Option<Status>)>,
+}
+
 /// Why an application does not run a function that was handed to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -234,6 +271,8 @@ pub enum Event {
         profile: Profile,
         advertised: Option<Address>,
         dialled: Option<Address>,
+        /// It looks on; what else comes of it is told as of others.
+        observer: bool,
     },
     /// Its connection is gone.
     PeerDown { peer: ReplicaId, reason: CloseReason },

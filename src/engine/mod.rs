@@ -44,7 +44,7 @@ pub use document::{Container, Explanation, Page, Shown};
 pub use error::{AskError, CloseReason, WarningCode, WriteError};
 pub use event::{
     Address, Again, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output,
-    Profile, Refusal, Stop, To, Write,
+    Profile, Refusal, Running, Status, Stop, To, Write,
 };
 pub use id::{Dot, JobId, LinkId, NodeId, Rank, ReplicaId, RunId, WaitId};
 pub use replication::{Change, Changes, Need, Standing, Written};
@@ -77,6 +77,8 @@ pub struct Stats {
     /// Dead replicas still remembered after their folding.
     pub forgotten: usize,
     pub peers: usize,
+    /// Those that look on, and are no peers.
+    pub observers: usize,
     pub writes_local: u64,
     pub writes_remote: u64,
     /// Writes that arrived more than once, and were applied once.
@@ -221,13 +223,16 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let counts = &self.replication.counts;
         let document = self.replication.document();
+        let is_observer = |&peer: &ReplicaId| self.membership.is_observer(peer);
+        let observers = self.membership.peers().filter(is_observer).count();
         Stats {
             document_nodes: document.nodes(),
             things: document.things(),
             cuts: document.cuts(),
             replicas: self.replication.vector().len(),
             forgotten: self.replication.forgotten_count(),
-            peers: self.membership.peers().count(),
+            peers: self.membership.peers().count() - observers,
+            observers,
             writes_local: counts.writes_local,
             writes_remote: counts.writes_remote,
             writes_duplicate: counts.writes_duplicate,
@@ -246,6 +251,11 @@ impl Engine {
             job_bytes_queued: self.jobs.bytes_queued(),
             events_unheard: self.jobs.events_unheard,
         }
+    }
+
+    /// The oldest own jobs and calls that have not ended, at most so many.
+    pub fn running_jobs(&self, now: Now, max: usize) -> Vec<Running> {
+        self.jobs.list(now, max)
     }
 
     /// The rare ways that were gone since the start.
@@ -681,7 +691,10 @@ impl Engine {
         if hello.cluster != self.config.cluster {
             return incompatible(format!("its cluster is {:?}", hello.cluster));
         }
-        if hello.limits != self.limits() {
+        let advertised = hello.advertised.and_then(membership::told_address);
+        let ProfileItem { name, tags, observer } = message::decode_more(more).map_err(bad)?;
+        // Who looks on without the state has no use for them.
+        if hello.limits != self.limits() && self.config.follows && !observer {
             return incompatible(format!(
                 "its limits (key bytes, depth, value bytes) are {:?}, here they are {:?}",
                 hello.limits,
@@ -693,11 +706,10 @@ impl Engine {
             self.membership.refuse(link);
             return Ok(());
         }
-        let advertised = hello.advertised.and_then(membership::told_address);
-        let ProfileItem { name, tags } = message::decode_more(more).map_err(bad)?;
         let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let profile = Profile { name: name.into(), tags };
-        let who = Introduction { replica: hello.replica, node: hello.node, profile, advertised };
+        let (replica, node) = (hello.replica, hello.node);
+        let who = Introduction { replica, node, profile, advertised, observer };
         self.membership.introduced(now.monotonic_ms, link, who, &mut self.rng);
         Ok(())
     }
@@ -720,7 +732,8 @@ impl Engine {
         };
         let Profile { name, tags } = &self.config.profile;
         let tags = tags.iter().map(|(key, value)| (&**key, &**value)).collect();
-        let frames = message::encode(Kind::Hello, &(hello, ProfileItem { name, tags }));
+        let profile = ProfileItem { name, tags, observer: self.config.observer };
+        let frames = message::encode(Kind::Hello, &(hello, profile));
         self.outputs.push_back(Output::Send { link, frames });
     }
 
@@ -738,9 +751,14 @@ impl Engine {
                     self.replication.peer_switched(now, peer);
                     self.jobs.peer_switched(peer);
                 }
-                Step::Up { peer, node, profile, advertised, dialled } => {
-                    self.replication.peer_up(now, peer);
-                    self.tell(Event::PeerUp { peer, node, profile, advertised, dialled });
+                Step::Up { peer, node, profile, advertised, dialled, observer } => {
+                    if self.config.follows {
+                        self.replication.peer_up(now, peer, observer);
+                    }
+                    if observer {
+                        self.jobs.observes(peer);
+                    }
+                    self.tell(Event::PeerUp { peer, node, profile, advertised, dialled, observer });
                 }
                 Step::Replaced { peer } => {
                     self.rare.note(Rare::AddressTaken);

@@ -290,10 +290,10 @@ impl Driver {
             Event::Warning { code, peer, detail } => {
                 NodeEvent::Warning { code: code.code(), message: detail, peer }
             }
-            Event::PeerUp { peer, node, profile, advertised, dialled } => {
+            Event::PeerUp { peer, node, profile, advertised, dialled, observer } => {
                 let address = dialled.or_else(|| advertised.clone());
                 self.peers.insert(peer, (node, address.clone()));
-                NodeEvent::PeerUp { peer, node, profile, address, advertised }
+                NodeEvent::PeerUp { peer, node, profile, address, advertised, observer }
             }
             Event::Replicated { wait, peers } => NodeEvent::Replicated { wait, peers: peers.len() },
             Event::PeerBusy { peer } => NodeEvent::PeerBusy { peer },

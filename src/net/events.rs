@@ -44,6 +44,8 @@ pub enum NodeEvent {
         /// The address dialled, else the one advertised.
         address: Option<Address>,
         advertised: Option<Address>,
+        /// It looks on, and is no peer.
+        observer: bool,
     },
     PeerDown {
         peer: ReplicaId,
@@ -232,7 +234,7 @@ mod tests {
     fn up(peer: u64) -> NodeEvent {
         let (peer, node) = (ReplicaId(peer), NodeId([0; 12]));
         let profile = Profile::default();
-        NodeEvent::PeerUp { peer, node, profile, address: None, advertised: None }
+        NodeEvent::PeerUp { peer, node, profile, address: None, advertised: None, observer: false }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! A job ends when the last outcome is in, at its deadline, or when it is cancelled; never later.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::engine::event::End;
+use crate::engine::event::{End, Now, Running, Status};
 use crate::engine::id::{JobId, ReplicaId};
 
 #[derive(Clone, Debug, Default)]
@@ -16,9 +17,12 @@ pub struct Gathers {
 
 #[derive(Clone, Debug)]
 struct Gather {
+    name: Arc<str>,
+    started_ms: u64,
     deadline_ms: u64,
     pending: BTreeSet<ReplicaId>,
-    timed_out: bool,
+    /// Those that are in.
+    settled: Vec<(ReplicaId, Status)>,
 }
 
 /// What an outcome did to a job.
@@ -36,30 +40,55 @@ impl Gathers {
         self.gathers.len()
     }
 
+    /// The oldest of those whose name is of the application's, at most so many.
+    pub fn running(&self, now: Now, own: &str, max: usize) -> Vec<Running> {
+        let told = self.gathers.iter().filter(|(_, gather)| !gather.name.starts_with(own));
+        let tell = |(&job, gather): (&JobId, &Gather)| {
+            let settled = gather.settled.iter().map(|&(node, status)| (node, Some(status)));
+            Running {
+                job,
+                name: gather.name.clone(),
+                age_ms: now.monotonic_ms.saturating_sub(gather.started_ms),
+                remaining_ms: gather.deadline_ms.saturating_sub(now.monotonic_ms),
+                outcomes: settled.chain(gather.pending.iter().map(|&node| (node, None))).collect(),
+            }
+        };
+        told.take(max).map(tell).collect()
+    }
+
     /// Starts a job. With nobody to ask it has ended.
-    pub fn start(&mut self, deadline_ms: u64, nodes: &[ReplicaId]) -> (JobId, Settled) {
+    pub fn start(
+        &mut self,
+        now: Now,
+        name: &str,
+        deadline_ms: u64,
+        nodes: &[ReplicaId],
+    ) -> (JobId, Settled) {
         self.last += 1;
         let job = JobId(self.last);
         if nodes.is_empty() {
             return (job, Settled::Ended(End::Complete));
         }
         let pending = nodes.iter().copied().collect();
-        self.gathers.insert(job, Gather { deadline_ms, pending, timed_out: false });
+        let (name, started_ms) = (name.into(), now.monotonic_ms);
+        let gather = Gather { name, started_ms, deadline_ms, pending, settled: Vec::new() };
+        self.gathers.insert(job, gather);
         self.deadlines.insert((deadline_ms, job));
         (job, Settled::GoesOn)
     }
 
     /// A node has its outcome.
-    pub fn settle(&mut self, job: JobId, node: ReplicaId, by_timeout: bool) -> Settled {
+    pub fn settle(&mut self, job: JobId, node: ReplicaId, status: Status) -> Settled {
         let Some(gather) = self.gathers.get_mut(&job) else { return Settled::Late };
         if !gather.pending.remove(&node) {
             return Settled::Late;
         }
-        gather.timed_out |= by_timeout;
+        gather.settled.push((node, status));
         if !gather.pending.is_empty() {
             return Settled::GoesOn;
         }
-        let end = if gather.timed_out { End::Timeout } else { End::Complete };
+        let is_late = gather.settled.iter().any(|&(_, status)| status == Status::Timeout);
+        let end = if is_late { End::Timeout } else { End::Complete };
         self.remove(job);
         Settled::Ended(end)
     }

@@ -24,7 +24,7 @@ use serde::Serialize;
 
 use super::config::Config;
 use super::error::AskError;
-use super::event::{Ask, Asked, End, Item, Now, Offer, Outcome, Refusal, Stop, To};
+use super::event::{Ask, Asked, End, Item, Now, Offer, Outcome, Refusal, Running, Stop, To};
 use super::id::{JobId, LinkId, ReplicaId, RunId};
 use super::rare::{Gone, Rare};
 use super::text;
@@ -38,6 +38,8 @@ use run::Runs;
 
 /// Bytes of a name.
 pub const NAME_BYTES_MAX: usize = 255;
+/// How names begin that nodes use among themselves.
+const OWN_NAMES: &str = "collective-io:";
 /// Bytes of what goes along with a call unread: a `traceparent` and a `tracestate` of W3C.
 pub const TRACE_BYTES_MAX: usize = 600;
 /// Bytes of a message beside the arguments or the result.
@@ -61,6 +63,8 @@ pub struct Jobs {
     lines: BTreeMap<ReplicaId, Line>,
     /// Those of `lines` that are not up, the longest gone first.
     gone: VecDeque<ReplicaId>,
+    /// Peers that look on: nobody asks them, or tells them anything, unless they are named.
+    observers: BTreeSet<ReplicaId>,
     /// Peers that know this node by another name: their lines end with their links.
     misnamed: BTreeSet<ReplicaId>,
     /// What has come from peers that the application does not know yet.
@@ -130,6 +134,7 @@ impl Jobs {
             inbox: Inbox::default(),
             lines: BTreeMap::new(),
             gone: VecDeque::new(),
+            observers: BTreeSet::new(),
             misnamed: BTreeSet::new(),
             early: BTreeMap::new(),
             numbers: BTreeMap::new(),
@@ -146,6 +151,11 @@ impl Jobs {
     /// Own jobs that have not ended.
     pub fn running(&self) -> usize {
         self.gathers.len()
+    }
+
+    /// The oldest own jobs that have not ended, at most so many.
+    pub fn list(&self, now: Now, max: usize) -> Vec<Running> {
+        self.gathers.running(now, OWN_NAMES, max)
     }
 
     /// Functions that run here.
@@ -201,7 +211,7 @@ impl Jobs {
         let own = self.own;
         let nodes = self.targets(ask.to, true);
         let deadline_ms = now.monotonic_ms.saturating_add(ask.timeout_ms);
-        let (job, begun) = self.gathers.start(deadline_ms, &nodes);
+        let (job, begun) = self.gathers.start(now, ask.name, deadline_ms, &nodes);
         if let Settled::Ended(end) = begun {
             self.inbox.push(Urgency::Now, Item::Ended { job, end }, None);
         }
@@ -328,6 +338,11 @@ impl Jobs {
         self.ready.insert(peer);
     }
 
+    /// This peer looks on.
+    pub fn observes(&mut self, peer: ReplicaId) {
+        self.observers.insert(peer);
+    }
+
     /// The application knows this peer.
     pub fn introduce(&mut self, peer: ReplicaId) {
         for Early { message, cost, now } in self.early.remove(&peer).unwrap_or_default() {
@@ -337,6 +352,7 @@ impl Jobs {
     }
 
     pub fn peer_down(&mut self, peer: ReplicaId) {
+        self.observers.remove(&peer);
         let early = self.early.remove(&peer).unwrap_or_default();
         let Some(line) = self.lines.get_mut(&peer) else { return };
         early.iter().for_each(|early| line.take(early.cost));
@@ -724,7 +740,7 @@ impl Jobs {
         outcome: Outcome,
         cost: Option<(ReplicaId, u64)>,
     ) -> bool {
-        let settled = self.gathers.settle(job, node, outcome == Outcome::Timeout);
+        let settled = self.gathers.settle(job, node, outcome.status());
         if settled == Settled::Late {
             self.rare.note(Rare::OutcomeLate);
             return false;
@@ -778,7 +794,9 @@ impl Jobs {
     fn targets(&self, to: To<'_>, own_too: bool) -> Vec<ReplicaId> {
         let is_up = |peer: &ReplicaId| self.lines.get(peer).is_some_and(Line::is_up);
         let own = || own_too.then_some(self.own);
-        let peers = || self.lines.iter().filter(|(_, line)| line.is_up()).map(|(&peer, _)| peer);
+        let is_meant =
+            |(peer, line): &(&ReplicaId, &Line)| line.is_up() && !self.observers.contains(peer);
+        let peers = || self.lines.iter().filter(is_meant).map(|(&peer, _)| peer);
         match to {
             To::All => own().into_iter().chain(peers()).collect(),
             To::Others => peers().collect(),

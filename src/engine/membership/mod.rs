@@ -49,6 +49,7 @@ pub enum Step {
         profile: Profile,
         advertised: Option<Address>,
         dialled: Option<Address>,
+        observer: bool,
     },
     /// Its application does not answer any more.
     Busy {
@@ -80,6 +81,7 @@ pub struct Introduction {
     pub node: NodeId,
     pub profile: Profile,
     pub advertised: Option<Address>,
+    pub observer: bool,
 }
 
 /// An address that a peer has told: `host:port`, and of a size that one can have.
@@ -109,6 +111,8 @@ pub struct Membership {
     handshake_timeout_ms: u64,
     loss_timeout_ms: u64,
     heartbeat_interval_ms: u64,
+    /// When peers are to hear from this node, if no digest tells them that it lives.
+    beat_due_ms: Option<u64>,
     /// Who was last known by an advertised address.
     by_address: BTreeMap<Address, ReplicaId>,
     steps: VecDeque<Step>,
@@ -151,6 +155,7 @@ struct Ours {
 struct Peer {
     /// The link that messages go over; others to the same peer are about to be closed.
     link: LinkId,
+    observer: bool,
 }
 
 impl Membership {
@@ -170,6 +175,7 @@ impl Membership {
             handshake_timeout_ms: config.handshake_timeout_ms,
             loss_timeout_ms: config.loss_timeout_ms,
             heartbeat_interval_ms: config.heartbeat_interval_ms,
+            beat_due_ms: (!config.follows).then_some(0),
             by_address: BTreeMap::new(),
             steps: VecDeque::new(),
             sends: VecDeque::new(),
@@ -181,6 +187,11 @@ impl Membership {
 
     pub fn peers(&self) -> impl Iterator<Item = ReplicaId> + '_ {
         self.peers.keys().copied()
+    }
+
+    /// Whether a peer looks on. It is no peer to applications.
+    pub fn is_observer(&self, peer: ReplicaId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.observer)
     }
 
     pub fn link_of(&self, peer: ReplicaId) -> Option<LinkId> {
@@ -324,7 +335,7 @@ impl Membership {
             // Of two connections that the peer has dialled it says which is to be used by using it.
             let current = self.link_of(peer).filter(|&current| current < id);
             if current.is_some_and(|current| is_inbound && !self.dialled_by_us(current)) {
-                self.peers.insert(peer, Peer { link: id });
+                self.use_link(peer, id);
                 self.steps.push_back(Step::Use { peer });
                 self.tell_changes();
             }
@@ -367,10 +378,10 @@ impl Membership {
             self.note_address(address.clone(), who.replica);
         }
         let Some(peer) = self.peers.get(&who.replica) else {
-            self.peers.insert(who.replica, Peer { link });
+            self.peers.insert(who.replica, Peer { link, observer: who.observer });
             self.steps.push_back(Step::Use { peer: who.replica });
-            let Introduction { replica: peer, node, profile, advertised } = who;
-            let up = Step::Up { peer, node, profile, advertised, dialled };
+            let Introduction { replica: peer, node, profile, advertised, observer } = who;
+            let up = Step::Up { peer, node, profile, advertised, dialled, observer };
             self.steps.push_back(up);
             self.tell_changes();
             return;
@@ -387,7 +398,7 @@ impl Membership {
         let kept = if keep { current } else { link };
         if kept != current {
             self.rare.note(Rare::LinkSwitched);
-            self.peers.insert(who.replica, Peer { link: kept });
+            self.use_link(who.replica, kept);
             self.steps.push_back(Step::Use { peer: who.replica });
         }
         self.tell_changes();
@@ -452,7 +463,7 @@ impl Membership {
         let other = self.links.iter().find(|(_, other)| other.peer == Some(peer));
         if let Some((&other, _)) = other {
             self.rare.note(Rare::LinkSwitched);
-            self.peers.insert(peer, Peer { link: other });
+            self.use_link(peer, other);
             self.steps.push_back(Step::Use { peer });
             self.tell_changes();
         } else {
@@ -509,7 +520,8 @@ impl Membership {
     pub fn deadline(&self) -> Option<u64> {
         let links = self.links.values().map(|link| self.link_deadline(link));
         let renewals = self.links.values().filter_map(|link| link.renew_due_ms);
-        links.chain(self.book.deadline()).chain(self.busy_due_ms()).chain(renewals).min()
+        let others = self.busy_due_ms().into_iter().chain(self.beat_due_ms);
+        links.chain(self.book.deadline()).chain(others).chain(renewals).min()
     }
 
     pub fn handle_timeout(&mut self, now_ms: u64, rng: &mut ChaCha8Rng) {
@@ -539,7 +551,11 @@ impl Membership {
                 self.steps.extend(link.dialled.clone().map(Step::Dial));
             }
         }
-        if self.busy_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+        let beats = self.beat_due_ms.is_some_and(|due_ms| due_ms <= now_ms);
+        if beats {
+            self.beat_due_ms = Some(now_ms + self.heartbeat_interval_ms);
+        }
+        if beats || self.busy_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
             self.busy_told_ms = Some(now_ms);
             let links: Vec<LinkId> = self.peers.values().map(|peer| peer.link).collect();
             links.into_iter().for_each(|link| self.tell_presence(link));
@@ -686,6 +702,12 @@ impl Membership {
         for link in others {
             self.rare.note(Rare::DuplicateClosed);
             self.close(now_ms, link, CloseReason::Duplicate, rng);
+        }
+    }
+
+    fn use_link(&mut self, peer: ReplicaId, link: LinkId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.link = link;
         }
     }
 

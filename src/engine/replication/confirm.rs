@@ -63,7 +63,7 @@ impl Replication {
     pub fn wait_for(&mut self, need: Need) -> WaitId {
         let who = match need {
             Need::Count(count) => Who::Count(count),
-            Need::All => Who::These(self.sessions.keys().copied().collect()),
+            Need::All => Who::These(self.members().collect()),
         };
         self.waits.last += 1;
         let id = WaitId(self.waits.last);
@@ -81,17 +81,21 @@ impl Replication {
         let over = |wait: &Wait| {
             let has = |peer: &ReplicaId| self.covered_by(*peer) >= wait.counter;
             let is_over = match &wait.who {
-                Who::Count(count) => {
-                    self.sessions.keys().filter(|peer| has(peer)).count() >= *count
-                }
+                Who::Count(count) => self.members().filter(has).count() >= *count,
                 Who::These(peers) => peers.iter().all(has),
             };
-            is_over.then(|| self.sessions.keys().copied().filter(has).collect::<Vec<_>>())
+            is_over.then(|| self.members().filter(has).collect::<Vec<_>>())
         };
         let (id, peers) =
             self.waits.waits.iter().find_map(|(&id, wait)| Some((id, over(wait)?)))?;
         self.waits.waits.remove(&id);
         Some((id, peers))
+    }
+
+    /// Who looks on keeps nothing for anybody.
+    fn members(&self) -> impl Iterator<Item = ReplicaId> + '_ {
+        let members = self.sessions.iter().filter(|(_, session)| !session.observer);
+        members.map(|(&peer, _)| peer)
     }
 
     /// Of this node's writes, those that a peer has, as far as is known.

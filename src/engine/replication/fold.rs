@@ -18,7 +18,9 @@ use crate::engine::wire::message::{self, Digest, DigestClock, Item, Kind, Stub};
 impl Replication {
     /// A peer's process has ended: it said goodbye, or another one has its address.
     pub fn peer_dead(&mut self, replica: ReplicaId) {
-        self.folds.is_dead(replica);
+        if !self.is_bystander(replica) {
+            self.folds.is_dead(replica);
+        }
         self.waits.forget(replica);
     }
 
@@ -51,8 +53,9 @@ impl Replication {
     pub(super) fn look_after_the_dead(&mut self, now: Now) {
         let forget_after_ms = self.config.forget_after_ms;
         self.folds.expire(now.monotonic_ms);
-        for peer in self.sessions.keys() {
-            self.folds.heard(*peer, now.monotonic_ms);
+        let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.heard(peer, now.monotonic_ms);
         }
         let vector = self.vector.clone();
         for (replica, _) in vector.iter() {
@@ -79,9 +82,12 @@ impl Replication {
         }
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
         self.folds.forget_idle(since_ms, &self.vector);
-        let (folds, vector) = (&self.folds, &self.vector);
-        self.rows.retain(|id| vector.get(id) > 0 || folds.heard_since(id, since_ms));
-        if self.is_settling() || self.pull.is_some() {
+        let (folds, vector, sessions) = (&self.folds, &self.vector, &self.sessions);
+        self.rows.retain(|id| {
+            vector.get(id) > 0 || folds.heard_since(id, since_ms) || sessions.contains_key(&id)
+        });
+        let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
+        if is_bystander || self.is_settling() || self.pull.is_some() {
             return;
         }
         let candidates: Vec<ReplicaId> = self.folds.all_dead().collect();
@@ -237,7 +243,7 @@ impl Replication {
         let known: BTreeSet<ReplicaId> = known.chain(self.sessions.keys().copied()).collect();
         let mut others = Vec::new();
         for id in known {
-            if id == self.own {
+            if id == self.own || self.is_bystander(id) {
                 continue;
             }
             match (self.is_alive(now, id), self.folds.said_dead(id)) {

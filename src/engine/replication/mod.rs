@@ -259,7 +259,7 @@ impl Replication {
 
     /// Whether what every peer had when it said hello is here.
     pub fn is_caught_up(&self) -> bool {
-        self.sessions.values().all(|session| session.caught_up)
+        self.sessions.values().all(|session| session.caught_up || session.observer)
     }
 
     pub fn is_feeding(&self) -> bool {
@@ -272,7 +272,7 @@ impl Replication {
 
     /// Whether what some peer had when it said hello is here.
     pub fn is_caught_up_with_one(&self) -> bool {
-        self.sessions.values().any(|session| session.caught_up)
+        self.sessions.values().any(|session| session.caught_up && !session.observer)
     }
 
     /// Whether it holds the write's effect, by whatever name.
@@ -356,17 +356,32 @@ impl Replication {
 
     // ---- peers come and go
 
-    pub fn peer_up(&mut self, now: Now, peer: ReplicaId) {
-        self.sessions.insert(peer, Session::default());
-        self.company_since_ms.get_or_insert(now.monotonic_ms);
-        self.folds.heard(peer, now.monotonic_ms);
+    /// Whether a peer looks on and has written nothing: then it is no replica, and whether it lives
+    /// or what it has is nothing that others wait for or hear of.
+    pub(super) fn is_bystander(&self, peer: ReplicaId) -> bool {
+        self.sessions.get(&peer).is_some_and(|session| session.observer)
+            && self.vector.get(peer) == 0
+    }
+
+    fn heard(&mut self, peer: ReplicaId, at_ms: u64) {
+        if !self.is_bystander(peer) {
+            self.folds.heard(peer, at_ms);
+        }
+    }
+
+    pub fn peer_up(&mut self, now: Now, peer: ReplicaId, observer: bool) {
+        self.sessions.insert(peer, Session { observer, ..Session::default() });
+        if !observer {
+            self.company_since_ms.get_or_insert(now.monotonic_ms);
+        }
+        self.heard(peer, now.monotonic_ms);
         // Its links and ours have changed: tell everybody.
         self.send_digests(now);
         self.ask_to_confirm();
     }
 
     pub fn peer_down(&mut self, now: Now, peer: ReplicaId) {
-        self.folds.heard(peer, now.monotonic_ms);
+        self.heard(peer, now.monotonic_ms);
         if !self.is_alone() {
             self.alone.meet(self.vector.get(self.own));
         }
@@ -376,6 +391,8 @@ impl Replication {
         if self.sessions.is_empty() {
             // What is made from here on is for nobody; who comes later pulls it.
             self.outbox.clear();
+        }
+        if self.sessions.values().all(|session| session.observer) {
             self.company_since_ms = None;
         }
         self.abandon_pull_from(now, peer);
@@ -598,7 +615,8 @@ impl Replication {
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
         let rows = self.rows.iter().filter(|&(id, _)| self.folds.heard_since(id, since_ms));
         let rows: Vec<_> = rows.map(|(id, row)| (id, row.entries())).collect();
-        let links: Vec<ReplicaId> = self.sessions.keys().copied().collect();
+        let links = self.sessions.keys().copied().filter(|&id| !self.is_bystander(id));
+        let links: Vec<ReplicaId> = links.collect();
         let heard = self.heard_lately(now);
         let dead: Vec<ReplicaId> = self.folds.all_dead().collect();
         let mut told = Vec::with_capacity(rows.len());

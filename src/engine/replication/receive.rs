@@ -279,7 +279,7 @@ impl Replication {
                 self.rows.learn(replica, &row);
             }
         }
-        self.folds.heard(peer, now.monotonic_ms);
+        self.heard(peer, now.monotonic_ms);
         for (replica, ago_ms) in digest.heard.into_iter().filter(|&(id, _)| id != self.own) {
             self.folds.heard(replica, now.monotonic_ms.saturating_sub(ago_ms));
         }

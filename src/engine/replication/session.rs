@@ -8,6 +8,8 @@ use crate::engine::id::ReplicaId;
 
 #[derive(Clone, Debug, Default)]
 pub struct Session {
+    /// It looks on.
+    pub observer: bool,
     /// Bytes given to its link and not yet taken by the operating system.
     pub outstanding: usize,
     /// Writes were left out because too much was outstanding.

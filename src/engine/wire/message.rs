@@ -43,6 +43,8 @@ pub struct ProfileItem<'a> {
     pub name: &'a str,
     #[serde(borrow)]
     pub tags: Vec<(&'a str, &'a str)>,
+    /// It looks on, and is no peer to applications.
+    pub observer: bool,
 }
 
 /// The heartbeat: where this node stands.

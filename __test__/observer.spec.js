@@ -1,0 +1,159 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { randomBytes } = require('node:crypto');
+const test = require('node:test');
+
+const { observe } = require('..');
+const { openNode, openNodes } = require('./support/nodes');
+const { freeAddresses } = require('./support/ports');
+const { Fellow } = require('./support/process');
+const { until } = require('./support/until');
+
+/** One that is closed at the end of the test. */
+async function open(t, address, options) {
+  const observer = await observe(address, { timeout: 20_000, ...options });
+  t.after(() => observer.close());
+  return observer;
+}
+
+test('an observer has the state, live, and is no peer', async (t) => {
+  const nodes = await openNodes(t, 3);
+  const [a, b, c] = nodes;
+  a.state.set('x.y', 5);
+  await a.state.replicated();
+  const joined = [];
+  for (const node of nodes) node.on('peer:join', (peer) => joined.push(peer));
+  const observer = await open(t, b.address, { name: 'eyes' });
+  assert.equal(observer.isConnected, true);
+  assert.deepEqual(observer.state.get(), { x: { y: 5 } });
+  const seen = [];
+  observer.state.watch('x', ({ value }) => seen.push(value));
+  c.state.set('x.z', 6);
+  await until('it is seen', () => seen.length > 0);
+  assert.deepEqual(seen, [6]);
+  assert.deepEqual(nodes.map((node) => node.peers.size), [2, 2, 2]);
+  assert.deepEqual(nodes.map((node) => node.stats().observers), [0, 1, 0]);
+  assert.deepEqual(nodes.map((node) => node.stats().replicas), [2, 2, 2]);
+  await observer.close();
+  await until('it is gone', () => b.stats().observers === 0);
+  assert.deepEqual(joined, []);
+});
+
+test('nobody asks an observer, waits for it or tells it who has which worker', async (t) => {
+  const [a, b] = await openNodes(t, 2);
+  await open(t, a.address);
+  assert.deepEqual([...(await a.run('nothing').results()).keys()].sort(), [a.id, b.id].sort());
+  a.state.set('k', 1);
+  assert.equal(await a.state.replicated(), 1);
+});
+
+test('what an observer writes every node gets', async (t) => {
+  const [a, b] = await openNodes(t, 2);
+  const observer = await open(t, a.address);
+  assert.equal(observer.state.increment('n', 2), 2);
+  observer.state.set('s', 'text');
+  await observer.close();
+  await until('it is there', () => {
+    assert.deepEqual(b.state.get(), { n: 2, s: 'text' });
+    return true;
+  });
+});
+
+test('there is a report of every node, also of those that the observer is not connected with', async (t) => {
+  const first = await openNode(t, { name: 'first', tags: { role: 'web' } });
+  const second = await openNode(t, { name: 'second', listen: false, seeds: [first.address] });
+  const third = await openNode(t, { name: 'third', seeds: [first.address] });
+  first.worker('slow', () => new Promise(() => {}));
+  const gathering = first.run('slow', [], { timeout: 60_000, to: first.id });
+  const observer = await open(t, third.address, { state: false });
+  const reports = await until('all know all', async () => {
+    const all = await observer.reports();
+    return all.length === 3 && all;
+  });
+  assert.equal(reports[0].name, 'third');
+  const byName = Object.fromEntries(reports.map((report) => [report.name, report]));
+  assert.deepEqual(Object.keys(byName).sort(), ['first', 'second', 'third']);
+  assert.deepEqual(byName.first.tags, { role: 'web' });
+  assert.deepEqual([byName.second.id, byName.second.address], [second.id, null]);
+  for (const { stats, ms, code } of reports) {
+    assert.equal(stats.connections > 0, true);
+    assert.equal(ms >= 0, true);
+    assert.equal(code, undefined);
+  }
+  const [job] = byName.first.jobs;
+  assert.deepEqual([job.id, job.name], [gathering.id, 'slow']);
+  assert.deepEqual(job.outcomes, [{ node: first.id, status: 'running' }]);
+  assert.equal(job.deadlineMs - job.startedMs, 60_000);
+  assert.deepEqual(byName.third.jobs, []);
+  gathering.cancel();
+});
+
+test('of a node that does not answer there is a code', async (t) => {
+  const node = await openNode(t, { name: 'here' });
+  const fellow = new Fellow(t, { name: 'stopped', seeds: [node.address], lossTimeout: 60_000 });
+  await until('it is there', () => node.peers.size === 1);
+  await fellow.stop();
+  const observer = await open(t, node.address, { state: false, timeout: 500 });
+  const reports = await observer.reports();
+  assert.deepEqual(reports.map(({ name, stats, code }) => [name, stats === null, code]), [
+    ['here', false, undefined],
+    ['stopped', true, 'ERR_TIMEOUT'],
+  ]);
+  await node.close();
+  await until('it is lost', () => !observer.isConnected);
+  const [lost, ...others] = await observer.reports();
+  assert.deepEqual([lost.name, lost.stats, lost.code, others], ['here', null, 'ERR_PEER_LOST', []]);
+});
+
+test('an observer has a job run on every node', async (t) => {
+  const [a, b] = await openNodes(t, 2);
+  const callers = [];
+  b.worker('add', function add(x, y) {
+    callers.push(this.caller);
+    if (y === undefined) throw new RangeError('too little');
+    return x + y;
+  });
+  const observer = await open(t, a.address, { state: false });
+  const outcomes = await observer.run('add', [1, 2]);
+  const byNode = Object.fromEntries(outcomes.map((outcome) => [outcome.node, outcome]));
+  assert.equal(byNode[a.id].status, 'no-worker');
+  assert.equal(byNode[a.id].error.code, 'ERR_NO_WORKER');
+  assert.deepEqual([byNode[b.id].status, byNode[b.id].value, byNode[b.id].name], ['ok', 3, b.name]);
+  assert.equal(callers[0].node, a.id);
+  const failed = (await observer.run('add', [1])).find(({ status }) => status === 'error');
+  assert.deepEqual([failed.error.name, failed.error.message], ['RangeError', 'too little']);
+  await assert.rejects(observer.run('collective-io:report'), { code: 'ERR_INVALID_NAME' });
+  await assert.rejects(observer.run(''), { code: 'ERR_INVALID_NAME' });
+});
+
+test('without the state there is none', async (t) => {
+  const node = await openNode(t);
+  const observer = await open(t, node.address, { state: false });
+  assert.throws(() => observer.state, { code: 'ERR_INVALID_STATE' });
+});
+
+test('an observer that cannot be connected says why', async (t) => {
+  const node = await openNode(t);
+  const secret = randomBytes(32);
+  const [{ port }] = await freeAddresses(1);
+  await assert.rejects(observe({ port }), { code: 'ECONNREFUSED' });
+  await assert.rejects(observe(node.address, { cluster: 'another' }), { code: 'ERR_INCOMPATIBLE_PEER' });
+  await assert.rejects(observe(node.address, { limits: { depth: 3 } }), { code: 'ERR_INCOMPATIBLE_PEER' });
+  await assert.rejects(observe(node.address, { secret }), { code: 'ERR_MODE_MISMATCH' });
+  await assert.rejects(observe(node.address, { secret: 'short' }), { code: 'ERR_INVALID_SECRET' });
+  await assert.rejects(observe('nowhere'), { code: 'ERR_INVALID_ARGUMENT' });
+  await assert.rejects(observe(node.address, { nothing: 1 }), { code: 'ERR_INVALID_ARGUMENT' });
+  const signal = AbortSignal.abort('no');
+  await assert.rejects(observe(node.address, { signal }), { code: 'ABORT_ERR' });
+  assert.equal(node.stats().observers, 0);
+});
+
+test('an observer has the same handshake', async (t) => {
+  const secret = randomBytes(32);
+  const node = await openNode(t, { secret });
+  const observer = await open(t, node.address, { secret, state: false });
+  assert.equal((await observer.reports()).length, 1);
+  await assert.rejects(observe(node.address, { secret: randomBytes(32) }), { code: 'ERR_HANDSHAKE_FAILED' });
+  await assert.rejects(observe(node.address, { secret: null }), { code: 'ERR_PEER_LOST', message: /may want a secret/ });
+});

@@ -1,0 +1,199 @@
+'use strict';
+
+const { codedError } = require('./errors.js');
+const { FUNCTION } = require('./inside.js');
+const { REPORT_FUNCTION, RUN_FUNCTION } = require('./inquiries.js');
+const { encodeArguments } = require('./json.js');
+const { checkName, closedError } = require('./keys.js');
+const { LocalNode, eventError } = require('./local-node.js');
+const { observeOptions } = require('./options.js');
+const { OK, OUTCOMES, rebuildError } = require('./outcomes.js');
+const { State } = require('./state.js');
+
+/** Nodes that are asked for a report at once. */
+const ASKED_AT_ONCE = 16;
+/** Nodes of which there are reports; the others of a larger mesh are left out. */
+const NODES_MAX = 1024;
+
+/**
+ * Connects with one node of a cluster to look on: to nobody a peer, asked for nothing, and as long
+ * as it writes nothing no replica.
+ *
+ * @param {string | {host?: string, port: number}} address of any node
+ * @param {object} [options] `secret`, `tls`, `cluster`, `limits` as of `join`; `name`, for the others;
+ *   `timeout` of the connection and of each report, in ms; `state` false: the state is not brought
+ *   here; `signal` to give up
+ * @returns {Promise<Observer>}
+ */
+async function observe(address, options) {
+  const { native, credentials, timeout, hasState, signal } = observeOptions(address, options);
+  if (signal?.aborted) throw aborted(signal);
+  const local = new LocalNode(native, { handsOver: true, credentials });
+  const observer = new Observer(local, { address: native.connect[0], timeout, hasState });
+  const stop = () => local.destroy();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    await connected(local, native.connect[0], timeout);
+  } catch (error) {
+    await local.destroy();
+    throw signal?.aborted ? aborted(signal) : error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+  return observer;
+}
+
+/** See `observe`. */
+class Observer {
+  #local;
+  #address;
+  #timeout;
+  #state;
+  /** What is known of the node that it is connected with, or was. */
+  #entry;
+
+  /** @hideconstructor */
+  constructor(local, { address, timeout, hasState }) {
+    this.#local = local;
+    this.#address = address;
+    this.#timeout = timeout;
+    this.#state = hasState ? new State(local) : undefined;
+    const face = { event: (event) => this.#note(event) };
+    local.attach(face);
+    local.stay(face, true);
+  }
+
+  /** Whether it is connected. It dials again by itself. */
+  get isConnected() {
+    return this.#local.roster.length > 0;
+  }
+
+  /** The state that all nodes share, as `node.state`. The first write makes it a replica. */
+  get state() {
+    if (this.#state === undefined) throw codedError('ERR_INVALID_STATE', 'It was opened with `state: false`');
+    return this.#state;
+  }
+
+  /**
+   * One report of each node that the mesh has, the one that it is connected with first. What cannot
+   * be had of a node in time is null, with a code.
+   *
+   * @returns {Promise<import('..').Report[]>}
+   */
+  async reports() {
+    if (this.#local.isClosing) throw closedError();
+    const reports = new Map();
+    let routes = [{ ...(this.#entry ?? { id: null, name: null, tags: {}, address: this.#address }), route: [] }];
+    while (routes.length > 0 && reports.size < NODES_MAX) {
+      const found = [];
+      for (let at = 0; at < routes.length; at += ASKED_AT_ONCE) {
+        found.push(...await Promise.all(routes.slice(at, at + ASKED_AT_ONCE).map((node) => this.#report(node))));
+      }
+      for (const { report } of found) reports.set(report.id, report);
+      const next = new Map();
+      for (const { route, peers } of found) {
+        for (const { id, ...peer } of peers) {
+          if (!reports.has(id)) next.set(id, { id, ...peer, route: [...route, id] });
+        }
+      }
+      routes = [...next.values()].slice(0, NODES_MAX - reports.size);
+    }
+    return [...reports.values()];
+  }
+
+  /**
+   * Has the node that it is connected with run a job on every node.
+   *
+   * @param {string} name of the worker
+   * @param {unknown[]} [args]
+   * @param {{timeout?: number}} [options]
+   * @returns {Promise<{node: string, name: string, status: string, value?: any, error?: Error, ms: number}[]>}
+   */
+  async run(name, args = [], { timeout = this.#timeout } = {}) {
+    checkName(name);
+    const given = encodeArguments([name, args]);
+    const { outcome, value } = await this.#ask(RUN_FUNCTION, given, timeout);
+    if (outcome !== OK) throw failure(outcome, value);
+    return value.map(({ error, ...result }) => (error === undefined ? result : { ...result, error: rebuildError(error) }));
+  }
+
+  /** Ends it, when what it has written is with the node. Repeatable. */
+  close() {
+    return this.#local.close();
+  }
+
+  async #report({ route, ...node }) {
+    const { outcome, value, ms } = await this.#ask(REPORT_FUNCTION, JSON.stringify([route]), this.#timeout);
+    if (outcome === OK) {
+      const { peers, jobs, ...own } = value;
+      return { route, peers, report: { ...own, ms, jobs: jobs.map(dated) } };
+    }
+    const { code } = failure(outcome, value);
+    return { route, peers: [], report: { ...node, ms: null, stats: null, jobs: [], code } };
+  }
+
+  /** The outcome on the node that it is connected with. */
+  async #ask(name, args, timeout) {
+    if (this.#local.isClosing) throw closedError();
+    const [entry] = this.#local.roster;
+    const outcomes = entry === undefined ? [] : await this.#local.question(FUNCTION, name, args, entry.peer, timeout);
+    return outcomes[0] ?? { outcome: OUTCOMES.findIndex(({ status }) => status === 'lost') };
+  }
+
+  #note(event) {
+    if (event.type !== 'connect') return;
+    const { node: id, name, tags, address, advertised } = event;
+    this.#entry = { id, name, tags, address: advertised ?? address };
+  }
+}
+
+/** When a job began and is to end on this clock; nodes tell how long ago and how soon. */
+function dated({ ageMs, remainingMs, ...job }) {
+  const now = Date.now();
+  return { ...job, startedMs: now - ageMs, deadlineMs: now + remainingMs };
+}
+
+function failure(outcome, value) {
+  if (value !== undefined) return rebuildError(value);
+  const { code, message } = OUTCOMES[outcome];
+  return codedError(code, `The node ${message}`);
+}
+
+function aborted(signal) {
+  return codedError('ABORT_ERR', undefined, { cause: signal.reason });
+}
+
+/** Why there is no connection. Who speaks in another mode is closed without a word. */
+function refused(event, address) {
+  if (event.code !== 'ERR_PEER_LOST') return eventError(event);
+  const message = `${address} has ended the connection: it may want a secret or a certificate, or be no node`;
+  return eventError({ ...event, message });
+}
+
+/** The node is connected, and has what the other has if it is to; rejected if it cannot be. */
+function connected(local, address, timeout) {
+  return new Promise((resolve, reject) => {
+    let warning;
+    const done = (settle, value) => {
+      clearTimeout(timer);
+      local.detach(face);
+      settle(value);
+    };
+    const late = () => codedError('ERR_TIMEOUT', `No node has answered at ${address} within ${timeout} ms`);
+    const timer = setTimeout(() => done(reject, warning ?? late()), timeout);
+    const face = {
+      event(event) {
+        if (event.type === 'connect') clearTimeout(timer);
+        else if (event.type === 'warning') warning = eventError(event);
+        else if (event.type === 'connectFailed' || event.type === 'disconnect') done(reject, warning ?? refused(event, address));
+        else if (event.type === 'closed') done(reject, codedError('ERR_CLOSED'));
+        else if (event.type === 'ready' && local.roster.length > 0) done(resolve);
+      },
+    };
+    local.attach(face);
+    // So that it is told if that fails.
+    local.connect(address, face);
+  });
+}
+
+module.exports = { observe, Observer };

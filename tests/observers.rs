@@ -1,0 +1,205 @@
+//! Who looks on: has the state, is asked for nothing, and is no replica until it writes.
+
+mod mesh;
+
+use collective_io::engine::{
+    Config, End, Event, Item, Need, Offer, Outcome, ReplicaId, Status, To,
+};
+use mesh::Mesh;
+
+const LONG_MS: u64 = 10_000;
+
+fn observer(follows: bool) -> Config {
+    Config { observer: true, follows, ..Config::default() }
+}
+
+/// Two nodes that are linked, and an observer that is linked with the first.
+fn observed(follows: bool) -> Mesh {
+    let mut mesh = Mesh::linked(2);
+    mesh.add(observer(follows));
+    mesh.link(0, 2);
+    mesh.deliver();
+    mesh.run(3_000);
+    mesh
+}
+
+fn ups(mesh: &Mesh, node: usize) -> Vec<(ReplicaId, bool)> {
+    let ups = mesh.events(node).iter().filter_map(|event| match event {
+        Event::PeerUp { peer, observer, .. } => Some((*peer, *observer)),
+        _ => None,
+    });
+    ups.collect()
+}
+
+fn is_ready(mesh: &Mesh, node: usize) -> bool {
+    mesh.events(node).contains(&Event::Ready)
+}
+
+#[test]
+fn an_observer_has_the_state_and_is_no_peer() {
+    let mut mesh = observed(true);
+    assert_eq!(ups(&mesh, 0), [(mesh.id(1), false), (mesh.id(2), true)]);
+    assert_eq!(ups(&mesh, 2), [(mesh.id(0), false)]);
+    assert_eq!([0, 1, 2].map(|node| mesh.stats(node).peers), [1, 1, 1]);
+    assert_eq!([0, 1, 2].map(|node| mesh.stats(node).observers), [1, 0, 0]);
+    mesh.set(0, "a", "1");
+    mesh.set(1, "b", "2");
+    mesh.run(1_000);
+    assert_eq!(mesh.read(2, "a").as_deref(), Some("1"));
+    assert_eq!(mesh.read(2, "b").as_deref(), Some("2"));
+    assert_eq!(mesh.stats(2).replicas, 2);
+}
+
+#[test]
+fn nobody_asks_an_observer_or_waits_for_it() {
+    let mut mesh = observed(true);
+    for node in 0..3 {
+        mesh.offer(node, Offer::Worker, "w");
+        mesh.offer(node, Offer::Event, "e");
+    }
+    let others = mesh.ask(0, To::Others, "[]", LONG_MS).unwrap();
+    assert_eq!(others.nodes, [mesh.id(1)]);
+    let all = mesh.ask(0, To::All, "[]", LONG_MS).unwrap();
+    assert!(!all.nodes.contains(&mesh.id(2)));
+    assert_eq!(mesh.emit(0, To::Others, "[]").unwrap(), 1);
+
+    mesh.hold(0, 2);
+    mesh.set(0, "a", "1");
+    let wait = mesh.wait_for(0, Need::All);
+    let two = mesh.wait_for(0, Need::Count(2));
+    mesh.run(1_000);
+    let told = |mesh: &Mesh, wait| {
+        let is_of =
+            |event: &Event| matches!(event, Event::Replicated { wait: of, .. } if *of == wait);
+        mesh.events(0).iter().any(is_of)
+    };
+    assert!(told(&mesh, wait));
+    mesh.release(0, 2);
+    mesh.run(1_000);
+    assert!(!told(&mesh, two), "an observer keeps nothing for anybody");
+}
+
+#[test]
+fn an_observer_asks_and_is_answered() {
+    for follows in [true, false] {
+        let mut mesh = observed(follows);
+        mesh.offer(0, Offer::Worker, "w");
+        let job = mesh.ask(2, To::Others, "[1]", LONG_MS).unwrap().job;
+        mesh.deliver();
+        let [Item::Run { run, caller, .. }] = mesh.items(0)[..] else { panic!("no run") };
+        assert_eq!(caller, mesh.id(2));
+        mesh.answer(0, run, Ok("2"));
+        mesh.deliver();
+        let node = mesh.id(0);
+        let outcome = Outcome::Ok("2".into());
+        let expected =
+            [Item::Outcome { job, node, outcome }, Item::Ended { job, end: End::Complete }];
+        assert_eq!(mesh.items(2), expected);
+    }
+}
+
+#[test]
+fn others_hear_nothing_of_an_observer_until_it_writes() {
+    let mut mesh = observed(true);
+    mesh.keep_log();
+    mesh.run(5_000);
+    assert_eq!(mesh.stats(1).replicas, 0);
+    let debug = mesh.debug(1);
+    let name = format!("{:?}", mesh.id(2));
+    assert!(!debug.contains(&name), "{name} in {debug}");
+
+    mesh.set(2, "a", "1");
+    mesh.run(2_000);
+    mesh.assert_all_read("a", "1");
+    assert_eq!([0, 1, 2].map(|node| mesh.stats(node).replicas), [1; 3]);
+    mesh.leave(2);
+    mesh.run(30_000);
+    assert_eq!([0, 1].map(|node| mesh.stats(node).forgotten), [1; 2], "it was folded");
+    assert_eq!(mesh.read(1, "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn an_observer_is_in_nobodys_way_and_folds_nobody() {
+    // Whoever of those alive has the lowest id folds, once all of them cover what is folded.
+    let mut mesh = Mesh::linked(3);
+    let lookers: Vec<usize> = (0..8).map(|n| mesh.add(observer(n % 2 == 0))).collect();
+    for &looker in &lookers {
+        mesh.link(0, looker);
+    }
+    mesh.deliver();
+    mesh.set(2, "a", "1");
+    mesh.run(2_000);
+    mesh.leave(2);
+    mesh.run(30_000);
+    assert_eq!([0, 1].map(|node| mesh.stats(node).forgotten), [1; 2]);
+    let lowest = (3..11).map(|node| mesh.id(node)).min();
+    assert!(lowest < Some(mesh.id(0).min(mesh.id(1))), "otherwise this shows nothing");
+    for &looker in lookers.iter().step_by(2) {
+        assert_eq!(mesh.read(looker, "a").as_deref(), Some("1"));
+        assert_eq!((mesh.stats(looker).rejoins, mesh.stats(looker).replicas), (0, 1));
+        assert_eq!(mesh.stats(looker).forgotten, 1);
+    }
+}
+
+#[test]
+fn one_without_the_state_stays_connected_and_gets_nothing_of_it() {
+    let mut mesh = Mesh::new(1);
+    let large = format!("\"{}\"", "x".repeat(100_000));
+    mesh.set(0, "a", &large);
+    mesh.add(observer(false));
+    mesh.link(0, 1);
+    mesh.deliver();
+    mesh.run(1_000);
+    assert!(is_ready(&mesh, 1));
+    for step in 0..30 {
+        mesh.set(0, "b", &step.to_string());
+        mesh.run(1_000);
+    }
+    assert!(mesh.is_linked(0, 1));
+    assert_eq!(mesh.read(1, "b"), None);
+    assert!(mesh.carried(0, 1) < 20_000, "{} bytes", mesh.carried(0, 1));
+}
+
+#[test]
+fn a_node_is_ready_whatever_becomes_of_its_observers() {
+    let mut mesh = Mesh::new(1);
+    mesh.add(observer(false));
+    mesh.link(0, 1);
+    mesh.deliver();
+    mesh.run(100);
+    assert!(is_ready(&mesh, 0));
+}
+
+#[test]
+fn limits_are_compared_with_who_has_the_state() {
+    let limits = collective_io::engine::Limits { depth_max: 3, ..Default::default() };
+    for follows in [true, false] {
+        let mut mesh = Mesh::new(1);
+        mesh.add(Config { limits, ..observer(follows) });
+        mesh.link(0, 1);
+        mesh.deliver();
+        assert_eq!(mesh.is_linked(0, 1), !follows);
+    }
+}
+
+#[test]
+fn running_jobs_are_listed() {
+    let mut mesh = Mesh::linked(3);
+    mesh.offer(1, Offer::Worker, "w");
+    let asked = mesh.ask(0, To::All, "[]", LONG_MS).unwrap();
+    mesh.deliver();
+    mesh.run(100);
+    let listed = mesh.running_jobs(0, 10);
+    let [running] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((running.job, &*running.name), (asked.job, "w"));
+    assert_eq!((running.age_ms, running.remaining_ms), (100, LONG_MS - 100));
+    let mut outcomes = running.outcomes.clone();
+    outcomes.sort();
+    let none = Some(Status::NoWorker);
+    let mut expected = [(mesh.id(0), none), (mesh.id(1), None), (mesh.id(2), none)];
+    expected.sort();
+    assert_eq!(outcomes, expected);
+    assert_eq!(mesh.running_jobs(0, 0), []);
+    mesh.cancel(0, asked.job, "null");
+    assert_eq!(mesh.running_jobs(0, 10), []);
+}
