@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::sync::Mutex;
 use crate::engine::{Address, NodeId, Profile, ReplicaId, WaitId};
 
-/// Events that wait while JavaScript is busy. Enough for every peer of the largest mesh to come
-/// and go several times.
+/// Events that wait while JavaScript is busy, but for those that it must not miss. Enough for every
+/// peer of the largest mesh to come and go several times.
 const EVENTS_MAX: usize = 4096;
 /// Warnings of one code that are told within [`WARNING_WINDOW`]; the others are counted. A peer or
 /// a stranger that misbehaves on purpose must not occupy the event loop.
@@ -121,7 +121,7 @@ impl EventQueue {
             }
         }
         if state.events.len() >= EVENTS_MAX {
-            state.drop_one();
+            state.make_room();
         }
         state.events.push_back(event);
     }
@@ -206,20 +206,41 @@ impl State {
         window.told <= WARNINGS_PER_WINDOW
     }
 
-    /// The oldest warning goes first, then the oldest news of a peer. The others come once each.
-    fn drop_one(&mut self) {
+    /// Makes room by what the application can do without: the oldest warning, else that a peer was
+    /// busy, else that one came and went. All else is kept: of each peer that is at most that it
+    /// went and that it came.
+    fn make_room(&mut self) {
         let warning = |event: &NodeEvent| matches!(event, NodeEvent::Warning { .. });
-        let peer = |event: &NodeEvent| {
-            matches!(
-                event,
-                NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. } | NodeEvent::PeerBusy { .. }
-            )
-        };
-        let place = (self.events.iter().position(warning))
-            .or_else(|| self.events.iter().position(peer))
-            .unwrap_or(0);
-        self.events.remove(place);
-        self.dropped += 1;
+        let busy = |event: &NodeEvent| matches!(event, NodeEvent::PeerBusy { .. });
+        let lone =
+            self.events.iter().position(warning).or_else(|| self.events.iter().position(busy));
+        if let Some(place) = lone {
+            self.events.remove(place);
+            self.dropped += 1;
+        } else if let Some((up, down)) = self.visit() {
+            self.events.remove(down);
+            self.events.remove(up);
+            self.dropped += 2;
+        }
+    }
+
+    /// Where it is told that a peer came and that it went again, the first one to go.
+    fn visit(&self) -> Option<(usize, usize)> {
+        let mut ups = BTreeMap::new();
+        for (place, event) in self.events.iter().enumerate() {
+            match event {
+                NodeEvent::PeerUp { peer, .. } => {
+                    ups.insert(peer, place);
+                }
+                NodeEvent::PeerDown { peer, .. } => {
+                    if let Some(&up) = ups.get(peer) {
+                        return Some((up, place));
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
     }
 }
 
@@ -295,17 +316,38 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_drops_warnings_first() {
+    fn a_full_queue_drops_warnings_first_and_then_visits() {
+        let queue = EventQueue::default();
+        let code = "ERR_CLOSED";
+        let down = |peer| NodeEvent::PeerDown { peer: ReplicaId(peer), address: None, code };
+        queue.push(down(0));
+        queue.push(NodeEvent::Replicated { wait: WaitId(1), peers: 1 });
+        queue.push(warning("ERR_A"));
+        queue.push(NodeEvent::PeerBusy { peer: ReplicaId(7) });
+        for _ in 0..EVENTS_MAX {
+            queue.push(up(1));
+            queue.push(down(1));
+        }
+        queue.push(up(1));
+        queue.push(up(0));
+        let (events, _) = queue.take(usize::MAX);
+        assert!(events.len() <= EVENTS_MAX);
+        let first = [down(0), NodeEvent::Replicated { wait: WaitId(1), peers: 1 }, up(1), down(1)];
+        assert_eq!(events[..4], first);
+        assert_eq!(events[events.len() - 2..], [up(1), up(0)]);
+        assert_eq!(queue.dropped() as usize, 4 + 2 * EVENTS_MAX + 2 - events.len());
+    }
+
+    #[test]
+    fn no_peer_is_dropped_that_is_there() {
         let queue = EventQueue::default();
         queue.push(NodeEvent::Ready);
-        queue.push(warning("ERR_A"));
-        for peer in 0..EVENTS_MAX as u64 {
+        let peers = EVENTS_MAX as u64 + 10;
+        for peer in 0..peers {
             queue.push(up(peer));
         }
-        let (events, _) = queue.take(usize::MAX);
-        assert_eq!(events.len(), EVENTS_MAX);
-        assert_eq!(events[..2], [NodeEvent::Ready, up(1)]);
-        assert_eq!(queue.dropped(), 2);
+        assert_eq!(queue.take(usize::MAX).0.len() as u64, peers + 1);
+        assert_eq!(queue.dropped(), 0);
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub struct Replication {
     sends: VecDeque<(ReplicaId, Bytes)>,
     digest_due_ms: u64,
     reports: VecDeque<Report>,
-    /// Origins whose clock was reported, and when.
+    /// Origins whose clock was reported lately, and when.
     skews: BTreeMap<ReplicaId, u64>,
     pub counts: Counts,
     rare: Gone,

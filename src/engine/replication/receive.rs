@@ -221,9 +221,9 @@ impl Replication {
         }
         self.counts.clock_skews += 1;
         self.rare.note(Rare::StampBounded);
-        let last = self.skews.get(&origin).copied();
-        let due = last.is_none_or(|last| last + SKEW_REPORT_INTERVAL_MS <= now.monotonic_ms);
-        if due {
+        let is_recent = |at: u64| now.monotonic_ms < at + SKEW_REPORT_INTERVAL_MS;
+        if !self.skews.get(&origin).is_some_and(|&at| is_recent(at)) {
+            self.skews.retain(|_, &mut at| is_recent(at));
             self.skews.insert(origin, now.monotonic_ms);
             let ahead_ms = (hlc >> 16).saturating_sub(now.wall_ms);
             let detail = format!("the clock of {origin} is {ahead_ms} ms ahead");
