@@ -300,7 +300,10 @@ fn who_observes_a_counter_is_told_when_its_writer_is_folded() {
     mesh.run(200_000);
     assert_eq!(mesh.stats(0).folds, 1);
     let told = mesh.take_changes(0, observer).changes;
-    assert_eq!(told.last().map(|change| change.json.as_deref()), Some(mesh.read(0, "n").as_deref()));
+    assert_eq!(
+        told.last().map(|change| change.json.as_deref()),
+        Some(mesh.read(0, "n").as_deref())
+    );
     assert_eq!(mesh.read(0, "n").as_deref(), Some("12.899999999999997"));
 }
 
