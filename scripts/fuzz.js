@@ -4,9 +4,9 @@
 /**
  * npm run fuzz [-- --seconds 60 --only peer,json | --smoke]: gives every target of `tests/targets/`
  * to libFuzzer, so many seconds each, starting from `fuzz/corpus/`. `--smoke` is a few seconds of
- * each, for CI. Needs a nightly Rust and `cargo install cargo-fuzz`; without them it says so and
- * ends well, so that it can stand in a script for every machine; `cargo test` runs the same targets
- * over the same corpora anyway. Exit code 1 if something was found.
+ * each, for CI. Needs a nightly Rust, `cargo install cargo-fuzz` and a C++ compiler; where one is
+ * missing it says so in one line and ends well, so that it can stand in a script for every machine;
+ * `cargo test` runs the same targets over the same corpora anyway. Exit code 1 if something was found.
  */
 
 const { spawnSync } = require('node:child_process');
@@ -15,11 +15,21 @@ const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
+const { crates, missing } = require('./needs');
+
 const ROOT = path.dirname(__dirname);
 const CORPORA = path.join(ROOT, 'fuzz', 'corpus');
 const TARGETS = fs.readdirSync(CORPORA).sort();
 const SMOKE_SECONDS = '3';
 const MEMORY_MB = 2000;
+const NEEDS = [
+  {
+    probe: ['cargo', '+nightly', 'fuzz', '--version'],
+    get: '`rustup toolchain install nightly` and `cargo install cargo-fuzz`',
+  },
+  { probe: [process.env.CXX ?? 'c++', '--version'], get: 'a C++ compiler' },
+  crates(path.join(ROOT, 'fuzz', 'Cargo.toml')),
+];
 
 function main() {
   const { values } = parseArgs({
@@ -29,8 +39,9 @@ function main() {
       smoke: { type: 'boolean', default: false },
     },
   });
-  if (spawnSync('cargo', ['+nightly', 'fuzz', '--version']).status !== 0) {
-    console.log('fuzz: skipped, needs `rustup toolchain install nightly` and `cargo install cargo-fuzz`');
+  const lack = missing(NEEDS);
+  if (lack) {
+    console.log(`fuzz: skipped, needs ${lack}`);
     return;
   }
   const seconds = values.smoke ? SMOKE_SECONDS : values.seconds;
