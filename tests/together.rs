@@ -386,10 +386,26 @@ fn news_of_an_observer_ring_once_until_they_are_taken() {
     mesh.set(1, "a", "6");
     mesh.deliver();
     assert_eq!((rings(&mesh), mesh.take_observers(0)), (2, vec![observer]));
-    mesh.stop_observing(0, observer);
+    assert_eq!(told(&mut mesh, 0, observer), told_as(&[("a=6", false)]));
+
     mesh.set(1, "a", "7");
     mesh.deliver();
+    mesh.take_touched(0);
+    mesh.set(1, "a", "8");
+    mesh.deliver();
+    assert_eq!(rings(&mesh), 3, "it was told, and has not taken the observers");
+    mesh.stop_observing(0, observer);
     assert!(mesh.take_observers(0).is_empty());
+
+    let other = mesh.observe(0, "a");
+    mesh.set(1, "a", "9");
+    mesh.deliver();
+    mesh.take_touched(0);
+    mesh.stop_observing(0, other);
+    let third = mesh.observe(0, "a");
+    mesh.set(1, "a", "10");
+    mesh.deliver();
+    assert_eq!((rings(&mesh), mesh.take_observers(0)), (5, vec![third]));
 }
 
 // ---- pages

@@ -378,12 +378,14 @@ impl Engine {
 
     pub fn stop_observing(&mut self, id: ObserverId) {
         self.replication.document_mut().watch.observers.remove(id);
+        self.touched_told &= self.replication.has_touched();
     }
 
     /// Moves the observers for which something has changed to `into`, each once until it has taken
     /// all that there is.
     pub fn take_observers(&mut self, into: &mut Vec<ObserverId>) {
         self.replication.document_mut().watch.observers.take_news(into);
+        self.touched_told &= self.replication.has_touched();
     }
 
     /// What has changed for an observer since it took it last: at most `max` places, and few if
@@ -402,10 +404,10 @@ impl Engine {
     }
 
     /// Moves the slots that remote writes have touched to `into`. After [`Event::Touched`], no
-    /// other comes until this was called.
+    /// other comes until this was called, and [`Engine::take_observers`] if there are some.
     pub fn take_touched(&mut self, into: &mut Vec<u32>) {
-        self.touched_told = false;
         self.replication.take_touched(Whose::Remote, into);
+        self.touched_told &= self.replication.has_touched();
     }
 
     /// Moves the slots that own writes have touched to `into`.

@@ -448,9 +448,13 @@ impl Mesh {
 
     pub fn take_observers(&mut self, node: usize) -> Vec<ObserverId> {
         let mut ids = Vec::new();
-        self.nodes[node].engine.take_touched(&mut Vec::new());
+        self.take_touched(node);
         self.nodes[node].engine.take_observers(&mut ids);
         ids
+    }
+
+    pub fn take_touched(&mut self, node: usize) {
+        self.nodes[node].engine.take_touched(&mut Vec::new());
     }
 
     pub fn take_changes(&mut self, node: usize, observer: ObserverId) -> Changes {
