@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
+const { Hosts } = require('./support/hosts');
 const { runFile } = require('./support/process');
 
 test('a few seconds of chaos', { skip: process.platform === 'win32' && 'no SIGSTOP' }, async (t) => {
@@ -12,4 +13,17 @@ test('a few seconds of chaos', { skip: process.platform === 'win32' && 'no SIGST
   const { code, stdout } = await runFile(t, 'scripts/chaos.js', { args, deadlineMs: 60_000 });
   assert.equal(code, 0, stdout);
   assert.match(stdout, /PASS: seed 7, \d+ writes, \d+ jobs with \d+ outcomes, \d+ faults\n$/);
+});
+
+test('a few seconds of a storm', { skip: process.platform === 'win32' && 'no SIGKILL' }, async (t) => {
+  const args = ['--seconds', '4', '--nodes', '4', '--seed', '8', '--storm'];
+  const { code, stdout } = await runFile(t, 'scripts/chaos.js', { args, deadlineMs: 60_000 });
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /fault: kill +[1-9]/);
+});
+
+test('a few seconds on three hosts', { skip: Hosts.missing() ?? false }, async (t) => {
+  const args = ['--seconds', '4', '--nodes', '3', '--seed', '9', '--hosts'];
+  const { code, stdout } = await runFile(t, 'scripts/chaos.js', { args, deadlineMs: 90_000 });
+  assert.equal(code, 0, stdout);
 });

@@ -2,19 +2,26 @@
 'use strict';
 
 /**
- * npm run chaos [-- --seconds 60 --nodes 8 --seed N]: real processes whose links are cut, stalled
- * and delayed, and which are killed, started again and frozen, all while they write. Then all is
- * healed, and every node must show one state with exact counters. Beside that every node has all nodes
- * do jobs, each of which must end in time with one outcome for each node. The seed chooses the faults; what
- * they meet is up to the machine. Exit code 0 if all is well.
+ * npm run chaos [-- --minutes 1 --nodes 8 --seed N --storm --hosts]: real processes whose links are
+ * cut, stalled and delayed, and which are killed, started again and frozen, all while they write. Then
+ * all is healed, and every node must show one state with exact counters. Beside that every node has all
+ * nodes do jobs, each of which must end in time with one outcome for each node. The seed chooses the
+ * faults; what they meet is up to the machine. Exit code 0 if all is well.
+ *
+ * With `--storm` the only fault is that a node is killed, one every second, and back at once: of what
+ * it knew that its peers had, nothing is lost, and the memory of those that live does not grow.
+ *
+ * With `--hosts` the nodes are on three hosts with a network between (Linux's network namespaces, for
+ * which one has to be root): the faults are those of interfaces, routes and narrow links.
  */
 
 const { isDeepStrictEqual, parseArgs } = require('node:util');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const { anySeed, chance } = require('../__test__/support/chance');
-const { Member } = require('../__test__/support/process');
+const { Hosts } = require('../__test__/support/hosts');
 const { freePorts } = require('../__test__/support/ports');
+const { Member } = require('../__test__/support/process');
 const { linkedMesh } = require('../__test__/support/wire');
 const { until } = require('../__test__/support/until');
 const { OPERATIONS } = require('..');
@@ -25,6 +32,10 @@ const OPTIONS = { lossTimeout: 2000, heartbeatInterval: 400 };
 const JOB_TTL_MS = 3000;
 /** How late a process of a busy machine may notice that the time is over. */
 const JOB_SLACK_MS = 2000;
+/** How often a storm strikes. */
+const STORM_GAP_MS = 1000;
+/** What a process may take more at the end than after a third of the time. */
+const GROWTH_BYTES_MAX = 32 << 20;
 
 /** Everything that was started, to be ended. Has the one method of a test context that is used. */
 class Ends {
@@ -51,16 +62,22 @@ class Chaos {
   #down = new Set();
   #writing = true;
   #wrongJobs = [];
-  counts = { writes: 0, faults: 0, jobs: 0, outcomes: 0 };
+  #isStorm;
+  #hosts;
+  counts = { writes: 0, jobs: 0, outcomes: 0 };
+  /** By kind, how often each struck. */
+  faults = {};
 
-  constructor(random, ends) {
+  constructor(random, ends, { storm, hosts }) {
     this.#random = random;
     this.#ends = ends;
+    this.#isStorm = storm;
+    this.#hosts = hosts;
   }
 
   async open(count) {
     [this.ports, this.serventPorts] = [await freePorts(count), await freePorts(count)];
-    this.mesh = await linkedMesh(this.#ends, this.ports);
+    this.mesh = this.#hosts ? this.#hosts.mesh(this.ports) : await linkedMesh(this.#ends, this.ports);
     for (let index = 0; index < count; index++) this.#start(index);
     await Promise.all(this.#members.map((_, index) => this.#ready(index)));
     await this.#connected();
@@ -117,41 +134,71 @@ class Chaos {
       }
       incarnation.made++;
       this.counts.writes += 3;
+      // Waited for now and then: what is written meanwhile must not hang on it.
+      if (this.#isStorm && round % 10 === 0) await this.#confirm(incarnation, member);
     } catch (error) {
       // It was killed.
       if (member === this.#members[index] && !this.#down.has(index)) throw error;
     }
   }
 
+  /** What it has written until here its peers have, as far as it is told. */
+  async #confirm(incarnation, member) {
+    const { made } = incarnation;
+    if (await member.replicated(STORM_GAP_MS)) incarnation.confirmed = made;
+  }
+
+  /** The next fault after the last. */
+  pause() {
+    return sleep(this.#isStorm ? STORM_GAP_MS : 100 + this.#random(1500));
+  }
+
+  #note(kind) {
+    this.faults[kind] = (this.faults[kind] ?? 0) + 1;
+  }
+
   /** One fault, and its end some time later. */
   async fault() {
-    this.counts.faults++;
+    // The first is left alone, for its memory.
+    if (this.#isStorm) return this.#kill(1 + this.#random(this.#members.length - 1), 0);
+    if (this.#hosts && this.#random(3) > 0) {
+      return this.#hosts.fault(this.#random, (kind, text) => {
+        this.#note(kind);
+        say(text);
+      });
+    }
     const count = this.#members.length;
     const index = this.#random(count);
     const other = (index + 1 + this.#random(count - 1)) % count;
     const last = 200 + this.#random(3000);
     const links = this.mesh.between(index, other);
-    switch (this.#random(7)) {
+    // Between hosts there are no links of ours.
+    switch (this.#hosts ? 5 + this.#random(2) : this.#random(7)) {
       case 0:
+        this.#note('cut');
         say(`link ${index}-${other} cut for ${last} ms`);
         return this.#during(links, 'cut', last);
       case 1:
+        this.#note('stall');
         say(`link ${index}-${other} stalls for ${last} ms`);
         return this.#during(links, 'stall', last);
       case 2: {
         const ms = 20 + this.#random(300);
+        this.#note('delay');
         say(`link ${index}-${other} delays by ${ms} ms for ${last} ms`);
         return this.#during(links, 'lag', last, ms);
       }
       case 3: {
         const side = this.#members.map(() => this.#random(2));
         const names = (which) => side.flatMap((is, at) => (is === which ? at : [])).join(' ');
+        this.#note('partition');
         say(`partition for ${last} ms: ${names(0)} | ${names(1)}`);
         const across = side.flatMap((is, i) => side.flatMap((its, j) =>
           (i < j && is !== its ? this.mesh.between(i, j) : [])));
         return this.#during(across, 'cut', last);
       }
       case 4:
+        this.#note('cut off');
         say(`node ${index} is cut off for ${last} ms`);
         return this.#during(side(count, index).flatMap((at) => this.mesh.between(index, at)), 'cut', last);
       case 5:
@@ -165,6 +212,7 @@ class Chaos {
   async heal() {
     this.#writing = false;
     for (const link of this.mesh.links) link.heal();
+    await this.#hosts?.heal();
     await Promise.all([...this.#members.keys()].map((index) => this.#thaw(index)));
     await until('every node lives', () => this.#down.size === 0, HEAL_MS);
     await this.#connected();
@@ -188,11 +236,11 @@ class Chaos {
   #check({ total = 0, own = {} }) {
     const wrong = [];
     let sum = 0;
-    for (const { id, tried, made, killed } of this.#incarnations) {
+    for (const { id, tried, made, killed, confirmed } of this.#incarnations) {
       const shown = own[`i${id}`] ?? 0;
       sum += shown;
-      const right = killed ? shown <= tried : shown === made;
-      if (!right) wrong.push(`incarnation ${id} made ${made} of ${tried}, its counter shows ${shown}`);
+      const right = killed ? shown <= tried && shown >= confirmed : shown === made;
+      if (!right) wrong.push(`incarnation ${id} made ${made} of ${tried}, ${confirmed} confirmed; its counter shows ${shown}`);
     }
     const killed = this.#incarnations.filter((each) => each.killed).length;
     if (total < sum || total > sum + killed) {
@@ -203,20 +251,24 @@ class Chaos {
 
   #start(index) {
     const local = { host: '127.0.0.1', port: this.ports[index] };
-    this.#members[index] = new Member(this.#ends, local, this.mesh.alls[index], OPTIONS);
+    const options = { ...OPTIONS, ...this.#hosts?.options };
+    const all = this.mesh.alls[index];
+    this.#members[index] = new Member(this.#ends, this.#hosts ? all[0] : local, all, options, this.#hosts?.launcher(index));
     const id = this.#incarnations.length;
-    this.#incarnations.push({ id, tried: 0, made: 0, killed: false });
+    this.#incarnations.push({ id, tried: 0, made: 0, confirmed: 0, killed: false });
     this.#current[index] = id;
   }
 
   async #ready(index) {
     const seeds = this.serventPorts.slice(0, 2).filter((_, seed) => seed !== index);
     await this.#members[index].ready();
+    if (this.#hosts) return this.#members[index].serveHere();
     await this.#members[index].serve(this.serventPorts[index], seeds, OPTIONS);
   }
 
   async #kill(index, ms) {
     if (this.#down.size > 2 || this.#down.has(index) || this.#frozen.has(index)) return;
+    this.#note('kill');
     say(`node ${index} is killed, and back after ${ms} ms`);
     this.#down.add(index);
     this.#incarnations[this.#current[index]].killed = true;
@@ -229,6 +281,7 @@ class Chaos {
 
   async #freeze(index, ms) {
     if (process.platform === 'win32' || this.#down.has(index) || this.#frozen.has(index)) return;
+    this.#note('freeze');
     say(`node ${index} is frozen for ${ms} ms`);
     this.#frozen.add(index);
     this.#freezes++;
@@ -245,6 +298,11 @@ class Chaos {
     for (const link of links) link[fault](...args);
     await sleep(ms);
     for (const link of links) link.heal();
+  }
+
+  /** What the first process takes. */
+  memory() {
+    return this.#members[0].memory();
   }
 
   #connected() {
@@ -266,40 +324,65 @@ function say(text) {
   console.log(`${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`);
 }
 
+/** What has happened, as a table. */
+function table(chaos, memory) {
+  const rows = Object.entries({
+    ...chaos.counts,
+    ...Object.fromEntries(Object.entries(chaos.faults).map(([kind, times]) => [`fault: ${kind}`, times])),
+    'MiB of the first process': memory.map((bytes) => (bytes / (1 << 20)).toFixed(0)).join(', then '),
+  });
+  for (const [name, value] of rows) say(`${name.padEnd(26)} ${value}`);
+}
+
 async function main() {
   const { values } = parseArgs({
     options: {
-      seconds: { type: 'string', default: '60' },
+      seconds: { type: 'string' },
+      minutes: { type: 'string', default: '1' },
       nodes: { type: 'string', default: '8' },
       seed: { type: 'string', default: anySeed() },
+      storm: { type: 'boolean', default: false },
+      hosts: { type: 'boolean', default: false },
     },
   });
-  const [seconds, nodes] = [Number(values.seconds), Number(values.nodes)];
+  const seconds = Number(values.seconds ?? Number(values.minutes) * 60);
+  const nodes = Number(values.nodes);
+  const missing = values.hosts && Hosts.missing();
+  if (missing) return say(`SKIP: no hosts here: ${missing}`);
   const [random, ends] = [chance(values.seed), new Ends()];
-  const chaos = new Chaos(random, ends);
+  const hosts = values.hosts ? await Hosts.open(ends) : undefined;
+  if (hosts && !hosts.hasLoss) say('SKIP: the kernel has no netem, so no packets are lost');
+  const chaos = new Chaos(random, ends, { storm: values.storm, hosts });
+  const memory = [];
   let wrong;
   try {
     say(`seed ${values.seed}: ${nodes} nodes for ${seconds} s`);
     await chaos.open(nodes);
     const working = [chaos.write(), chaos.ask()];
     const faults = [];
-    const end = performance.now() + seconds * 1000;
-    while (performance.now() < end) {
+    const start = performance.now();
+    while (performance.now() < start + seconds * 1000) {
       faults.push(chaos.fault());
-      await sleep(100 + random(1500));
+      await chaos.pause();
+      const isSettled = performance.now() > start + (seconds * 1000) / 3;
+      if (values.storm && memory.length === 0 && isSettled) memory.push(await chaos.memory());
     }
     say('everything heals');
     await Promise.all(faults);
     wrong = chaos.heal();
     await Promise.all(working);
     wrong = await wrong;
+    memory.push(await chaos.memory());
   } catch (error) {
     wrong = [error.message];
   } finally {
     await ends.all();
   }
+  if (memory.at(-1) - memory[0] > GROWTH_BYTES_MAX) wrong.push(`the first process grew by ${memory.at(-1) - memory[0]} bytes`);
+  table(chaos, memory);
   for (const line of wrong) say(`WRONG: ${line}`);
-  const { writes, faults, jobs, outcomes } = chaos.counts;
+  const { writes, jobs, outcomes } = chaos.counts;
+  const faults = Object.values(chaos.faults).reduce((sum, times) => sum + times, 0);
   const verdict = wrong.length === 0 ? 'PASS' : 'FAIL';
   say(`${verdict}: seed ${values.seed}, ${writes} writes, ${jobs} jobs with ${outcomes} outcomes,`
     + ` ${faults} faults`);

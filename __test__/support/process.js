@@ -67,9 +67,10 @@ class Asked {
   #asked = 0;
   #waiting = new Map();
 
-  constructor(t, fixture, argument) {
+  /** @param {object} [launcher] options of `fork` */
+  constructor(t, fixture, argument, launcher) {
     const args = [JSON.stringify(argument)];
-    this.#child = fork(path.join(FIXTURES, fixture), args, { cwd: ROOT });
+    this.#child = fork(path.join(FIXTURES, fixture), args, { cwd: ROOT, ...launcher });
     this.exited = once(this.#child, 'exit');
     this.#child.on('message', ({ id, value, error }) => {
       const { resolve, reject } = this.#waiting.get(id);
@@ -119,8 +120,8 @@ class Asked {
 
 /** A Collective in a process of its own, see `fixtures/member.js`. */
 class Member extends Asked {
-  constructor(t, local, all, options) {
-    super(t, 'member.js', { local, all, options });
+  constructor(t, local, all, options, launcher) {
+    super(t, 'member.js', { local, all, options }, launcher);
   }
 
   ready() {
@@ -130,6 +131,20 @@ class Member extends Asked {
   /** Is a Servent too. */
   serve(port, seeds, options) {
     return this.ask('serve', port, seeds, options);
+  }
+
+  /** Has a Servent on the same node. */
+  serveHere() {
+    return this.ask('serveHere');
+  }
+
+  /** Whether all peers have what it has written, as far as they say so in time. */
+  replicated(timeout) {
+    return this.ask('replicated', timeout);
+  }
+
+  memory() {
+    return this.ask('memory');
   }
 
   peers() {
