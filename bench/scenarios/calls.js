@@ -2,7 +2,7 @@
 
 /** One node calls another: one call after the other, then many at once. */
 
-const { meter, now } = require('../meter');
+const { measureLoad } = require('../load');
 const { JOBS } = require('../sides');
 
 const WARM_UP = 1000;
@@ -41,31 +41,13 @@ function cases({ quick }) {
 }
 
 const duties = {
-  async call(node, { local, calls, inFlight }) {
-    const stop = await meter();
-    const times = [];
-    const startedAt = now();
-    let begun = 0;
-    const callOneByOne = async () => {
-      while (begun < calls) {
-        const number = begun++;
-        const from = now();
-        const answer = await node.call(local, number);
-        times.push(now() - from);
-        if (answer !== number) throw new Error(`call ${number} gave ${JSON.stringify(answer)}`);
-      }
-    };
-    await Promise.all(Array.from({ length: inFlight }, callOneByOne));
-    const seconds = (now() - startedAt) / 1e9;
-    const cost = await stop();
-    times.sort((a, b) => a - b);
-    return {
-      p50: times[times.length >> 1] / 1000,
-      p99: times[Math.floor(times.length * 0.99)] / 1000,
-      rate: calls / seconds,
-      thread: cost.thread === null ? null : cost.thread / calls,
-      process: cost.process / calls,
-    };
+  call(node, { local, calls, inFlight }) {
+    return measureLoad({ asks: calls, inFlight }, (number, done) => {
+      node.call(local, number).then((answer) => {
+        const isRight = answer === number;
+        done(isRight ? undefined : new Error(`call ${number} gave ${JSON.stringify(answer)}`));
+      }, done);
+    });
   },
 };
 

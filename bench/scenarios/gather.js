@@ -2,7 +2,7 @@
 
 /** One node asks all: one job after the other, then many at once. */
 
-const { meter, now } = require('../meter');
+const { measureLoad } = require('../load');
 const { JOBS } = require('../sides');
 
 const WARM_UP = 300;
@@ -50,40 +50,15 @@ function cases({ quick }) {
 }
 
 const duties = {
-  async run(node, { nodes, jobs, inFlight, chars }) {
+  run(node, { nodes, jobs, inFlight, chars }) {
     const text = 'z'.repeat(chars);
-    const stop = await meter();
-    const times = [];
-    const startedAt = now();
-    await new Promise((resolve, reject) => {
-      let begun = 0;
-      let done = 0;
-      const next = () => {
-        if (begun === jobs) return;
-        const number = begun++;
-        const from = now();
-        const asked = chars === 0 ? number : text + number;
-        node.gather(asked, (values) => {
-          times.push(now() - from);
-          if (values.length !== nodes || values.some((value) => value !== asked)) {
-            reject(new Error(`job ${number} gave ${values.length} values, or others`));
-          }
-          if (++done === jobs) resolve();
-          else next();
-        });
-      };
-      for (let i = 0; i < inFlight; i++) next();
+    return measureLoad({ asks: jobs, inFlight }, (number, done) => {
+      const asked = chars === 0 ? number : text + number;
+      node.gather(asked, (values) => {
+        const isRight = values.length === nodes && values.every((value) => value === asked);
+        done(isRight ? undefined : new Error(`job ${number} gave ${values.length} values, or others`));
+      });
     });
-    const seconds = (now() - startedAt) / 1e9;
-    const cost = await stop();
-    times.sort((a, b) => a - b);
-    return {
-      p50: times[times.length >> 1] / 1000,
-      p99: times[Math.floor(times.length * 0.99)] / 1000,
-      rate: jobs / seconds,
-      thread: cost.thread === null ? null : cost.thread / jobs,
-      process: cost.process / jobs,
-    };
   },
 };
 
