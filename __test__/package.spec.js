@@ -66,6 +66,17 @@ test('the tarball has what a build needs', () => {
   assert.deepEqual(files.filter((file) => /\.node$|^(target|__test__|bench|npm)\//.test(file)), []);
 });
 
+test('an install where an addon loads runs nothing and changes nothing', () => {
+  const addon = path.join(ROOT, `collective-io.${platform}.node`);
+  const changed = () => fs.existsSync(addon) && fs.statSync(addon).mtimeMs;
+  const before = changed();
+  // With no program to be found, and none where rustup puts it.
+  const env = { ...process.env, PATH: '', CARGO_HOME: path.join(ROOT, 'nowhere') };
+  const run = spawnSync(process.execPath, ['scripts/build.js', '--install'], { cwd: ROOT, encoding: 'utf8', env });
+  assert.deepEqual([run.status, run.stdout, run.stderr], [0, '', '']);
+  assert.equal(changed(), before);
+});
+
 test('there is a package for each platform', () => {
   const names = fs.readdirSync(path.join(ROOT, 'npm')).sort();
   assert.deepEqual(names, [

@@ -3,7 +3,8 @@
 
 /**
  * npm run lint: formatting, clippy, the walls between the storeys (docs/ARCHITECTURE.md), types,
- * and that the mutants still fit the sources.
+ * that the mutants still fit the sources, and what others' packages bring with them. What needs a
+ * tool or a service that is not there is left out, and says so.
  */
 
 const { spawnSync } = require('node:child_process');
@@ -41,6 +42,9 @@ const CHECKS = {
     .join('\n'),
   'walls: one door to the addon': doors,
   'mutants: each patch finds its place': () => mutants.check().join('\n'),
+  'others\' crates: licences, sources, duplicates': () => deny('bans', 'licenses', 'sources'),
+  'others\' crates: advisories': () => deny('advisories'),
+  'others\' packages: advisories': audit,
   'types': () => run(process.execPath, [require.resolve('typescript/bin/tsc'), '-p', '__test__/types']),
 };
 const CLIPPY = ['clippy', '--quiet', '--locked'];
@@ -49,11 +53,22 @@ const DENY = ['-D', 'warnings'];
 function main() {
   const failed = Object.entries(CHECKS).filter(([name, check]) => {
     const problem = check();
+    if (problem instanceof Skipped) {
+      console.log(`skip ${name}: ${problem.why}`);
+      return false;
+    }
     console.log(`${problem ? 'FAIL' : 'ok  '} ${name}`);
     if (problem) console.log(problem);
     return problem;
   });
   process.exitCode = failed.length === 0 ? 0 : 1;
+}
+
+/** In place of what is wrong: it could not be found out. */
+class Skipped {
+  constructor(why) {
+    this.why = why;
+  }
 }
 
 /** What is wrong, as text; nothing if all is well. */
@@ -68,6 +83,33 @@ function crates() {
   const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) return stderr;
   return stdout.split('\n').filter((line) => CRATES_BELOW.test(line)).join('\n');
+}
+
+/** What cargo-deny finds, by deny.toml. */
+function deny(...checks) {
+  if (spawnSync('cargo', ['deny', '--version'], { cwd: ROOT }).status !== 0) {
+    return new Skipped('cargo-deny is not installed; `cargo install --locked cargo-deny`');
+  }
+  const { status, stdout, stderr } = spawnSync('cargo', ['deny', '--locked', 'check', ...checks], { cwd: ROOT, encoding: 'utf8' });
+  if (status === 0) return '';
+  // Advisories are fetched.
+  if (/failed to fetch|unable to fetch/i.test(stderr)) return new Skipped('there is no way to the database');
+  return `${stdout}${stderr}`;
+}
+
+/** What npm knows of the packages that we develop with; of those that run there are none. */
+function audit() {
+  const args = ['audit', '--json', '--package-lock-only'];
+  const { stdout, stderr } = spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8', shell: process.platform === 'win32' });
+  try {
+    const { vulnerabilities, message, error } = JSON.parse(stdout);
+    if (vulnerabilities === undefined) {
+      return new Skipped(`the registry does not answer: ${message ?? error?.summary ?? 'no reason given'}`);
+    }
+    return Object.values(vulnerabilities).map(({ name, severity, range }) => `${name} ${range}: ${severity}`).join('\n');
+  } catch {
+    return new Skipped(`npm audit gives no answer: ${stderr.trim().split('\n').at(-1)}`);
+  }
 }
 
 /** Lines below a folder that import what it may not know. */
