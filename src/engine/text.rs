@@ -17,11 +17,19 @@ pub fn nesting(json: &str) -> usize {
         // At the start, or in a string.
         return usize::from(json.as_bytes().first().is_some_and(open));
     }
+    scan(json, |_| false).unwrap_or_default()
+}
+
+/// The same, without a shortcut; `None` if an escape stands in a string whose letter is one to stop at.
+pub fn scan(json: &str, stops: impl Fn(u8) -> bool) -> Option<usize> {
     let (mut depth, mut deepest) = (0usize, 0usize);
     let (mut in_string, mut escaped) = (false, false);
     for &byte in json.as_bytes() {
         if in_string {
             if escaped {
+                if stops(byte) {
+                    return None;
+                }
                 escaped = false;
             } else if byte == b'\\' {
                 escaped = true;
@@ -40,7 +48,7 @@ pub fn nesting(json: &str) -> usize {
             _ => {}
         }
     }
-    deepest
+    Some(deepest)
 }
 
 #[cfg(test)]

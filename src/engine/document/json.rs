@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::engine::text;
 
 /// Up to so many keys are compared each with each.
 const TWINS_SOUGHT_PAIRWISE: usize = 8;
@@ -72,10 +74,7 @@ pub fn at<'a, S: AsRef<str>>(json: &'a str, path: &[S]) -> Option<&'a str> {
 /// strings of whole characters, each once in its object. Gives the depth of its nesting: 0 for a
 /// scalar, 1 for `[]`.
 pub fn check(json: &str, depth_max: usize) -> Result<usize, Refusal> {
-    if json.trim_ascii().len() != json.len() || json.is_empty() {
-        return Err(Refusal::Invalid("white space around the value, or no value".into()));
-    }
-    serde_json::from_str::<IgnoredAny>(json).map_err(|e| Refusal::Invalid(e.to_string()))?;
+    text::validate(json).map_err(Refusal::Invalid)?;
     inner_depth(json, 0, depth_max)
 }
 
@@ -85,32 +84,9 @@ pub fn check_own(json: &str, depth_max: usize) -> Result<usize, Refusal> {
     if kind(json) == Kind::Scalar {
         return if json.is_empty() { check(json, depth_max) } else { Ok(0) };
     }
-    let (mut depth, mut deepest) = (0usize, 0usize);
-    let (mut in_string, mut escaped) = (false, false);
-    for &byte in json.as_bytes() {
-        if in_string {
-            if escaped {
-                if byte == b'u' {
-                    return check(json, depth_max);
-                }
-                escaped = false;
-            } else if byte == b'\\' {
-                escaped = true;
-            } else if byte == b'"' {
-                in_string = false;
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
+    let Some(deepest) = text::scan(json, |escape| escape == b'u') else {
+        return check(json, depth_max);
+    };
     if deepest > depth_max {
         Err(Refusal::TooDeep(deepest))
     } else {
