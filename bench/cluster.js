@@ -23,6 +23,10 @@ class Cluster {
     this.all = nodes.map(({ local }) => local);
   }
 
+  get pids() {
+    return this.nodes.map((node) => node.pid);
+  }
+
   /** Opens these nodes (all of them unless told) at once and waits until they form a full mesh. */
   async open(nodes = this.nodes) {
     await Promise.all(nodes.map((node) => node.ask('open', { local: node.local, all: this.all })));
@@ -80,6 +84,10 @@ class Node {
       // A failed send means that the node is dying; 'close' says why.
       this.#child.send({ id, duty, args }, () => {});
     });
+  }
+
+  get pid() {
+    return this.#child.pid;
   }
 
   signal(name) {

@@ -41,7 +41,7 @@ function ratioOf(ours, plain) {
 function markdown({ machine, scenarios, absent, missed }) {
   const lines = [machineLine(machine), ''];
   for (const { name, cases } of scenarios) {
-    for (const { title, rounds, sides, rows } of cases) {
+    for (const { title, rounds, sides, rows, profile } of cases) {
       const rivals = sides.filter((side) => side !== 'ours');
       const heads = rivals.map((rival) => `ours to ${rival} (range over rounds)`);
       lines.push(`**${name}: ${title}** (${rounds} ${rounds === 1 ? 'round' : 'rounds'})`, '');
@@ -53,10 +53,19 @@ function markdown({ machine, scenarios, absent, missed }) {
         lines.push(cells([row.title, ...verdicts, ...amounts]));
       }
       lines.push('');
+      if (profile.length > 0) lines.push(profileLine(profile), '');
     }
   }
   for (const line of [...absent, ...missed]) lines.push(`* ${line}`);
   return lines.join('\n').trimEnd();
+}
+
+/** Of the first round, the largest first. */
+function profileLine(profile) {
+  const parts = profile
+    .filter(({ round }) => round === profile[0].round)
+    .map(({ place, share }) => `${place} ${Math.round(share * 100)} %`);
+  return `CPU of all processes: ${parts.join('; ')}.`;
 }
 
 function cells(texts) {

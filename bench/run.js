@@ -14,6 +14,7 @@ const { parseArgs } = require('util');
 const { Cluster } = require('./cluster');
 const { summarize, markdown, amount } = require('./report');
 const { plot } = require('./plot');
+const { missing, profile } = require('./profile');
 const { isInstalled, provide } = require('./servers');
 const { STATE } = require('./sides');
 
@@ -31,6 +32,7 @@ const USAGE = `npm run bench -- [options]
   --rounds N         rounds of each scenario (default ${ROUNDS}, joining 3)
   --json FILE        where every figure goes (default bench/results/<time>.json)
   --svg FILE         where the picture of the ratios goes (default beside the figures)
+  --profile          ours alone, and where its processes spend their CPU (needs Linux's perf)
   --against-itself   the plain mesh on both sides: what the ratios are worth on this machine
   --help`;
 
@@ -67,8 +69,9 @@ async function main() {
  * Who takes part in a scenario: ours first, then the plain way, then rivals that are installed, but
  * for those that `--sides` leaves out.
  */
-function sidesOf({ sides = STATE }, { againstItself, sides: wanted }, absent) {
+function sidesOf({ sides = STATE }, { againstItself, sides: wanted, profile: alone }, absent) {
   const [ours, plain, ...rivals] = Object.entries(sides).map(([name, side]) => ({ name, ...side }));
+  if (alone) return [ours];
   if (againstItself) ours.implementation = plain.implementation;
   const others = wanted === undefined ? rivals : rivals.filter(({ name }) => wanted.includes(name));
   return [ours, plain, ...others.filter((side) => isThere(side, absent))];
@@ -87,16 +90,19 @@ function isThere({ name, implementation, server }, absent) {
 
 /** Runs the rounds of one case, the sides taking turns in going first. */
 async function compare(scenario, testCase, sides, options, missed) {
-  const rounds = options.rounds ?? testCase.rounds ?? (options.quick ? QUICK_ROUNDS : ROUNDS);
+  const fewer = options.profile ? 1 : options.quick ? QUICK_ROUNDS : ROUNDS;
+  const rounds = options.rounds ?? (options.profile ? fewer : testCase.rounds ?? fewer);
   const figures = Object.fromEntries(sides.map(({ name }) => [name, []]));
   const out = new Set();
+  const profiles = [];
   for (let round = 1; round <= rounds; round++) {
     for (const side of round % 2 ? sides : [...sides].reverse()) {
       if (out.has(side)) continue;
       const label =
         `${scenario}, ${testCase.title}, round ${round} of ${rounds}, ${side.name}`;
       try {
-        const measured = await measure(side, scenario, testCase);
+        const measured = await measure(side, scenario, testCase, options);
+        if (options.profile) profiles.push(...measured.profile.map((part) => ({ round, ...part })));
         figures[side.name].push(measured);
         const first = testCase.rows[0];
         progress(`${label}: ${amount(measured[first.id] ?? null, first.unit)}`);
@@ -109,7 +115,9 @@ async function compare(scenario, testCase, sides, options, missed) {
     }
   }
   const rows = testCase.rows.map((row) => summarize(row, figures));
-  return { title: testCase.title, nodes: testCase.nodes, rounds, sides: Object.keys(figures), rows };
+  return {
+    title: testCase.title, nodes: testCase.nodes, rounds, sides: Object.keys(figures), rows, profile: profiles,
+  };
 }
 
 /** A dead node's message quotes its stderr: the line that names the error is the telling one. */
@@ -119,16 +127,18 @@ function inOneLine({ message }) {
 }
 
 /** One round of one side on a fresh cluster, again if somebody else took one of its ports. */
-async function measure({ implementation, server }, scenario, testCase) {
+async function measure({ implementation, server }, scenario, testCase, options) {
   for (let attempt = 1; ; attempt++) {
     const { env, stop } = await provide(server);
     const cluster = await Cluster.fork(implementation, scenario, testCase.nodes, env);
+    const stopProfile = options.profile ? profile(cluster.pids) : undefined;
     try {
-      return await withDeadline(testCase.deadlineMs, testCase.run({
+      const measured = await withDeadline(testCase.deadlineMs, testCase.run({
         nodes: cluster.nodes,
         all: cluster.all,
         open: (nodes) => cluster.open(nodes),
       }));
+      return { ...measured, profile: await stopProfile?.() };
     } catch (error) {
       if (attempt === PORT_ATTEMPTS || !error.message.includes('EADDRINUSE')) throw error;
     } finally {
@@ -158,6 +168,7 @@ function readOptions() {
         rounds: { type: 'string' },
         svg: { type: 'string' },
         json: { type: 'string' },
+        profile: { type: 'boolean', default: false },
         'against-itself': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -165,6 +176,7 @@ function readOptions() {
   } catch (error) {
     stop(`${error.message}\n${USAGE}`);
   }
+  if (values.profile && missing() !== undefined) stop(missing());
   if (values.help) {
     console.log(USAGE);
     process.exit();
@@ -183,6 +195,7 @@ function readOptions() {
     sides: values.sides?.split(','),
     rounds,
     quick: values.quick,
+    profile: values.profile,
     againstItself: values['against-itself'],
     json,
     svg: path.resolve(values.svg ?? json.replace(/(\.json)?$/, '.svg')),
