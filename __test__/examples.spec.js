@@ -28,7 +28,7 @@ const OUTPUT = {
 
 test('every example is run here or by cluster.spec.js', () => {
   const files = fs.readdirSync(path.join(ROOT, 'examples'));
-  assert.deepEqual(files.sort(), [...Object.keys(OUTPUT), 'cluster.js', 'random.js', 'workers.js'].sort());
+  assert.deepEqual(files.sort(), [...Object.keys(OUTPUT), 'cluster.js', 'express.js', 'random.js', 'workers.js'].sort());
 });
 
 for (const [file, expected] of Object.entries(OUTPUT)) {
@@ -64,4 +64,106 @@ test('workers.js: every request is counted', async (t) => {
   child.kill('SIGTERM');
   const [code] = await once(child, 'close');
   assert.deepEqual([code, child.output.stderr], [0, '']);
+});
+
+/** A browser of its own address, which asks a worker after the other. */
+class Browser {
+  #url;
+  #address;
+  #cookie = '';
+  /** The process that has answered last. */
+  worker;
+
+  constructor(httpPort, address) {
+    this.#url = `http://127.0.0.1:${httpPort}`;
+    this.#address = address;
+  }
+
+  async ask(method, path) {
+    const headers = { connection: 'close', cookie: this.#cookie, 'x-forwarded-for': this.#address };
+    const response = await fetch(this.#url + path, { method, headers });
+    const [cookie] = response.headers.getSetCookie();
+    if (cookie) [this.#cookie] = cookie.split(';');
+    this.worker = Number(response.headers.get('x-worker'));
+    return { status: response.status, body: await response.json() };
+  }
+
+  get(path) {
+    return this.ask('GET', path);
+  }
+
+  post(path) {
+    return this.ask('POST', path);
+  }
+}
+
+/** The Express app, when its workers know each other. */
+async function startApp(t, env = {}) {
+  const port = await freePortsInARow(4);
+  const httpPort = port + 3;
+  const child = startFile(t, 'examples/express.js', {
+    env: { PORT: String(port), HTTP_PORT: String(httpPort), WINDOW_MS: '1e15', ...env },
+  });
+  const app = { child, browser: (address) => new Browser(httpPort, address) };
+  await until('all workers are there', () => meet(app, 3), 30_000);
+  return app;
+}
+
+/** Whether so many workers answer, of which each knows all others; their process numbers. */
+async function meet(app, count) {
+  const probe = app.browser('127.0.0.9');
+  const workers = new Set();
+  for (let times = 0; times < 2 * count; times++) {
+    const { body } = await probe.get('/health').catch(() => ({}));
+    if (body?.peers !== count - 1) return false;
+    workers.add(probe.worker);
+  }
+  return workers.size === count && [...workers];
+}
+
+async function stop({ child }) {
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'close');
+  assert.deepEqual([code, child.output.stderr], [0, '']);
+}
+
+test('express.js: a session is the same on every worker, and outlives the one that made it', async (t) => {
+  const app = await startApp(t);
+  const ann = app.browser('10.0.0.1');
+  assert.equal((await ann.get('/me')).status, 401);
+  assert.deepEqual(await ann.post('/login/ann'), { status: 200, body: { user: 'ann' } });
+  const maker = ann.worker;
+
+  const workers = new Set();
+  for (let visits = 1; visits <= 6; visits++) {
+    assert.deepEqual(await ann.get('/me'), { status: 200, body: { user: 'ann', visits } });
+    workers.add(ann.worker);
+  }
+  assert.equal(workers.size, 3);
+  const bob = app.browser('10.0.0.2');
+  assert.equal((await bob.get('/me')).status, 401);
+
+  process.kill(maker, 'SIGKILL');
+  const after = await until('another has taken its place', () => meet(app, 3), 30_000);
+  assert.ok(!after.includes(maker));
+  for (let visits = 7; visits <= 12; visits++) assert.equal((await ann.get('/me')).body.visits, visits);
+
+  assert.equal((await ann.post('/logout')).status, 200);
+  for (let times = 0; times < 3; times++) assert.equal((await ann.get('/me')).status, 401);
+  await stop(app);
+});
+
+test('express.js: workers count one limit together', async (t) => {
+  const limit = 12;
+  const app = await startApp(t, { LIMIT: String(limit) });
+  const greedy = app.browser('10.0.0.1');
+  for (let times = 0; times < limit; times++) assert.equal((await greedy.get('/me')).status, 401);
+  const refusing = new Set();
+  await until('every worker refuses', async () => {
+    if ((await greedy.get('/me')).status === 429) refusing.add(greedy.worker);
+    return refusing.size === 3;
+  });
+  for (let times = 0; times < 3; times++) assert.equal((await greedy.get('/me')).status, 429);
+  for (let times = 0; times < 3; times++) assert.equal((await app.browser('10.0.0.2').get('/me')).status, 401);
+  await stop(app);
 });
