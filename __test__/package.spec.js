@@ -1,7 +1,6 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -46,35 +45,6 @@ test('nothing is installed with it, and nothing unpublished is in the lock file'
     assert.equal(entry.resolved, undefined, name);
     assert.doesNotMatch(name, /collective-io/);
   }
-});
-
-test('the tarball has what a build needs', () => {
-  const { status, stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
-    cwd: ROOT, encoding: 'utf8', shell: process.platform === 'win32',
-  });
-  assert.equal(status, 0, stderr);
-  const files = JSON.parse(stdout)[0].files.map((file) => file.path);
-  // Cargo refuses a manifest that names a bench, test or bin whose file is missing.
-  const targets = [...cargo.matchAll(/^\[\[(bench|test|bin)\]\]\s+name = "(.*)"/gm)].map(
-    ([, kind, name]) => `${{ bench: 'benches', test: 'tests', bin: 'src/bin' }[kind]}/${name}.rs`,
-  );
-  const needed = [
-    'README.md', 'Cargo.toml', 'Cargo.lock', 'build.rs', 'src/lib.rs', 'scripts/build.js', 'index.js',
-    'index.mjs', 'index.d.ts', 'index.d.mts', 'cluster.js', 'cluster.mjs', 'cluster.d.ts', 'cluster.d.mts', 'lib/native.js', ...targets,
-  ];
-  assert.deepEqual(needed.filter((file) => !files.includes(file)), []);
-  assert.deepEqual(files.filter((file) => /\.node$|^(target|__test__|bench|npm)\//.test(file)), []);
-});
-
-test('an install where an addon loads runs nothing and changes nothing', () => {
-  const addon = path.join(ROOT, `collective-io.${platform}.node`);
-  const changed = () => fs.existsSync(addon) && fs.statSync(addon).mtimeMs;
-  const before = changed();
-  // With no program to be found, and none where rustup puts it.
-  const env = { ...process.env, PATH: '', CARGO_HOME: path.join(ROOT, 'nowhere') };
-  const run = spawnSync(process.execPath, ['scripts/build.js', '--install'], { cwd: ROOT, encoding: 'utf8', env });
-  assert.deepEqual([run.status, run.stdout, run.stderr], [0, '', '']);
-  assert.equal(changed(), before);
 });
 
 test('there is a package for each platform', () => {

@@ -8,10 +8,11 @@
  */
 
 const cluster = require('node:cluster');
+const os = require('node:os');
 const Collective = require('collective-io');
 
 /* Config. */
-const cpu_count = Number(process.env.WORKERS ?? require('node:os').cpus().length);
+const cpu_count = Number(process.env.WORKERS ?? os.cpus().length);
 const hosts = ['127.0.0.1' /*, host2, host3, ... */];
 const localhost = hosts[0]; // the host of this machine among them
 const port = Number(process.env.PORT ?? 9000);
