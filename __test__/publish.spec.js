@@ -17,7 +17,7 @@ const { until } = require('./support/until');
 
 /** All but the sources: below `lib` and `src` everything of the language is wanted. */
 const FILES = [
-  'README.md', 'SECURITY.md', 'package.json',
+  'README.md', 'SECURITY.md', 'CHANGELOG.md', 'LICENSE', 'package.json',
   'index.js', 'index.mjs', 'index.d.ts', 'index.d.mts',
   'cluster.js', 'cluster.mjs', 'cluster.d.ts', 'cluster.d.mts',
   'bin/collective-io.js', 'scripts/build.js',
