@@ -30,6 +30,7 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (200_342, "a node that had just been forgotten was expected to have kept its writes"),
     (1_000_199, "as 101546"),
     (1_003_116, "a fold changed the last digits of a counter and told nobody"),
+    (5_000_134, "a node went on sending over a connection that its system had given up"),
 ];
 
 /// Fixed seeds, so what they reach is the same every time.

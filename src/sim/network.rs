@@ -429,7 +429,9 @@ impl Network {
     fn push(&mut self, now: u64, link: LinkId, chunk: Chunk) {
         let (id, side) = locate(link);
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.broken {
+        // An end that is gone takes nothing, though its program may not know of it yet.
+        let is_gone = matches!(chunk, Chunk::Bytes(_)) && !connection.ends[side].open;
+        if connection.broken || is_gone {
             return;
         }
         connection.pipes[side].sending.push_back(chunk);

@@ -15,8 +15,6 @@ const OUTPUTS_MAX: usize = 100_000;
 const LATE_DEADLINES_MAX: usize = 1_000;
 /// Reading the whole merges the whole: most merges are to be left to their steps.
 const LOOKS_PERCENT: u64 = 10;
-/// An onlooker looks once in so many checks of its node: what it is told of waits for it.
-const ONLOOKER_TURNS: usize = 3;
 
 impl Cluster {
     pub(super) fn handle(&mut self, node: usize, input: Input) -> Result<(), Trouble> {
@@ -216,12 +214,15 @@ impl Cluster {
         let batches = self.pledges.check(life.engine.id(), life.engine.context());
         batches.map_err(|what| format!("n{node} {what}"))?;
         life.looks += 1;
-        if life.looks.is_multiple_of(ONLOOKER_TURNS) {
-            let turn = life.looks / ONLOOKER_TURNS % life.onlookers.len();
+        if !life.looks.is_multiple_of(2) {
+            return life.check_watches().map_err(|what| format!("n{node}: {what}").into());
+        }
+        if life.looks.is_multiple_of(4) {
+            let turn = life.looks / 4 % life.onlookers.len();
             let looked = life.onlookers[turn].look(&mut life.engine);
             looked.map_err(|what| format!("n{node}: {what}"))?;
         }
-        life.check_watches().map_err(|what| format!("n{node}: {what}").into())
+        Ok(())
     }
 
     pub fn check_onlookers(&mut self, node: usize) -> Result<(), Trouble> {
