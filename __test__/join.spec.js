@@ -116,7 +116,7 @@ test('names and tags', async (t) => {
   const peer = other.peers.get(named.id);
   assert.deepEqual([named.name, named.tags, peer.name, peer.tags], ['web-1', tags, 'web-1', tags]);
   assert.ok(Object.isFrozen(peer.tags) && Object.isFrozen(named.tags));
-  const told = named.peers.get(other.id);
+  const told = await until('it is there too', () => named.peers.get(other.id));
   assert.deepEqual([told.name, told.tags], [other.name, {}]);
   assert.match(other.name, new RegExp(`-${process.pid}$`));
   const full = { ...Object.fromEntries(Array.from({ length: 31 }, (_, n) => [`k${n}`, ''])), rest: 'ü'.repeat(970) };

@@ -9,7 +9,7 @@ const { Peers } = require('../lib/peers');
 /** Peers of a servent that is not there. */
 function fakePeers() {
   const forgotten = [];
-  const node = { id: 'own', dismiss() {} };
+  const node = { id: 'own', dismiss() {}, observer() {} };
   const servent = { id: 'OWN', [kInside]: { functions: { forget: (map) => forgotten.push(map) }, node } };
   return { peers: new Peers(servent, node), node, forgotten };
 }
