@@ -148,7 +148,7 @@ declare class Collective extends EventEmitter<Collective.Events> {
    *
    * @throws An `Error` with a `code`, and nothing has changed: `ERR_INVALID_KEY`,
    *   `ERR_INVALID_VALUE`, `ERR_INVALID_OPERATION`, `ERR_NOT_A_NUMBER`, `ERR_NOT_AN_INDEX`,
-   *   `ERR_KEY_TOO_LONG`, `ERR_TOO_DEEP`, `ERR_VALUE_TOO_LARGE`, `ERR_CLOSED`.
+   *   `ERR_KEY_TOO_LONG`, `ERR_TOO_DEEP`, `ERR_VALUE_TOO_LARGE`, `ERR_STATE_FULL`, `ERR_CLOSED`.
    */
   set(key: string, value: unknown, operation?: Collective.Operation | null): void;
 
@@ -245,6 +245,12 @@ declare namespace Collective {
     cluster?: string;
     /** Must be equal on all nodes. */
     limits?: Limits;
+    /**
+     * How many bytes of memory the state may take on this node, about (`stats().documentBytes`).
+     * Own writes that would make it more are refused with `ERR_STATE_FULL`; what peers write is taken
+     * all the same. Need not be equal on all nodes. Default: no limit.
+     */
+    maxBytes?: number;
     /** Ready at the latest so many ms after listening. Default 5000. */
     readyTimeout?: number;
     /** How many ms a node may be away and lose nothing. Default 30 days. */
@@ -715,7 +721,7 @@ declare namespace Collective {
    * Writes take effect here at once and soon on every other node. They throw an `Error` with a
    * `code`, and nothing has changed: `ERR_INVALID_KEY` for what is no path, `ERR_INVALID_VALUE`,
    * `ERR_NOT_A_NUMBER`, `ERR_NOT_AN_INDEX`, `ERR_KEY_TOO_LONG`, `ERR_TOO_DEEP`,
-   * `ERR_VALUE_TOO_LARGE`, `ERR_CLOSED`.
+   * `ERR_VALUE_TOO_LARGE`, `ERR_STATE_FULL`, `ERR_CLOSED`.
    *
    * @typeParam S What is in it.
    */
@@ -1035,6 +1041,8 @@ declare namespace Collective {
   interface Stats {
     /** Decoded values that reads are served from. */
     cachedKeys: number;
+    /** Memory that the state takes, in bytes, about: what `maxBytes` limits. */
+    documentBytes: number;
     [name: string]: any;
   }
 

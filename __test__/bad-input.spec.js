@@ -6,7 +6,10 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { OPERATIONS } = require('..');
-const { openAlone, openMesh } = require('./support/collectives');
+const { open, openAlone, openMesh } = require('./support/collectives');
+const { openNode } = require('./support/nodes');
+const { freeAddresses } = require('./support/ports');
+const { openServent } = require('./support/servents');
 const { until } = require('./support/until');
 
 const { INCREMENT, DELETE } = OPERATIONS;
@@ -97,6 +100,52 @@ test('limits can be moved', async (t) => {
   collective.set('k'.repeat(8000), 1);
   collective.set('a.'.repeat(99) + 'a', 1);
   assert.throws(() => collective.set('a', 'x'.repeat(9)), { code: 'ERR_VALUE_TOO_LARGE' });
+});
+
+test('a full state refuses own writes, takes those of peers, and says so once', async (t) => {
+  const maxBytes = 1 << 16;
+  const [peer, { local }] = await openMesh(t, 2);
+  const all = [local, peer.local];
+  const [own] = await freeAddresses(1);
+  const full = await open(t, own, all, { maxBytes });
+  const warnings = [];
+  full.on('warning', ({ code }) => warnings.push(code));
+  await until('all are connected', () => full.active === 2);
+
+  full.set('count', 1, INCREMENT);
+  const large = 'x'.repeat(maxBytes);
+  const refused = { name: 'Error', code: 'ERR_STATE_FULL', message: /65536/ };
+  assert.throws(() => full.set('large', large), refused);
+  assert.throws(() => { full.data.large = large; }, refused);
+  assert.equal(full.get('large'), undefined);
+  full.set('small', 'x'.repeat(maxBytes / 2));
+  assert.throws(() => full.set('other', 'x'.repeat(maxBytes / 2)), refused);
+
+  peer.set('peers', large);
+  await until('the peer\'s value is here', () => full.get('peers') === large);
+  assert.ok(full.stats().documentBytes > maxBytes);
+  assert.throws(() => full.set('more', 1), refused);
+  full.set('small', 'y');
+  full.set('count', 1, INCREMENT);
+  full.set('peers', null, DELETE);
+  full.set('more', 1);
+  await until('all is equal', () => peer.get('more') === 1 && peer.get('small') === 'y');
+  assert.deepEqual(peer.data, { count: 2, small: 'y', more: 1 });
+  await until('it is told', () => warnings.length > 0);
+  assert.deepEqual(warnings, ['ERR_STATE_FULL']);
+});
+
+test('a node and a servent have the limit too', async (t) => {
+  const options = { maxBytes: 1000 };
+  const node = await openNode(t, options);
+  const servent = openServent(t, options);
+  const large = 'x'.repeat(1000);
+  for (const { state } of [node, servent.node]) {
+    assert.throws(() => state.set('a', large), { code: 'ERR_STATE_FULL' });
+    state.set('a', 'x');
+    assert.throws(() => state.batch(() => state.set('b', large)), { code: 'ERR_STATE_FULL' });
+    assert.equal(state.get('b'), undefined);
+  }
 });
 
 test('get with what is no key', async (t) => {

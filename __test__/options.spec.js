@@ -45,7 +45,7 @@ test('any free port is for local alone', () => {
 test('options of the engine are handed on', () => {
   const options = {
     cluster: 'mine', limits: { keyBytes: 100, depth: 5, valueBytes: 1000 }, readyTimeout: 1,
-    forgetAfter: 2 ** 40, heartbeatInterval: 100, lossTimeout: 500,
+    forgetAfter: 2 ** 40, heartbeatInterval: 100, lossTimeout: 500, maxBytes: 1000,
   };
   const { native } = collectiveOptions(local, [], null, options);
   assert.deepEqual({ ...native, ...options }, native);

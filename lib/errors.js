@@ -16,6 +16,7 @@ const ERRORS = Object.freeze({
   ERR_INVALID_VALUE: [TypeError, 'The value has no JSON form.'],
   ERR_NOT_A_NUMBER: [TypeError, 'Increment of something that is not a number, or by such.'],
   ERR_NOT_AN_INDEX: [TypeError, 'The key names a child of an array that is not an index.'],
+  ERR_STATE_FULL: [Error, 'The state takes as much memory as this node may use for it.'],
   ERR_CLOSED: [Error, 'The node is closed.'],
 
   // A job, call or event was refused. Nothing was sent.
@@ -36,10 +37,9 @@ const ERRORS = Object.freeze({
   ERR_BAD_MESSAGE: [Error, 'The peer sent what is not a message of our protocol.'],
   ERR_MESSAGE_TOO_LARGE: [Error, 'The peer sent a message over the limit.'],
   ERR_INCOMPATIBLE_PEER: [Error, 'The peer has another protocol version, cluster or limits.'],
+  ERR_PEER_KEPT_OUT: [Error, 'The peer has broken a rule of the protocol not long ago.'],
   ERR_PEER_DISMISSED: [Error, 'One of the two wants no connection with the other.'],
   ERR_REJOIN: [Error, 'This node was forgotten by the peer and joins again as a new replica.'],
-  ERR_CORRUPT_RECORD: [Error, 'What arrived was changed on the way, or is not from the peer.'],
-
   ERR_CORRUPT_RECORD: [Error, 'What arrived was changed on the way, or is not from the peer.'],
 
   // Why a connection was refused before it was one: secrets, and who is who.

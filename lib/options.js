@@ -30,6 +30,8 @@ const CHECKS = {
   cluster: isName,
   /** Static limits; they must be equal on all nodes. */
   limits: { keyBytes: isCount, depth: isDepth, valueBytes: isCount },
+  /** Memory that the state may take here; own writes beyond it are refused. */
+  maxBytes: isCount,
   /** Ready at the latest so long after listening (ms). */
   readyTimeout: isTimeout,
   /** How long a node may be away and how long a dead one is remembered (ms). */

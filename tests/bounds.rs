@@ -2,7 +2,7 @@
 
 mod mesh;
 
-use collective_io::engine::{Address, Config};
+use collective_io::engine::{Address, Config, Event, WarningCode, Write, WriteError};
 use mesh::Mesh;
 
 /// What a repair may cost beside 1.5 times what is missing: digests, a pull, the end of a feed.
@@ -46,6 +46,99 @@ fn after_everything_is_deleted_a_document_is_as_small_as_at_the_start() {
         let bytes = mesh.document_bytes(node);
         assert!(bytes <= empty + (8 << 10), "{bytes} bytes, {empty} at the start");
     }
+}
+
+/// Of two nodes the second may hold so much.
+fn with_little_room(bytes: usize) -> Mesh {
+    let little = Config { document_bytes_max: Some(bytes), ..Config::default() };
+    let mut mesh = Mesh::with(vec![Config::default(), little]);
+    mesh.link_all();
+    mesh
+}
+
+fn warnings_of_no_room(mesh: &Mesh, node: usize) -> usize {
+    let told = |event: &&Event| matches!(event, Event::Warning { code, .. } if *code == WarningCode::StateFull);
+    mesh.events(node).iter().filter(told).count()
+}
+
+#[test]
+fn a_full_document_refuses_own_writes_and_takes_those_of_peers() {
+    const ROOM: usize = 64 << 10;
+    let mut mesh = with_little_room(ROOM);
+    let refused = |mesh: &mut Mesh, path: &[&str], json: &str| {
+        let (hash, context) = (mesh.hash(1), mesh.context(1));
+        let result = mesh.write(1, Write::Set { path, json });
+        assert!(matches!(result, Err(WriteError::StateFull { limit: ROOM, .. })), "{result:?}");
+        assert_eq!((mesh.hash(1), mesh.context(1)), (hash, context), "it changed something");
+    };
+    mesh.increment(1, "count", 1.0);
+    let mut made = 0;
+    while mesh.write(1, Write::Set { path: &["own", &made.to_string()], json: "[1,2,3]" }).is_ok() {
+        made += 1;
+    }
+    assert!(made > 100, "{made} writes fit");
+    assert!(mesh.stats(1).document_bytes <= ROOM);
+    refused(&mut mesh, &["own", "more"], "0");
+    refused(&mut mesh, &["more"], "0");
+    // What replaces as much, adds up where a counter is, or makes room is taken all the same.
+    mesh.set(1, "own.0", "[4,5,6]");
+    mesh.increment(1, "count", 1.0);
+
+    for n in 0..2000 {
+        mesh.set(0, &format!("peers.{n}"), "\"what a peer has written\"");
+    }
+    mesh.run(2000);
+    assert!(mesh.stats(1).document_bytes > ROOM);
+    mesh.assert_converged();
+    refused(&mut mesh, &["own", "more"], "0");
+    assert_eq!(warnings_of_no_room(&mesh, 1), 1);
+    assert_eq!(warnings_of_no_room(&mesh, 0), 0);
+
+    mesh.delete(1, "peers");
+    mesh.delete(1, "own");
+    mesh.set(1, "own.again", "0");
+    mesh.run(2000);
+    mesh.assert_converged();
+    mesh.assert_all_read("own.again", "0");
+    mesh.assert_all_read("count", "2");
+    // What is too large by itself does not make the document full; the next time it is, it is told.
+    let large = format!("\"{}\"", "x".repeat(ROOM));
+    refused(&mut mesh, &["large"], &large);
+    mesh.run(2000);
+    assert_eq!(warnings_of_no_room(&mesh, 1), 1);
+    mesh.set(0, "large", &large);
+    mesh.run(2000);
+    assert_eq!(warnings_of_no_room(&mesh, 1), 2);
+    mesh.assert_converged();
+}
+
+/// A piece of a large array set apart would make a small write cost many times the text.
+#[test]
+fn a_write_into_a_large_value_is_counted_with_what_it_takes_apart() {
+    const ROOM: usize = 64 << 10;
+    let mut mesh = with_little_room(ROOM);
+    let many = format!("[{}]", vec!["0"; 5000].join(","));
+    mesh.set(1, "many", &many);
+    let before = mesh.document_bytes(1);
+    let result = mesh.write(1, Write::Set { path: &["many", "17"], json: "1" });
+    assert!(matches!(result, Err(WriteError::StateFull { .. })), "{result:?}");
+    assert_eq!(mesh.document_bytes(1), before);
+    mesh.set(1, "many", "[]");
+    mesh.set(1, "many.17", "1");
+}
+
+#[test]
+fn what_a_document_is_counted_to_take_is_about_what_it_takes() {
+    let mut mesh = Mesh::linked(1);
+    for n in 0..5000 {
+        let (short, long) = (n.to_string(), format!("\"{}\"", "x".repeat(n % 300)));
+        mesh.set(0, &format!("scalars.{n}"), &short);
+        mesh.set(0, &format!("texts.a longer name {n}"), &long);
+        mesh.set(0, &format!("deep.{}.{}.{n}", n % 10, n % 100), r#"{"a":[1,2]}"#);
+        mesh.increment(0, &format!("counters.{n}"), 0.5);
+    }
+    let (counted, walked) = (mesh.stats(0).document_bytes, mesh.document_bytes(0));
+    assert!(counted < walked * 3 / 2 && walked < counted * 3 / 2, "{counted}, {walked} walked");
 }
 
 /// What a node that was away brings with it is gone as well, though it was told by one record.

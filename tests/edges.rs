@@ -7,9 +7,12 @@ use collective_io::engine::document::amount::Amount;
 use collective_io::engine::document::things::{Part, Run};
 use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::message::{
-    self, ActionItem, Digest, FeedEnd, FeedHead, FeedItem, Item, Kind, Stub, WriteItem, WritesHead,
+    self, ActionItem, Digest, FeedEnd, FeedHead, FeedItem, Hello, Item, Kind, Presence, Stub,
+    WriteItem, WritesHead,
 };
-use collective_io::engine::{Config, Dot, LinkId, Rank, ReplicaId};
+use collective_io::engine::{
+    CloseReason, Config, Dot, Event, LinkId, NodeId, Rank, ReplicaId, WarningCode,
+};
 use mesh::Mesh;
 
 /// Small parts, so that a feed is under way for as long as its link is held.
@@ -278,6 +281,96 @@ impl Hostile {
     fn assert_refused(&self) {
         assert_eq!(self.mesh.stats(0).bad_messages, 1);
     }
+}
+
+/// Somebody connects with node 0 and says hello. Gives the connection.
+fn say_hello(mesh: &mut Mesh, replica: ReplicaId) -> LinkId {
+    let link = mesh.open_to_nobody(0);
+    let limits = Config::default().limits;
+    let hello = Hello {
+        magic: message::MAGIC,
+        major: message::VERSION_MAJOR,
+        minor: message::VERSION_MINOR,
+        replica,
+        node: NodeId([7; 12]),
+        cluster: &Config::default().cluster,
+        advertised: None,
+        limits: (
+            limits.key_bytes_max as u64,
+            limits.depth_max as u64,
+            limits.value_bytes_max as u64,
+        ),
+    };
+    mesh.receive(0, link, message::encode(Kind::Hello, &hello).slice(4..));
+    link
+}
+
+fn say_nonsense(mesh: &mut Mesh, link: LinkId) {
+    mesh.receive(0, link, vec![Kind::Digest as u8, 0xff].into());
+}
+
+#[test]
+fn who_breaks_a_rule_is_kept_out_for_longer_each_time() {
+    let mut mesh = Mesh::linked(1);
+    for kept_out_ms in [1000, 2000, 4000] {
+        let link = say_hello(&mut mesh, X);
+        assert_eq!(mesh.stats(0).peers, 1);
+        say_nonsense(&mut mesh, link);
+        assert_eq!(mesh.stats(0).peers, 0);
+        let warned = mesh.events(0).iter().rev().find_map(|event| match event {
+            Event::Warning { code: WarningCode::BadMessage, peer: Some(X), detail } => {
+                Some(detail.clone())
+            }
+            _ => None,
+        });
+        assert!(warned.is_some_and(|text| text.ends_with(&format!("for {kept_out_ms} ms"))));
+        mesh.wait(kept_out_ms - 1);
+        say_hello(&mut mesh, X);
+        assert_eq!(mesh.closed(), Some(&CloseReason::KeptOut { ms: 1 }));
+        let other = say_hello(&mut mesh, Y);
+        assert_eq!(mesh.stats(0).peers, 1, "others may come");
+        mesh.close_to_nobody(0, other);
+        mesh.wait(1);
+    }
+    say_hello(&mut mesh, X);
+    assert_eq!(mesh.stats(0).peers, 1);
+}
+
+#[test]
+fn who_breaks_a_rule_loses_all_its_connections() {
+    let mut mesh = Mesh::linked(1);
+    say_hello(&mut mesh, X);
+    let link = say_hello(&mut mesh, X);
+    assert_eq!(mesh.stats(0).peers, 1);
+    say_nonsense(&mut mesh, link);
+    assert_eq!(mesh.stats(0).peers, 0);
+    let down = mesh.events(0).iter().find_map(|event| match event {
+        Event::PeerDown { reason, .. } => Some(reason.code()),
+        _ => None,
+    });
+    assert_eq!(down, Some("ERR_BAD_MESSAGE"));
+}
+
+/// Whoever says that it is busy, and not, and busy again is told of once a second.
+#[test]
+fn a_peer_does_not_fire_events_as_fast_as_it_likes() {
+    let mut mesh = Mesh::linked(1);
+    let link = say_hello(&mut mesh, X);
+    let busy = |mesh: &mut Mesh, busy_ms: u64| {
+        let presence = Presence { advertised: None, busy_ms };
+        mesh.receive(0, link, message::encode(Kind::Presence, &presence).slice(4..));
+    };
+    let told = |mesh: &Mesh| {
+        mesh.events(0).iter().filter(|event| matches!(event, Event::PeerBusy { .. })).count()
+    };
+    for _ in 0..1000 {
+        busy(&mut mesh, 5000);
+        busy(&mut mesh, 0);
+    }
+    assert_eq!(told(&mesh), 1);
+    mesh.wait(1000);
+    busy(&mut mesh, 5000);
+    assert_eq!(told(&mesh), 2);
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl From<WriteError> for Failure {
             WriteError::KeyTooLong { .. }
             | WriteError::TooDeep { .. }
             | WriteError::ValueTooLarge { .. }
+            | WriteError::StateFull { .. }
             | WriteError::Closed => Class::Error,
         };
         Failure::Coded { class, code: error.code(), message: error.to_string().into() }

@@ -29,6 +29,7 @@ struct Options<'a> {
     cluster: Option<String>,
     insecure: bool,
     limits: LimitOptions,
+    max_bytes: Option<usize>,
     /// Milliseconds, these four.
     ready_timeout: Option<u64>,
     forget_after: Option<u64>,
@@ -67,6 +68,7 @@ impl Default for Options<'_> {
             cluster: None,
             insecure: false,
             limits: LimitOptions::default(),
+            max_bytes: None,
             ready_timeout: None,
             forget_after: None,
             heartbeat_interval: None,
@@ -105,6 +107,7 @@ pub fn parse(json: &str) -> Result<net::Options, Failure> {
         forget_after_ms: options.forget_after.unwrap_or(default.forget_after_ms),
         heartbeat_interval_ms: options.heartbeat_interval.unwrap_or(default.heartbeat_interval_ms),
         loss_timeout_ms: options.loss_timeout.unwrap_or(default.loss_timeout_ms),
+        document_bytes_max: options.max_bytes,
         limits: Limits {
             key_bytes_max: limits.key_bytes.unwrap_or(default.limits.key_bytes_max),
             depth_max: limits.depth.unwrap_or(default.limits.depth_max),

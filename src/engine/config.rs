@@ -74,6 +74,13 @@ pub struct Config {
     /// taken, and that may wait here for one peer. 16 MiB; never less than what two of the largest
     /// messages cost.
     pub window_bytes: usize,
+    /// A peer that has broken a rule of the protocol is kept out for so long, and for twice as long
+    /// each time that it does so again. 1 s and 10 min.
+    pub keep_out_min_ms: u64,
+    pub keep_out_max_ms: u64,
+    /// Bytes that the document may take here, about: local writes that would add to more are
+    /// refused. What peers write is taken all the same. `None`: as many as there are.
+    pub document_bytes_max: Option<usize>,
     /// A remote stamp moves our clock at most so far ahead of the wall clock. 500 ms.
     pub clock_skew_max_ms: u64,
     /// How long a dead replica is remembered, and how long a node may be away. 30 days.
@@ -133,6 +140,9 @@ impl Default for Config {
             jobs_max: 65_536,
             runs_per_peer_max: 16_384,
             window_bytes: 16 << 20,
+            keep_out_min_ms: 1000,
+            keep_out_max_ms: 10 * 60 * 1000,
+            document_bytes_max: None,
             clock_skew_max_ms: 500,
             forget_after_ms: 30 * 24 * 3600 * 1000,
             limits: Limits::default(),

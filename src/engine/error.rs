@@ -24,6 +24,11 @@ pub enum WriteError {
     InvalidIncrement,
     #[error("{path} is an array: {segment:?} is not an index from 0 to 65535")]
     NotAnIndex { path: String, segment: String },
+    #[error(
+        "The document takes {bytes} bytes of memory here and this write would add to them; \
+         at most {limit} are allowed"
+    )]
+    StateFull { bytes: usize, limit: usize },
     #[error("The node is closed")]
     Closed,
 }
@@ -38,6 +43,7 @@ impl WriteError {
             WriteError::InvalidValue { .. } => "ERR_INVALID_VALUE",
             WriteError::NotANumber { .. } | WriteError::InvalidIncrement => "ERR_NOT_A_NUMBER",
             WriteError::NotAnIndex { .. } => "ERR_NOT_AN_INDEX",
+            WriteError::StateFull { .. } => "ERR_STATE_FULL",
             WriteError::Closed => "ERR_CLOSED",
         }
     }
@@ -107,6 +113,9 @@ pub enum CloseReason {
     /// Another protocol version, cluster or set of limits.
     #[error("the peer is not compatible: {0}")]
     Incompatible(String),
+    /// The peer has broken a rule of the protocol not long ago.
+    #[error("the peer has broken a rule and is kept out for another {ms} ms")]
+    KeptOut { ms: u64 },
     /// One side's application wants no connection with the other.
     #[error("the peer was dismissed")]
     Dismissed,
@@ -133,6 +142,7 @@ impl CloseReason {
             CloseReason::BadMessage(_) => "ERR_BAD_MESSAGE",
             CloseReason::TooLarge { .. } => "ERR_MESSAGE_TOO_LARGE",
             CloseReason::Incompatible(_) => "ERR_INCOMPATIBLE_PEER",
+            CloseReason::KeptOut { .. } => "ERR_PEER_KEPT_OUT",
             CloseReason::Dismissed => "ERR_PEER_DISMISSED",
             CloseReason::Rejoin => "ERR_REJOIN",
             CloseReason::Corrupt => "ERR_CORRUPT_RECORD",
@@ -156,6 +166,9 @@ pub enum WarningCode {
     Rejoined,
     /// An address that the application wanted to hear of is this node's own.
     ConnectedToSelf,
+    /// The document takes more memory than `Config::document_bytes_max`, or a local write would
+    /// have made it so.
+    StateFull,
 }
 
 impl WarningCode {
@@ -167,6 +180,7 @@ impl WarningCode {
             WarningCode::StateMismatch => "ERR_STATE_MISMATCH",
             WarningCode::Rejoined => "ERR_REJOINED",
             WarningCode::ConnectedToSelf => "ERR_CONNECTED_TO_SELF",
+            WarningCode::StateFull => "ERR_STATE_FULL",
         }
     }
 }
@@ -179,6 +193,7 @@ pub const CODES: &[&str] = &[
     "ERR_INVALID_VALUE",
     "ERR_NOT_A_NUMBER",
     "ERR_NOT_AN_INDEX",
+    "ERR_STATE_FULL",
     "ERR_CLOSED",
     "ERR_INVALID_NAME",
     "ERR_BUSY",
@@ -193,6 +208,7 @@ pub const CODES: &[&str] = &[
     "ERR_BAD_MESSAGE",
     "ERR_MESSAGE_TOO_LARGE",
     "ERR_INCOMPATIBLE_PEER",
+    "ERR_PEER_KEPT_OUT",
     "ERR_PEER_DISMISSED",
     "ERR_REJOIN",
     "ERR_CORRUPT_RECORD",

@@ -72,6 +72,8 @@ pub struct Stats {
     pub things: usize,
     /// Removals of increments kept for owners that have not seen them.
     pub cuts: usize,
+    /// Bytes of memory that these take, about.
+    pub document_bytes: usize,
     /// Entries of the version vector.
     pub replicas: usize,
     /// Dead replicas still remembered after their folding.
@@ -121,6 +123,8 @@ pub struct Engine {
     started: bool,
     left: bool,
     touched_told: bool,
+    /// The application knows that the document is full.
+    full_told: bool,
     /// During a batch: what has happened meanwhile.
     held: Option<Held>,
     bad_messages: u64,
@@ -153,6 +157,7 @@ impl Engine {
             started: false,
             left: false,
             touched_told: false,
+            full_told: false,
             held: None,
             bad_messages: 0,
             rejoins: 0,
@@ -229,6 +234,7 @@ impl Engine {
             document_nodes: document.nodes(),
             things: document.things(),
             cuts: document.cuts(),
+            document_bytes: document.held_bytes(),
             replicas: self.replication.vector().len(),
             forgotten: self.replication.forgotten_count(),
             peers: self.membership.peers().count() - observers,
@@ -345,7 +351,14 @@ impl Engine {
         if self.left {
             return Err(WriteError::Closed);
         }
-        self.replication.write(now, write)
+        let result = self.replication.write(now, write);
+        if let Err(WriteError::StateFull { .. }) = result {
+            self.rare.note(Rare::WriteRefusedFull);
+            if !self.has_some_room() {
+                self.tell_full();
+            }
+        }
+        result
     }
 
     /// Holds back own writes, and what happens meanwhile, until `end_batch`. What is written in
@@ -539,11 +552,18 @@ impl Engine {
                 }
             }
             Input::Closed { link, reason } => {
-                if matches!(reason, CloseReason::BadMessage(_) | CloseReason::TooLarge { .. }) {
-                    self.note_bad(self.membership.peer_on(link), reason.to_string());
+                let peer = self.membership.peer_on(link);
+                let is_bad =
+                    matches!(reason, CloseReason::BadMessage(_) | CloseReason::TooLarge { .. });
+                if is_bad {
+                    self.note_bad(now_ms, peer, reason.to_string());
                 }
                 self.jobs.link_closed(link);
-                self.membership.closed(now_ms, link, reason, &mut self.rng);
+                self.membership.closed(now_ms, link, reason.clone(), &mut self.rng);
+                let other = peer.filter(|_| is_bad).and_then(|id| self.membership.link_of(id));
+                if let Some(other) = other {
+                    self.membership.close(now_ms, other, reason, &mut self.rng);
+                }
             }
         }
         self.follow_up(now);
@@ -663,7 +683,9 @@ impl Engine {
         if let Err(reason) = result {
             let peer = self.membership.peer_on(link);
             match &reason {
-                CloseReason::BadMessage(detail) => self.note_bad(peer, detail.clone()),
+                CloseReason::BadMessage(detail) => {
+                    self.note_bad(now.monotonic_ms, peer, detail.clone());
+                }
                 CloseReason::Incompatible(detail) => {
                     let (code, detail) = (WarningCode::IncompatiblePeer, detail.clone());
                     self.tell(Event::Warning { code, peer, detail });
@@ -702,6 +724,9 @@ impl Engine {
                 hello.limits,
                 self.limits()
             ));
+        }
+        if let Some(ms) = self.membership.kept_out_ms(now.monotonic_ms, hello.replica) {
+            return Err(CloseReason::KeptOut { ms });
         }
         if let Some(frames) = self.replication.farewell(hello.replica) {
             self.outputs.push_back(Output::Send { link, frames });
@@ -790,6 +815,7 @@ impl Engine {
             let (code, peer, detail) = (report.code, report.peer, report.detail);
             self.tell(Event::Warning { code, peer, detail });
         }
+        self.watch_room();
         self.tell_replicated();
         if self.replication.has_touched() && !std::mem::replace(&mut self.touched_told, true) {
             self.tell(Event::Touched);
@@ -824,10 +850,10 @@ impl Engine {
             let segments: Vec<&str> = path.iter().map(|segment| &**segment).collect();
             let result = match &write {
                 Again::Set(json) => {
-                    self.replication.write(now, Write::Set { path: &segments, json })
+                    self.replication.write_again(now, Write::Set { path: &segments, json })
                 }
                 Again::Increment(by) => {
-                    self.replication.write(now, Write::Increment { path: &segments, by: *by })
+                    self.replication.write_again(now, Write::Increment { path: &segments, by: *by })
                 }
             };
             match result {
@@ -879,9 +905,43 @@ impl Engine {
         self.membership.leave(now_ms, &mut self.rng);
     }
 
-    fn note_bad(&mut self, peer: Option<ReplicaId>, detail: String) {
+    /// Whoever has said hello is known again, and kept out for a while.
+    fn note_bad(&mut self, now_ms: u64, peer: Option<ReplicaId>, mut detail: String) {
         self.bad_messages += 1;
+        if let Some(ms) = peer.map(|peer| self.membership.keep_out(now_ms, peer)) {
+            detail += &format!("; the peer is kept out for {ms} ms");
+        }
         self.tell(Event::Warning { code: WarningCode::BadMessage, peer, detail });
+    }
+
+    fn watch_room(&mut self) {
+        let Some(limit) = self.config.document_bytes_max else { return };
+        if self.replication.document().held_bytes() > limit {
+            self.rare.note(Rare::Overfull);
+            self.tell_full();
+        } else if self.has_some_room() {
+            self.full_told = false;
+        }
+    }
+
+    /// Whether an eighth is free. What is refused then is too large by itself, as its writer knows.
+    fn has_some_room(&self) -> bool {
+        let bytes = self.replication.document().held_bytes();
+        self.config.document_bytes_max.is_none_or(|limit| bytes <= limit - limit / 8)
+    }
+
+    /// Once, until there is some room again.
+    fn tell_full(&mut self) {
+        if std::mem::replace(&mut self.full_told, true) {
+            return;
+        }
+        let bytes = self.replication.document().held_bytes();
+        let limit = self.config.document_bytes_max.unwrap_or_default();
+        let detail = format!(
+            "the document takes {bytes} bytes of memory here, of {limit} allowed: local writes \
+             that add to it are refused"
+        );
+        self.tell(Event::Warning { code: WarningCode::StateFull, peer: None, detail });
     }
 
     fn tell_replicated(&mut self) {

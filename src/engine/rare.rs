@@ -37,6 +37,8 @@ rare! {
     DuplicateWrite, "duplicate-write", "a write came for the second time";
     Relayed, "relayed", "a write was passed on to a peer with no link to its origin";
     GapPulled, "gap-pulled", "a write waited so long that a peer was asked for what is missing";
+    WriteRefusedFull, "write-refused-full", "a local write was refused, as the document was full";
+    Overfull, "overfull", "peers' writes have made the document larger than it may be";
     StampBounded, "stamp-bounded", "a stamp lay so far ahead that the clock did not follow it";
 
     // Feeds.

@@ -42,7 +42,7 @@ const BYTES_PER_HOLD: usize = 16 << 10;
 /// turns; each may be as large as a message can be.
 const ARRIVALS_MAX: usize = 32;
 /// Connections from others before their handshake. A stranger who opens more only replaces his own.
-const STRANGERS_MAX: usize = 64;
+pub(super) const STRANGERS_MAX: usize = 64;
 /// Connections that are told to finish and still write. Beyond these they are cut.
 const FINISHING_MAX: usize = 64;
 /// How long a connection that ends may go on writing, and the end of a node with it.

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::driver::STRANGERS_MAX;
 use super::*;
 use crate::engine::{
     Address, Ask, Config, End, Engine, Item, JobId, Now, Offer, Outcome, To, Write as Local,
@@ -270,6 +271,36 @@ fn the_oldest_stranger_makes_room() {
     wait_for_end(&strangers[0]);
     wait_until(|| node.node.stats().connections == 64);
     assert_eq!(node.node.stats().refused.get("ERR_BUSY"), Some(&1));
+}
+
+#[test]
+fn a_crowd_of_strangers_costs_a_few_connections_and_no_ring() {
+    let [a, _b] = pair();
+    crowd_of_strangers(a);
+}
+
+/// Many connections that say nothing, on one of two nodes that are connected.
+fn crowd_of_strangers(mut node: TestNode) {
+    const CROWD: usize = 400;
+    let port = node.port();
+    let refused = |code: &str| node.node.stats().refused.get(code).copied().unwrap_or(0);
+    let timed_out = || refused("ERR_HANDSHAKE_TIMEOUT") as usize;
+    let before = node.node.stats();
+    let strangers: Vec<_> = (0..CROWD).map(|_| connect(port)).collect();
+    wait_until(|| {
+        let stats = node.node.stats();
+        assert!(stats.connections <= STRANGERS_MAX + 1, "{stats:?}");
+        // On a slow machine the first have had their time before the last have come.
+        refused("ERR_BUSY") as usize + timed_out() >= CROWD - STRANGERS_MAX
+    });
+    let after = node.node.stats();
+    // Of a peer there may be a digest meanwhile, of strangers nothing.
+    assert!(after.bytes_in - before.bytes_in < 1 << 10, "{before:?}, {after:?}");
+    assert_eq!(after.engine.peers, 1);
+    let told = node.node.take_events(usize::MAX);
+    assert!(!told.iter().any(|event| matches!(event, NodeEvent::Warning { .. })), "{told:?}");
+    drop(strangers);
+    wait_until(|| node.node.stats().connections == 1);
 }
 
 #[test]

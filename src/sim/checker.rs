@@ -133,7 +133,7 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
             // A cut waits for the owner of the increments; one that is away may come back.
             let owners = cluster.engine(node).cut_owners();
             let owed = ids.iter().any(|id| owners.contains(id));
-            let nothing = stats.document_nodes == 0 && stats.things == 0;
+            let nothing = (stats.document_nodes, stats.things, stats.document_bytes) == (0, 0, 0);
             let bytes = cluster.engine(node).document_bytes();
             let empty = nothing && cluster.engine(node).hash() == 0 && !owed;
             (!empty || bytes > EMPTY_BYTES_MAX).then(|| {

@@ -159,9 +159,17 @@ impl Plan {
             faults.iter().for_each(|fault| plan.switch_on(fault, &mut chance));
         } else if !wishes.first_streams && !wishes.reference {
             plan.draw_more(&mut chance, wishes.without);
+            plan.draw_room(&mut stream(10));
         }
         plan.switch_off(wishes.without);
         plan
+    }
+
+    /// In some runs there is less room than the writes would take.
+    fn draw_room(&mut self, chance: &mut Chance) {
+        if chance.percent(8) {
+            self.config.document_bytes_max = Some(*chance.pick(&[512, 2 << 10, 8 << 10, 32 << 10]));
+        }
     }
 
     /// Jobs are drawn from a stream of their own, and change nothing else but `config` and, in

@@ -36,6 +36,8 @@ pub struct Mesh {
     dialled: Vec<(usize, Address)>,
     /// Where dials come to nothing and nobody says so.
     silent: BTreeSet<Address>,
+    /// Why a node has closed a connection, the last one.
+    closed: Option<CloseReason>,
 }
 
 struct Node {
@@ -78,6 +80,7 @@ impl Mesh {
             dials: VecDeque::new(),
             dialled: Vec::new(),
             silent: BTreeSet::new(),
+            closed: None,
         };
         for config in configs {
             mesh.add(config);
@@ -341,6 +344,23 @@ impl Mesh {
     /// A message out of nowhere.
     pub fn receive(&mut self, node: usize, link: LinkId, message: Bytes) {
         self.input(node, Input::Received { link, message });
+    }
+
+    /// A connection from somebody who is no node here: `receive` has what he says.
+    pub fn open_to_nobody(&mut self, node: usize) -> LinkId {
+        self.next_link += 1;
+        let link = LinkId(self.next_link);
+        self.input(node, Input::Opened { link, dialled: None });
+        link
+    }
+
+    pub fn close_to_nobody(&mut self, node: usize, link: LinkId) {
+        self.input(node, Input::Closed { link, reason: CloseReason::Lost("gone".into()) });
+    }
+
+    /// Why the last connection was closed that a node has closed.
+    pub fn closed(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
     }
 
     /// Lets time pass, keeps deadlines and delivers everything at once.
@@ -685,7 +705,10 @@ impl Mesh {
             match self.nodes[node].engine.poll_output(now) {
                 None => return,
                 Some(Output::Send { link, frames }) => self.send(node, link, &frames),
-                Some(Output::Close { link, .. }) => self.close(node, link),
+                Some(Output::Close { link, reason }) => {
+                    self.closed = Some(reason);
+                    self.close(node, link);
+                }
                 Some(Output::Event(event)) => self.nodes[node].events.push(event),
                 Some(Output::Dial { address }) => {
                     self.dialled.push((node, address.clone()));

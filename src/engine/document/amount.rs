@@ -62,6 +62,14 @@ impl Amount {
         }
     }
 
+    /// What it takes beside itself, about.
+    pub fn bytes_beside(&self) -> usize {
+        match self {
+            Amount::Whole(_) => 0,
+            Amount::Exact(exact) => size_of::<BigInt>() + exact.bits() as usize / 8,
+        }
+    }
+
     pub fn is_zero(&self) -> bool {
         *self == Amount::ZERO
     }

@@ -39,7 +39,7 @@ impl Document {
 
     /// Counts a value that was just put at a node.
     pub(super) fn count_value(&mut self, id: NodeId, mut value: Value) -> Value {
-        self.things += 1;
+        self.count_thing(value.bytes());
         if matches!(value.body, Body::Whole(_)) {
             value.hashed = false;
             self.unhashed.push(id);
@@ -57,30 +57,40 @@ impl Document {
     }
 
     pub(super) fn uncount_value(&mut self, path_hash: u64, value: &Value) {
-        self.things -= 1;
+        self.uncount_thing(value.bytes());
         if value.hashed {
             self.hash = self.hash.wrapping_sub(value_hash(path_hash, value));
         }
     }
 
     pub(super) fn count_mark(&mut self, path_hash: u64, mark: &Mark) {
-        self.things += 1;
+        self.count_thing(size_of::<Mark>());
         self.hash = self.hash.wrapping_add(mark_hash(path_hash, mark));
     }
 
     pub(super) fn uncount_mark(&mut self, path_hash: u64, mark: &Mark) {
-        self.things -= 1;
+        self.uncount_thing(size_of::<Mark>());
         self.hash = self.hash.wrapping_sub(mark_hash(path_hash, mark));
     }
 
     pub(super) fn count_part(&mut self, path_hash: u64, part: &Part) {
-        self.things += 1;
+        self.count_thing(part.bytes());
         self.hash = self.hash.wrapping_add(part_hash(path_hash, part));
     }
 
     pub(super) fn uncount_part(&mut self, path_hash: u64, part: &Part) {
-        self.things -= 1;
+        self.uncount_thing(part.bytes());
         self.hash = self.hash.wrapping_sub(part_hash(path_hash, part));
+    }
+
+    fn count_thing(&mut self, bytes: usize) {
+        self.things += 1;
+        self.thing_bytes += bytes;
+    }
+
+    fn uncount_thing(&mut self, bytes: usize) {
+        self.things -= 1;
+        self.thing_bytes -= bytes;
     }
 }
 

@@ -14,6 +14,7 @@
 //! | what was removed, for who asks later | `removals.rs` |
 //! | dead replicas folded into live ones | `fold.rs` |
 //! | exact sums | `amount.rs` |
+//! | how much room all takes, and a write would | `room.rs` |
 //! | the state's hash | `hash.rs` |
 
 pub mod amount;
@@ -30,6 +31,7 @@ pub mod observe;
 pub mod path;
 mod read;
 mod removals;
+mod room;
 mod split;
 pub mod things;
 mod tree;
@@ -61,6 +63,7 @@ use watch::{Watch, Whose};
 pub struct Document {
     tree: Tree,
     things: usize,
+    thing_bytes: usize,
     hash: u64,
     /// Nodes with a whole value whose hash is not worked out yet.
     unhashed: Vec<NodeId>,
@@ -99,6 +102,7 @@ impl Document {
         Document {
             tree: Tree::new(),
             things: 0,
+            thing_bytes: 0,
             hash: 0,
             unhashed: Vec::new(),
             cuts: BTreeMap::new(),

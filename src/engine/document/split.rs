@@ -232,6 +232,8 @@ mod tests {
             let mut split = apply(&writes, &splits);
             prop_assert_eq!(whole.hash(usize::MAX), split.hash(usize::MAX));
             prop_assert_eq!(shown(&mut whole, &[]), shown(&mut split, &[]));
+            prop_assert_eq!(whole.held_bytes(), whole.walked_bytes());
+            prop_assert_eq!(split.held_bytes(), split.walked_bytes());
             for path in paths.iter().chain(writes.iter().map(|write| &write.path)) {
                 prop_assert_eq!(whole.holds_anything(path), split.holds_anything(path));
                 prop_assert_eq!(whole.latest_around(path), split.latest_around(path));

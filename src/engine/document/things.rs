@@ -4,6 +4,7 @@ use ecow::EcoString;
 use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
+use super::tree::text_bytes;
 use crate::engine::causality::VersionVector;
 use crate::engine::clock::Stamp;
 use crate::engine::id::{Dot, Rank, ReplicaId};
@@ -106,6 +107,15 @@ impl Value {
         matches!(self.body, Body::Whole(_))
     }
 
+    /// What it takes, about.
+    pub fn bytes(&self) -> usize {
+        let text = match &self.body {
+            Body::Scalar(text) | Body::Whole(text) => text_bytes(text),
+            Body::Object | Body::Array(_) => 0,
+        };
+        size_of::<Value>() + text
+    }
+
     /// Gives it the dot of a fold.
     pub fn rename(&mut self, into: Dot) {
         self.rank = self.rank.or_of(self.dot.replica);
@@ -153,6 +163,11 @@ impl Part {
     /// dead replica that it folded are one more.
     pub fn slot(&self) -> (ReplicaId, u64) {
         (self.replica, if self.settled { self.epoch } else { 0 })
+    }
+
+    /// What it takes, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Part>() + self.low_total.bytes_beside() + self.high_total.bytes_beside()
     }
 
     /// Whether a vector covers all its increments.

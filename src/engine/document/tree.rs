@@ -47,6 +47,9 @@ struct More {
 
 /// Text up to here stands in an [`EcoString`] itself.
 const TEXT_INLINE: usize = 15;
+/// What a node takes by itself, its place among its parent's children included; its first value is
+/// counted with the things.
+pub const NODE_BYTES: usize = size_of::<Node>() - size_of::<Value>() + 2 * size_of::<NodeId>();
 /// Nodes of a chunk of the arena, which grows by chunks so that no growth moves what is there.
 const CHUNK: usize = 1024;
 
@@ -58,13 +61,25 @@ pub struct Tree {
     oldest: NodeId,
     newest: NodeId,
     sequence: u64,
+    /// Bytes of the names that do not stand in their nodes.
+    name_bytes: usize,
+}
+
+/// What a text takes outside the [`EcoString`] that holds it, about.
+pub fn text_bytes(text: &str) -> usize {
+    if text.len() > TEXT_INLINE {
+        text.len()
+    } else {
+        0
+    }
 }
 
 impl Tree {
     pub fn new() -> Self {
         let root = Node::new(EcoString::new(), NONE, 0, 0);
         let chunks = vec![vec![root]];
-        Tree { chunks, free: Vec::new(), oldest: NONE, newest: NONE, sequence: 0 }
+        let free = Vec::new();
+        Tree { chunks, free, oldest: NONE, newest: NONE, sequence: 0, name_bytes: 0 }
     }
 
     pub fn node(&self, id: NodeId) -> &Node {
@@ -128,6 +143,7 @@ impl Tree {
         };
         let (Ok(place) | Err(place)) = place;
         debug_assert!(self.child(parent, name).is_none());
+        self.name_bytes += text_bytes(name);
         let id = self.place(Node::new(name.into(), parent, depth, path_hash));
         self.node_mut(parent).more.get_or_insert_default().children.insert(place, id);
         id
@@ -160,6 +176,7 @@ impl Tree {
         self.unlink(id);
         let parent = self.node(id).parent;
         let name = std::mem::take(&mut self.node_mut(id).name);
+        self.name_bytes -= text_bytes(&name);
         // The node has lost its name already.
         let order = |other| if other == id { Ordering::Equal } else { self.compare(&name)(other) };
         let more = self.node(parent).more.as_ref();
@@ -178,6 +195,11 @@ impl Tree {
             // Nothing is left but the root: give the memory back.
             *self = Tree { sequence: self.sequence, ..Tree::new() };
         }
+    }
+
+    /// What its nodes take without what they hold, about: a count that is kept, not a walk.
+    pub fn held_bytes(&self) -> usize {
+        self.len() * NODE_BYTES + self.name_bytes
     }
 
     /// The memory it takes, about.
@@ -496,9 +518,8 @@ impl Node {
 
     /// The memory that it takes outside itself, about.
     fn bytes_beside(&self) -> usize {
-        let text = |text: &EcoString| if text.len() > TEXT_INLINE { text.len() } else { 0 };
         let bodies = self.values.iter().map(|value| match &value.body {
-            Body::Scalar(body) | Body::Whole(body) => text(body),
+            Body::Scalar(body) | Body::Whole(body) => text_bytes(body),
             Body::Object | Body::Array(_) => 0,
         });
         let more = self.more.as_ref().map_or(0, |more| {
@@ -508,7 +529,7 @@ impl Node {
                 + more.parts.capacity() * size_of::<Part>()
         });
         let values = if self.values.len() > 1 { self.values.len() * size_of::<Value>() } else { 0 };
-        text(&self.name) + bodies.sum::<usize>() + values + more
+        text_bytes(&self.name) + bodies.sum::<usize>() + values + more
     }
 
     pub fn has_children(&self) -> bool {

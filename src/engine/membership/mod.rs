@@ -9,6 +9,7 @@
 mod address_book;
 mod dismissals;
 mod inquiries;
+mod offenders;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -24,9 +25,12 @@ use super::wire::message::{self, Addresses, Kind, Malformed, Presence, WhoIs, RE
 use address_book::AddressBook;
 use dismissals::Dismissals;
 use inquiries::Inquiries;
+use offenders::Offenders;
 
 /// Addresses remembered for the replica last seen there; beyond that, only those of peers.
 const ADDRESSES_MAX: usize = 1024;
+/// A peer that becomes busy is told of at most so often.
+const BUSY_EVENT_GAP_MS: u64 = 1000;
 /// Bytes of an address: a host name, a colon and a port.
 const ADDRESS_BYTES_MAX: usize = 255 + 6;
 
@@ -106,6 +110,7 @@ pub struct Membership {
     learns: bool,
     inquiries: Inquiries,
     dismissals: Dismissals,
+    offenders: Offenders,
     /// Counts what the user wants: connections and dismissals.
     wishes: u64,
     handshake_timeout_ms: u64,
@@ -143,6 +148,8 @@ struct Theirs {
     advertised: Option<Address>,
     busy_ms: u64,
     busy_at_ms: u64,
+    /// When the application was last told of it.
+    busy_event_ms: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -171,6 +178,7 @@ impl Membership {
             learns: config.learn_addresses,
             inquiries: Inquiries::new(config.heartbeat_interval_ms),
             dismissals: Dismissals::default(),
+            offenders: Offenders::new(config),
             wishes: 0,
             handshake_timeout_ms: config.handshake_timeout_ms,
             loss_timeout_ms: config.loss_timeout_ms,
@@ -281,6 +289,16 @@ impl Membership {
                 link.renew_due_ms = Some(now_ms);
             }
         }
+    }
+
+    /// The peer has broken a rule. Gives for how long it is kept out from here on.
+    pub fn keep_out(&mut self, now_ms: u64, peer: ReplicaId) -> u64 {
+        self.offenders.add(now_ms, peer)
+    }
+
+    /// For how much longer a replica is kept out, if it is.
+    pub fn kept_out_ms(&self, now_ms: u64, replica: ReplicaId) -> Option<u64> {
+        self.offenders.remaining_ms(now_ms, replica)
     }
 
     // ---- what happens
@@ -482,9 +500,14 @@ impl Membership {
         if !self.links.contains_key(&link) {
             return;
         }
-        if let (CloseReason::Left | CloseReason::Dismissed, Some(peer)) =
-            (&reason, self.peer_on(link))
-        {
+        let is_over = matches!(
+            reason,
+            CloseReason::Left
+                | CloseReason::Dismissed
+                | CloseReason::BadMessage(_)
+                | CloseReason::TooLarge { .. }
+        );
+        if let (true, Some(peer)) = (is_over, self.peer_on(link)) {
             let same = |(&id, other): (&LinkId, &Link)| {
                 (id != link && other.peer == Some(peer)).then_some(id)
             };
@@ -619,15 +642,23 @@ impl Membership {
 
     fn receive_presence(&mut self, now_ms: u64, link: LinkId, told: Presence<'_>) {
         let Some(peer) = self.peer_on(link) else { return };
-        if self.link_of(peer) == Some(link) && told.busy_ms > 0 && self.busy_ms(now_ms, peer) == 0 {
+        let begins = told.busy_ms > 0 && self.busy_ms(now_ms, peer) == 0;
+        let in_use = self.link_of(peer) == Some(link);
+        let Some(link) = self.links.get_mut(&link) else { return };
+        let mut busy_event_ms = link.theirs.busy_event_ms;
+        let due = busy_event_ms.is_none_or(|at_ms| now_ms >= at_ms + BUSY_EVENT_GAP_MS);
+        if in_use && begins && due {
+            busy_event_ms = Some(now_ms);
             self.steps.push_back(Step::Busy { peer });
         }
-        let Some(link) = self.links.get_mut(&link) else { return };
         let advertised = told.advertised.and_then(told_address);
-        let before = std::mem::replace(
-            &mut link.theirs,
-            Theirs { advertised: advertised.clone(), busy_ms: told.busy_ms, busy_at_ms: now_ms },
-        );
+        let theirs = Theirs {
+            advertised: advertised.clone(),
+            busy_ms: told.busy_ms,
+            busy_at_ms: now_ms,
+            busy_event_ms,
+        };
+        let before = std::mem::replace(&mut link.theirs, theirs);
         if before.advertised == advertised {
             return;
         }

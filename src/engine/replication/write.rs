@@ -26,6 +26,24 @@ pub struct Written {
 impl Replication {
     /// `None`: a DELETE that found nothing, which is no write. After an error nothing has changed.
     pub fn write(&mut self, now: Now, write: Write<'_>) -> Result<Option<Written>, WriteError> {
+        self.write_within(now, write, self.config.document_bytes_max)
+    }
+
+    /// The same for a write that was made before, under another name: there was room for it.
+    pub fn write_again(
+        &mut self,
+        now: Now,
+        write: Write<'_>,
+    ) -> Result<Option<Written>, WriteError> {
+        self.write_within(now, write, None)
+    }
+
+    fn write_within(
+        &mut self,
+        now: Now,
+        write: Write<'_>,
+        bytes_max: Option<usize>,
+    ) -> Result<Option<Written>, WriteError> {
         let path = write.path();
         self.check_path(path)?;
         if let Write::Set { json, .. } = write {
@@ -46,6 +64,9 @@ impl Replication {
             Write::Delete { .. } if !self.document.holds_anything(path) => return Ok(None),
             Write::Delete { .. } => Action::Delete,
         };
+        if let Some(limit) = bytes_max {
+            self.check_room(write, limit)?;
+        }
         let floor = self.document.latest_around(path);
         let alone = self.is_alone();
         let fresh = alone && self.is_unseen(path, self.own);
@@ -144,6 +165,21 @@ impl Replication {
             path: path[..depth].join("."),
             segment: path[depth].to_owned(),
         })
+    }
+
+    /// What makes room is always taken, and what replaces as much.
+    fn check_room(&self, write: Write<'_>, limit: usize) -> Result<(), WriteError> {
+        let outgrows = match write {
+            Write::Set { path, json } => self.document.outgrows_by_set(path, json, limit),
+            Write::Increment { path, .. } => {
+                self.document.outgrows_by_increment(path, self.own, limit)
+            }
+            Write::Delete { .. } => false,
+        };
+        match outgrows {
+            true => Err(WriteError::StateFull { bytes: self.document.held_bytes(), limit }),
+            false => Ok(()),
+        }
     }
 
     fn check_path(&self, path: &[&str]) -> Result<(), WriteError> {

@@ -215,6 +215,46 @@ fn strangers_cost_little_and_are_not_told_of() {
 }
 
 #[test]
+fn a_crowd_of_strangers_costs_a_few_connections_and_no_ring_with_a_secret_too() {
+    let [a, _b] = pair_with(with(&[1]));
+    crowd_of_strangers(a);
+}
+
+#[test]
+fn bad_handshakes_are_counted_and_a_few_are_told_of() {
+    let [mut a, _b] = pair_with(with(&[1]));
+    let port = a.port();
+    // Wrong from the first byte, of another kind, with a secret that is not known, cut short.
+    let guard = Guard::new(credentials(&[2]), "collective");
+    let mut offer = BytesMut::new();
+    guard.handshake(true).advance(&mut BytesMut::new(), &mut offer).expect("a first message");
+    let mut plain = vec![40, 0, 0, 0];
+    plain.extend_from_slice(&[1; 40]);
+    let attempts = [&[0xff; 100][..], &plain, &offer, &offer[..offer.len() / 2], b"x"];
+    const ROUNDS: usize = 100;
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        for attempt in attempts {
+            let mut stranger = connect(port);
+            // It may be refused before it has said all.
+            let _ = stranger.write_all(attempt);
+            let _ = stranger.shutdown(std::net::Shutdown::Write);
+            wait_for_end(&stranger);
+        }
+    }
+    let all = (ROUNDS * attempts.len()) as u64;
+    wait_until(|| a.node.stats().refused.values().sum::<u64>() == all);
+    let refused = a.node.stats().refused;
+    assert!(refused["ERR_UNKNOWN_SECRET"] >= ROUNDS as u64, "{refused:?}");
+    assert!(refused["ERR_MODE_MISMATCH"] >= ROUNDS as u64, "{refused:?}");
+    let told = a.node.take_events(usize::MAX);
+    let warnings = told.iter().filter(|event| matches!(event, NodeEvent::Warning { .. })).count();
+    let seconds = began.elapsed().as_secs() as usize + 2;
+    assert!(warnings > 0 && warnings <= seconds * 8 * refused.len(), "{warnings} in {seconds} s");
+    assert_eq!(a.node.stats().engine.peers, 1);
+}
+
+#[test]
 fn a_silent_stranger_is_dropped_unheard() {
     let mut node = open_with(&[1], |options| options.config.handshake_timeout_ms = 50);
     wait_for_end(&connect(node.port()));

@@ -288,6 +288,7 @@ impl Cluster {
             Event::Warning { code, detail, .. } => match code {
                 WarningCode::ClockSkew => Ok(()),
                 WarningCode::ConnectedToSelf if self.plan.announce => Ok(()),
+                WarningCode::StateFull if self.plan.config.document_bytes_max.is_some() => Ok(()),
                 WarningCode::Rejoined if self.plan.may_rejoin() => self.check_made_again(node),
                 _ => Err(format!("warning {code:?}: {detail}")),
             },

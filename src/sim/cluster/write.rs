@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{read, Cluster, Happening};
-use crate::engine::Write;
+use crate::engine::{Write, WriteError};
 use crate::sim::checker;
 use crate::sim::model::{alike, comparable, Kind, Op, Seen};
 use crate::sim::Trouble;
@@ -20,9 +20,11 @@ impl Cluster {
             Kind::Increment(by) => Write::Increment { path: &segments, by: *by },
             Kind::Delete => Write::Delete { path: &segments },
         };
-        let watch_hash = at.is_multiple_of(8);
+        let room = self.plan.config.document_bytes_max;
+        let watch_hash = at.is_multiple_of(8) || room.is_some();
         let hash = if watch_hash { self.engine(node).hash() } else { 0 };
         let alone = self.engine(node).is_alone();
+        let before = Seen::from(self.engine(node).context());
         let result = self.engine(node).write(now, write);
         let trouble = |message: String| Trouble { message, path: Some(path.to_vec()) };
         let failed = |what: String| trouble(format!("n{node}'s {kind:?} at {path:?} {what}"));
@@ -34,6 +36,16 @@ impl Cluster {
                 }
                 if self.model.deletes_anything(path, &seen) {
                     return Err(failed("found nothing where something is".into()));
+                }
+                return self.turn_later(node);
+            }
+            Err(WriteError::StateFull { .. }) => {
+                let engine = self.engine(node);
+                let is_same = engine.hash() == hash && Seen::from(engine.context()) == before;
+                if room.is_none() || kind == Kind::Delete || !is_same {
+                    return Err(failed(
+                        "was refused for want of room, or changed something".into(),
+                    ));
                 }
                 return self.turn_later(node);
             }
