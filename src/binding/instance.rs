@@ -103,12 +103,25 @@ impl Instance {
     ///
     /// Gives whether there was anything to write: not if a DELETE has found nothing.
     pub fn write(&self, write: Write<'_>) -> Result<bool, Failure> {
+        #[cfg(debug_assertions)]
+        self.panic_if_asked(write.path());
         let outcome = self.publish(|engine, now, touched| {
             let outcome = engine.write(now, write);
             engine.take_touched_local(touched);
             outcome
         });
         Ok(outcome?.is_some())
+    }
+
+    /// In builds for development a test can have a panic in each storey.
+    #[cfg(debug_assertions)]
+    fn panic_if_asked(&self, path: &[&str]) {
+        match path {
+            ["collective-io:panic", "binding"] => panic!("for a test"),
+            ["collective-io:panic", "engine"] => self.node.with_engine(|_, _| panic!("for a test")),
+            ["collective-io:panic", "net"] => self.node.panic_on_network_thread(),
+            _ => {}
+        }
     }
 
     /// An increment, and what it has made of the number.

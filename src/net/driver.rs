@@ -307,6 +307,8 @@ impl Driver {
 
     /// Does what is due before the loop waits, and says until when it may. `None`: the end.
     fn settle(&mut self) -> Option<Deadline> {
+        #[cfg(debug_assertions)]
+        assert!(!self.shared.broken.load(Relaxed), "for a test");
         match self.shared.stage() {
             Stage::Open => {}
             Stage::Closing => self.begin_close(),

@@ -181,6 +181,12 @@ impl Node {
         self.0.flush(at_most)
     }
 
+    /// For tests of what becomes of one.
+    #[cfg(debug_assertions)]
+    pub fn panic_on_network_thread(&self) {
+        self.0.panic_in_driver();
+    }
+
     pub fn stats(&self) -> NodeStats {
         self.0.stats()
     }

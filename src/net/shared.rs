@@ -41,6 +41,9 @@ pub(super) struct Shared {
     /// When the application has beaten last, on the monotonic clock; 0: never.
     beat_ms: AtomicU64,
     pub counters: Arc<Counters>,
+    /// A test wants the driver to panic.
+    #[cfg(debug_assertions)]
+    pub broken: AtomicBool,
 }
 
 /// The engine and what the driver knows of it.
@@ -159,6 +162,8 @@ impl Shared {
             events: EventQueue::default(),
             sink,
             counters: Arc::default(),
+            #[cfg(debug_assertions)]
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -237,6 +242,12 @@ impl Shared {
         self.counters.outdated.store(connections, Relaxed);
         self.poke();
         true
+    }
+
+    #[cfg(debug_assertions)]
+    pub fn panic_in_driver(self: &Arc<Self>) {
+        self.broken.swap(true, AcqRel);
+        self.poke();
     }
 
     pub fn beat(&self) {

@@ -95,10 +95,8 @@ impl Credentials {
 
     /// Whether a running node may go from one to the other.
     pub fn is_of_same_kind(&self, other: &Credentials) -> bool {
-        match (&self.0, &other.0) {
-            (Kind::Secrets(_), Kind::Secrets(_)) | (Kind::Tls(_), Kind::Tls(_)) => true,
-            _ => false,
-        }
+        use Kind::{Secrets, Tls};
+        matches!((&self.0, &other.0), (Secrets(_), Secrets(_)) | (Tls(_), Tls(_)))
     }
 
     /// Whether a connection may stay that was made like this.
