@@ -11,7 +11,7 @@ const test = require('node:test');
 const { join } = require('..');
 const { openNode } = require('./support/nodes');
 const { freePorts } = require('./support/ports');
-const { ROOT, run } = require('./support/process');
+const { ROOT, run, runFile } = require('./support/process');
 const { openServent } = require('./support/servents');
 const { until } = require('./support/until');
 
@@ -179,4 +179,12 @@ test('what a node has opened is closed with it', { skip: !fs.existsSync('/proc/s
     assert.deepEqual(count(), before);
     return true;
   });
+});
+
+/** A short run, so that it stays fit to be run for longer. */
+test('a little soaking', async (t) => {
+  const args = ['--minutes', '0.05', '--cycles', '30'];
+  const { code, stdout } = await runFile(t, 'scripts/soak.js', { args, deadlineMs: 120_000 });
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /documentBytes +\d+\.\d MiB +\d+\.\d MiB\n/);
 });
