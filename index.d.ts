@@ -364,6 +364,8 @@ declare namespace Collective {
     address: string | null;
     /** How long the answer took, in ms; null if there was none. */
     ms: number | null;
+    /** How far the clock there is ahead of this machine's, in ms, about; null without an answer. */
+    clockAheadMs: number | null;
     /** Why there was none: `ERR_TIMEOUT`, `ERR_PEER_LOST`, `ERR_VALUE_TOO_LARGE`, … */
     code?: string;
     /** What `stats()` gives there; null if there was no answer. */
@@ -479,7 +481,7 @@ declare namespace Collective {
      */
     context(): JobContext | undefined;
 
-    /** Counters of this node. */
+    /** Where this node stands and what it has counted. Cheap: it walks through peers, not through the state. */
     stats(): Stats;
 
     /**
@@ -1039,11 +1041,138 @@ declare namespace Collective {
   }
 
   interface Stats {
-    /** Decoded values that reads are served from. */
-    cachedKeys: number;
+    /** Paths that hold something or lead to it. */
+    documentNodes: number;
+    /** Values, marks and parts of counters that they hold. */
+    things: number;
     /** Memory that the state takes, in bytes, about: what `maxBytes` limits. */
     documentBytes: number;
-    [name: string]: any;
+    /** Removals of increments kept for replicas that have not seen them. */
+    cuts: number;
+    /** Replicas that have written something. */
+    replicas: number;
+    /** Dead replicas still remembered after their folding. */
+    forgotten: number;
+    /** Nodes that this one is connected with. */
+    peers: number;
+    /** Those that look on, which are no peers. */
+    observers: number;
+    /** Own writes, those of others, and those that came more than once and were applied once. */
+    writesLocal: number;
+    writesRemote: number;
+    writesDuplicate: number;
+    /** Times it asked to be brought up to date, brought a peer up to date, and sent all there is. */
+    pulls: number;
+    feeds: number;
+    snapshots: number;
+    /** Peers too slow for all that was written, brought up to date later. */
+    overflows: number;
+    /** Messages that were none. */
+    badMessages: number;
+    /** Writes from clocks too far ahead. */
+    clockSkews: number;
+    /** Alarms: equal writes, different states. */
+    stateMismatches: number;
+    /** Times that it was forgotten and has joined as a new replica. */
+    rejoins: number;
+    /** Dead replicas folded. */
+    folds: number;
+    /** Own jobs and calls that run. */
+    jobs: number;
+    /** Functions that run here. */
+    runs: number;
+    /** What the program has not taken of jobs and events. */
+    itemsWaiting: number;
+    /** Bytes of jobs, answers and events that peers have not acknowledged. */
+    jobBytesQueued: number;
+    /** Events of peers that nobody listens to here. */
+    eventsUnheard: number;
+    /** Bytes of messages by what they are for. */
+    trafficIn: Traffic;
+    trafficOut: Traffic;
+    /** Names the set of writes that it has: two nodes with the same have the same. */
+    context: string;
+    /** Of the whole state; null while it is not known. */
+    hash: string | null;
+    /** How far the clock that orders writes is ahead of the machine's, in ms. */
+    clockLeadMs: number;
+    /** Open connections, those in their handshake included. */
+    connections: number;
+    /** Connections that have passed their handshake, so far. */
+    handshakes: number;
+    /** Connections made with a secret or certificate that is not the preferred one any more. */
+    outdated: number;
+    /** Bytes on the network, and those given to connections and not taken by it yet. */
+    bytesIn: number;
+    bytesOut: number;
+    bytesQueued: number;
+    framesIn: number;
+    framesOut: number;
+    /** Times the event loop was woken. */
+    rings: number;
+    /** Events and warnings that the program did not get. */
+    eventsDropped: number;
+    /** Connections that ended before their handshake, by code. */
+    refused: Record<string, number>;
+    /** Own jobs and calls, so far. */
+    jobsAsked: number;
+    /** What became of them, on all nodes asked. */
+    outcomes: Record<Outcome['status'], number>;
+    /** How long those took that have ended. */
+    jobMs: Histogram;
+    /** Decoded values that reads are served from, reads that were, and reads that were not. */
+    cachedKeys: number;
+    cacheHits: number;
+    cacheMisses: number;
+    /** One of each peer. */
+    links: LinkStats[];
+  }
+
+  interface Traffic {
+    /** Writes, as they are made. */
+    writes: number;
+    /** What brings a node up to date. */
+    feeds: number;
+    /** Heartbeats, with what each node has. */
+    digests: number;
+    /** Jobs, calls and events. */
+    jobs: number;
+    other: number;
+  }
+
+  interface Histogram {
+    /** Each count is of those that took longer than the bound before and at most the one at its place. */
+    bounds: number[];
+    /** One more than bounds: those that took longer than the last. */
+    counts: number[];
+    sum: number;
+  }
+
+  /** How a peer stands to this node, at its last word. */
+  interface LinkStats {
+    id: string;
+    name: string;
+    state: 'up' | 'busy';
+    /** For how many ms its event loop has not turned. */
+    busyFor: number;
+    /** How many ms a message took to it and back; null before that was measured. */
+    rttMs: number | null;
+    /** How many writes this node has of which the peer has not said that it has them. */
+    lag: number;
+    /** For how many ms it has lacked some of them. It speaks once a second: less than that means little. */
+    lagMs: number;
+    /** Whether it has the same writes, and if so whether its state is the same; null if one is not known. */
+    sameContext: boolean;
+    sameHash: boolean | null;
+    /** How far its clock is ahead of this machine's; null before that was measured. */
+    clockAheadMs: number | null;
+    /** Given to its connection and not taken by the network yet. */
+    queueBytes: number;
+    /** How often it was brought up to date by this node. */
+    catchUps: number;
+    /** Bytes of messages since it came. */
+    bytesIn: number;
+    bytesOut: number;
   }
 
   /** The address a node listens on, as Node.js's `server.address()`. */

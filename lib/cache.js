@@ -20,6 +20,10 @@ class ReadCache {
   #decode;
   #check;
 
+  /** Reads that were served from here, and that were not. */
+  hits = 0;
+  misses = 0;
+
   /**
    * @param {Slots} slots
    * @param {object} [kind]
@@ -56,7 +60,10 @@ class ReadCache {
    */
   get(key, path) {
     const entry = this.#entries.get(key);
-    if (entry !== undefined && this.#words[entry.slot] === entry.version) return entry.value;
+    if (entry !== undefined && this.#words[entry.slot] === entry.version) {
+      this.hits += 1;
+      return entry.value;
+    }
     return this.#load(key, path, entry);
   }
 
@@ -71,6 +78,7 @@ class ReadCache {
   #load(key, path, known) {
     const native = this.#native;
     if (native === undefined) throw closedError();
+    this.misses += 1;
     const named = path ?? key;
     let entry = known;
     if (entry === undefined) {

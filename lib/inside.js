@@ -18,4 +18,6 @@ module.exports = {
   /** Its methods that tell what becomes of it on a node, and that it has ended. */
   kOutcome: Symbol('outcome'),
   kEnded: Symbol('ended'),
+  /** When it was asked, in ms. */
+  kStarted: Symbol('started'),
 };

@@ -13,6 +13,7 @@ const { ReadCache } = require('./cache.js');
 const { codedError } = require('./errors.js');
 const { parseFrozen } = require('./freeze.js');
 const { Inquiries } = require('./inquiries.js');
+const { JobMeter } = require('./job-meter.js');
 const { EVENT, FUNCTION, WORKER } = require('./inside.js');
 const { jobId } = require('./job-context.js');
 const { checkKey, closedError } = require('./keys.js');
@@ -61,6 +62,8 @@ class LocalNode {
   #shapes = new ReadCache(this.#slots, { decode: Number, check: () => {} });
   #watches = new Watches(this);
   #faces = new Set();
+  /** Counts what becomes of own jobs and calls. */
+  meter = new JobMeter();
   #offers = new Offers();
   #announcements = new Announcements((json, peer) => this.#announce(json, peer));
   #questions = new Questions();
@@ -431,7 +434,23 @@ class LocalNode {
 
   stats() {
     this.#checkOpen();
-    return { ...JSON.parse(this.#handle.stats()), cachedKeys: this.#cache.size + this.#frozen.size };
+    const { links, ...stats } = JSON.parse(this.#handle.stats());
+    const caches = [this.#cache, this.#frozen, this.#shapes];
+    const sum = (count) => caches.reduce((total, cache) => total + cache[count], 0);
+    return {
+      ...stats,
+      ...this.meter.stats(),
+      cachedKeys: this.#cache.size + this.#frozen.size,
+      cacheHits: sum('hits'),
+      cacheMisses: sum('misses'),
+      links: links.map((link) => this.#linkStats(link)),
+    };
+  }
+
+  #linkStats({ peer, ...link }) {
+    const { node: id, name } = this.#roster.get(peer) ?? {};
+    const busyFor = this.busyFor(peer);
+    return { id: id ?? null, name: name ?? null, state: busyFor > 0 ? 'busy' : 'up', busyFor, ...link };
   }
 
   /** What this node tells of itself to observers. */
@@ -439,7 +458,7 @@ class LocalNode {
     const { node: id, name, tags } = this;
     const peers = this.roster.map(({ peer, node, name: label, tags: theirs, address, advertised }) => (
       { id: node, name: label, tags: theirs, address: advertised ?? address, busyFor: this.busyFor(peer) }));
-    return { id, name, tags, address: this.reachable, stats: this.stats(), jobs: this.#jobs(), peers };
+    return { id, name, tags, address: this.reachable, wallMs: Date.now(), stats: this.stats(), jobs: this.#jobs(), peers };
   }
 
   /** Asks nodes for something that is nobody's job or call: see `Questions`. */

@@ -125,11 +125,12 @@ class Observer {
   async #report({ route, ...node }) {
     const { outcome, value, ms } = await this.#ask(REPORT_FUNCTION, JSON.stringify([route]), this.#timeout);
     if (outcome === OK) {
-      const { peers, jobs, ...own } = value;
-      return { route, peers, report: { ...own, ms, jobs: jobs.map(dated) } };
+      const { peers, jobs, wallMs, ...own } = value;
+      const clockAheadMs = Math.round(wallMs - (Date.now() - ms / 2));
+      return { route, peers, report: { ...own, ms, clockAheadMs, jobs: jobs.map(dated) } };
     }
     const { code } = failure(outcome, value);
-    return { route, peers: [], report: { ...node, ms: null, stats: null, jobs: [], code } };
+    return { route, peers: [], report: { ...node, ms: null, clockAheadMs: null, stats: null, jobs: [], code } };
   }
 
   /** The outcome on the node that it is connected with. */

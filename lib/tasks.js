@@ -4,7 +4,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { attempt } = require('./attempt.js');
 const { codedError } = require('./errors.js');
-const { WORKER, kEnded, kOutcome, kPending } = require('./inside.js');
+const { WORKER, kEnded, kOutcome, kPending, kStarted } = require('./inside.js');
 const { encodeArguments } = require('./json.js');
 const { closedError } = require('./keys.js');
 const { ABORTED, END_ABORTED, NO_WORKER, STOP_CLOSED, describeError, encodeReason } = require('./outcomes.js');
@@ -89,6 +89,8 @@ class Tasks {
     const asked = this.node.ask(kind, name, args, to, Math.ceil(timeout), trace);
     const [number, ...nodes] = JSON.parse(asked);
     task[kPending] = nodes;
+    task[kStarted] = performance.now();
+    this.node.meter.asked();
     for (const replica of nodes) this.#loads.set(replica, this.load(replica) + 1);
     this.#asked.set(number, task);
     this.node.hold(this, true);
@@ -177,6 +179,7 @@ class Tasks {
     const load = this.load(replica) - 1;
     if (load > 0) this.#loads.set(replica, load);
     else this.#loads.delete(replica);
+    this.node.meter.outcome(outcome);
     task[kOutcome](this.peers.origin(replica), outcome, value);
   }
 
@@ -185,6 +188,7 @@ class Tasks {
     if (task === undefined) return;
     this.#asked.delete(number);
     if (this.#asked.size === 0) this.node.hold(this, false);
+    this.node.meter.ended(performance.now() - task[kStarted]);
     task[kEnded](end);
   }
 

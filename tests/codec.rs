@@ -215,14 +215,14 @@ proptest! {
         (rows, heard) in (vec((replica(), self::vector()), 0..3), vec((replica(), number()), 0..3)),
         (dead, forgotten) in (vec(replica(), 0..3), vec(stub(), 0..3)),
         (id, parts, full) in (any::<u32>(), any::<u32>(), any::<bool>()),
-        (sent_ms, echo) in (number(), of((number(), number()))),
+        (sent_ms, echo, wall_ms) in (number(), of((number(), number())), number()),
         more in bytes(),
     ) {
         let pull = Pull { id, vector: vector.clone() };
         let end = FeedEnd { id, parts, full, vector: vector.clone(), forgotten: forgotten.clone() };
         let digest = Digest { vector, hash, links, rows, heard, dead, forgotten };
         reads_back!(Kind::Digest, Digest, digest.clone(), &more);
-        let clock = DigestClock { sent_ms, echo };
+        let clock = DigestClock { sent_ms, echo, wall_ms };
         more_reads_back!(Kind::Digest, Digest, digest, DigestClock, clock, &more);
         reads_back!(Kind::Confirm, Confirm, Confirm { counter: sent_ms }, &more);
         reads_back!(Kind::Confirmed, Confirm, Confirm { counter: sent_ms }, &more);

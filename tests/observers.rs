@@ -1,4 +1,5 @@
-//! Who looks on: has the state, is asked for nothing, and is no replica until it writes.
+//! Who looks on: has the state, is asked for nothing, and is no replica until it writes. And what
+//! nodes tell of themselves.
 
 mod mesh;
 
@@ -202,4 +203,44 @@ fn running_jobs_are_listed() {
     assert_eq!(mesh.running_jobs(0, 0), []);
     mesh.cancel(0, asked.job, "null");
     assert_eq!(mesh.running_jobs(0, 10), []);
+}
+
+#[test]
+fn whereabouts_tell_how_far_a_peer_lags_and_for_how_long() {
+    let mut mesh = Mesh::linked(2);
+    mesh.run(3_000);
+    let before = mesh.whereabouts(0);
+    assert_eq!(before.context, mesh.whereabouts(1).context);
+    assert_eq!(before.hash, mesh.whereabouts(1).hash);
+    let [link] = &before.links[..] else { panic!("{before:?}") };
+    assert_eq!((link.lag, link.lag_ms, link.same_context), (0, 0, true));
+    assert_eq!(link.peer, mesh.id(1).to_string());
+
+    // What it is sent does not arrive, what it says does.
+    mesh.set_wall_ahead(1, 7_000);
+    mesh.set(0, "a", "1");
+    mesh.set(0, "b", "1");
+    let way = mesh.ways().into_iter().find(|&(_, to)| to == 1).expect("under way");
+    for _ in 0..4 {
+        mesh.wait(1_000);
+        mesh.step(0);
+        mesh.step(1);
+        while mesh.ways().iter().any(|&(_, to)| to == 0) {
+            mesh.deliver_one(way.0, 0, 0);
+        }
+    }
+    let link = mesh.whereabouts(0).links[0].clone();
+    assert_eq!((link.lag, link.same_context), (2, false));
+    assert_eq!(link.lag_ms, 3_000, "since it said first that it lacks them");
+    assert_eq!(link.clock_ahead_ms, Some(7_000));
+    assert!(link.queue_bytes > 0);
+
+    mesh.deliver();
+    mesh.run(2_000);
+    let link = mesh.whereabouts(0).links[0].clone();
+    assert_eq!((link.lag, link.lag_ms, link.same_context), (0, 0, true));
+    assert_eq!(mesh.whereabouts(1).links[0].clock_ahead_ms, Some(-7_000));
+    let (ours, theirs) = (mesh.stats(0), mesh.stats(1));
+    assert!(ours.traffic_out.writes > 0 && ours.traffic_out.digests > 0);
+    assert_eq!(ours.traffic_out, theirs.traffic_in);
 }

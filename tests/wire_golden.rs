@@ -68,10 +68,10 @@ fn a_digest() {
 fn a_digest_with_a_clock() {
     same_bytes(
         Kind::Digest,
-        &(digest(), DigestClock { sent_ms: 1000, echo: Some((500, 7)) }),
-        "46000000 02 02 88ef99abc5e88c9111 02 a8cf9aadcaf4a8d1a101 03 01 ef9bafcdf8acd19101 \
+        &(digest(), DigestClock { sent_ms: 1000, echo: Some((500, 7)), wall_ms: 300 }),
+        "48000000 02 02 88ef99abc5e88c9111 02 a8cf9aadcaf4a8d1a101 03 01 ef9bafcdf8acd19101 \
          01 88ef99abc5e88c9111 01 05 01 a8cf9aadcaf4a8d1a101 01 01 05 dc0b 01 06 00 \
-         e807 01 f403 07",
+         e807 01 f403 07 ac02",
         &mut Bytes::new(),
     );
 }

@@ -42,6 +42,11 @@ impl Clock {
         stamp
     }
 
+    /// How far it is ahead of the wall clock, in milliseconds.
+    pub fn lead_ms(&self, now: Now) -> u64 {
+        (self.last >> 16).saturating_sub(wall(now) >> 16)
+    }
+
     /// Moves the clock to a stamp seen, at most `skew_max_ms` ahead of the wall clock.
     /// Returns false if the stamp lies beyond that.
     pub fn observe(&mut self, now: Now, hlc: u64, skew_max_ms: u64) -> bool {

@@ -54,6 +54,7 @@ use jobs::Jobs;
 use membership::{Introduction, Membership, Step};
 use rare::{Gone, Rare};
 use replication::Replication;
+use wire::frame;
 use wire::message::{self, Hello, Kind, Malformed, ProfileItem};
 
 /// Bytes of what happens during a batch that wait for its end. Beyond that they are handled, and
@@ -106,6 +107,74 @@ pub struct Stats {
     pub job_bytes_queued: usize,
     /// Events of peers that nobody listens to here.
     pub events_unheard: u64,
+    /// Bytes of messages by what they are for.
+    pub traffic_in: Traffic,
+    pub traffic_out: Traffic,
+}
+
+/// Bytes of messages, by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Traffic {
+    /// Writes, as they were made.
+    pub writes: u64,
+    /// What brings a peer up to date.
+    pub feeds: u64,
+    /// Heartbeats, with what each covers.
+    pub digests: u64,
+    /// Jobs, calls, events.
+    pub jobs: u64,
+    pub other: u64,
+}
+
+impl Traffic {
+    /// `kind`: the first byte of the message.
+    fn add(&mut self, kind: Option<u8>, bytes: usize) {
+        let class = match kind.and_then(|kind| Kind::of(&[kind])) {
+            _ if kind >= Some(message::PARCELS) => &mut self.jobs,
+            Some(Kind::Resume | Kind::Ack) => &mut self.jobs,
+            Some(Kind::Writes) => &mut self.writes,
+            Some(Kind::Pull | Kind::Feed | Kind::FeedEnd | Kind::Behind) => &mut self.feeds,
+            Some(Kind::Digest) => &mut self.digests,
+            _ => &mut self.other,
+        };
+        *class += bytes as u64;
+    }
+}
+
+/// One connection, for `stats()`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkStats {
+    /// As it is named in events.
+    pub peer: String,
+    pub rtt_ms: Option<u64>,
+    /// Writes that this node covers and the peer has not said to cover; and for how long it has
+    /// lacked some of them.
+    pub lag: u64,
+    pub lag_ms: u64,
+    /// Whether it covered the same at its last digest, and if so had the same state.
+    pub same_context: bool,
+    pub same_hash: Option<bool>,
+    /// How far its wall clock is ahead of ours.
+    pub clock_ahead_ms: Option<i64>,
+    pub queue_bytes: usize,
+    pub catch_ups: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// Where this node stands, for `stats()`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Whereabouts {
+    /// Two nodes with the same cover the same writes.
+    pub context: String,
+    /// Of the state; two that cover the same writes must have the same. `None`: not worked out.
+    pub hash: Option<String>,
+    /// How far the clock that stamps writes is ahead of the machine's.
+    pub clock_lead_ms: u64,
+    /// One of each peer.
+    pub links: Vec<LinkStats>,
 }
 
 /// A clone is for looking ahead in tests: two of one replica in a cluster would break it.
@@ -129,6 +198,8 @@ pub struct Engine {
     held: Option<Held>,
     bad_messages: u64,
     rejoins: u64,
+    traffic_in: Traffic,
+    traffic_out: Traffic,
     rare: Gone,
 }
 
@@ -161,6 +232,8 @@ impl Engine {
             held: None,
             bad_messages: 0,
             rejoins: 0,
+            traffic_in: Traffic::default(),
+            traffic_out: Traffic::default(),
             rare: Gone::default(),
             config,
         }
@@ -256,6 +329,37 @@ impl Engine {
             items_waiting: self.jobs.items_waiting(),
             job_bytes_queued: self.jobs.bytes_queued(),
             events_unheard: self.jobs.events_unheard,
+            traffic_in: self.traffic_in,
+            traffic_out: self.traffic_out,
+        }
+    }
+
+    /// Where this node and each of its peers stand. Walks through peers and replicas, never through
+    /// the document.
+    pub fn whereabouts(&mut self, now: Now) -> Whereabouts {
+        let link = |peer| {
+            let linked = self.replication.linked(now, peer)?;
+            let (bytes_in, bytes_out) = self.membership.bytes(peer);
+            Some(LinkStats {
+                peer: peer.to_string(),
+                rtt_ms: linked.standing.rtt_ms,
+                lag: linked.standing.lag,
+                lag_ms: linked.lag_ms,
+                same_context: linked.standing.same_context,
+                same_hash: linked.standing.same_hash,
+                clock_ahead_ms: linked.clock_ahead_ms,
+                queue_bytes: linked.queue_bytes,
+                catch_ups: linked.feeds,
+                bytes_in,
+                bytes_out,
+            })
+        };
+        let links = self.membership.peers().filter_map(link).collect();
+        Whereabouts {
+            context: format!("{:016x}", self.replication.context_fingerprint()),
+            hash: self.replication.known_hash().map(|hash| format!("{hash:016x}")),
+            clock_lead_ms: self.replication.clock_lead_ms(now),
+            links,
         }
     }
 
@@ -584,6 +688,15 @@ impl Engine {
     // ---- poll
 
     pub fn poll_output(&mut self, _now: Now) -> Option<Output> {
+        let output = self.next_output()?;
+        if let Output::Send { link, frames } = &output {
+            self.traffic_out.add(frames.get(frame::HEADER_BYTES).copied(), frames.len());
+            self.membership.count(*link, 0, frames.len());
+        }
+        Some(output)
+    }
+
+    fn next_output(&mut self) -> Option<Output> {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
@@ -647,6 +760,8 @@ impl Engine {
             // Now that the peer is heard here too, this turned out to be one link too many.
             return;
         }
+        self.traffic_in.add(message.first().copied(), message.len() + frame::HEADER_BYTES);
+        self.membership.count(link, message.len() + frame::HEADER_BYTES, 0);
         let is_digest = Kind::of(&message) == Some(Kind::Digest);
         let result = match (self.membership.peer_on(link), Kind::of(&message)) {
             (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),

@@ -308,10 +308,14 @@ impl Shared {
     }
 
     pub fn stats(&self) -> NodeStats {
-        let engine = self.core.lock().engine.stats();
+        let (engine, whereabouts) = {
+            let engine = &mut self.core.lock().engine;
+            (engine.stats(), engine.whereabouts(runtime::now()))
+        };
         let counters = &self.counters;
         NodeStats {
             engine,
+            whereabouts,
             connections: counters.connections.load(Relaxed),
             handshakes: counters.handshakes.load(Relaxed),
             outdated: counters.outdated.load(Relaxed),

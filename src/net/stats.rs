@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::engine::Stats;
+use crate::engine::{Stats, Whereabouts};
 
 /// What `stats()` tells: the engine's counts and the network's, side by side.
 #[derive(Clone, Debug, Serialize)]
@@ -14,6 +14,8 @@ use crate::engine::Stats;
 pub struct NodeStats {
     #[serde(flatten)]
     pub engine: Stats,
+    #[serde(flatten)]
+    pub whereabouts: Whereabouts,
     /// Open connections, those before their handshake included.
     pub connections: usize,
     /// Connections that have passed their handshake, so far.

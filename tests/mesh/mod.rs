@@ -12,7 +12,8 @@ use collective_io::engine::wire::message::{self, FeedHead, FeedItem, Kind};
 use collective_io::engine::{
     Address, Ask, AskError, Asked, Changes, CloseReason, Command, Config, Context, Dot, Engine,
     Event, Explanation, Input, Item, JobId, LinkId, Need, Now, ObserverId, Offer, Output, Page,
-    Refusal, ReplicaId, RunId, Running, Standing, Stats, To, WaitId, Write, WriteError, Written,
+    Refusal, ReplicaId, RunId, Running, Standing, Stats, To, WaitId, Whereabouts, Write,
+    WriteError, Written,
 };
 
 /// Some day in 2025.
@@ -544,6 +545,11 @@ impl Mesh {
 
     pub fn running_jobs(&self, node: usize, max: usize) -> Vec<Running> {
         self.nodes[node].engine.running_jobs(self.now_of(node), max)
+    }
+
+    pub fn whereabouts(&mut self, node: usize) -> Whereabouts {
+        let now = self.now_of(node);
+        self.nodes[node].engine.whereabouts(now)
     }
 
     pub fn answer(&mut self, node: usize, run: RunId, result: Result<&str, &str>) {

@@ -163,6 +163,8 @@ struct Peer {
     /// The link that messages go over; others to the same peer are about to be closed.
     link: LinkId,
     observer: bool,
+    bytes_in: u64,
+    bytes_out: u64,
 }
 
 impl Membership {
@@ -200,6 +202,20 @@ impl Membership {
     /// Whether a peer looks on. It is no peer to applications.
     pub fn is_observer(&self, peer: ReplicaId) -> bool {
         self.peers.get(&peer).is_some_and(|peer| peer.observer)
+    }
+
+    /// Bytes of messages from a peer and to it, since it came.
+    pub fn bytes(&self, peer: ReplicaId) -> (u64, u64) {
+        self.peers.get(&peer).map_or((0, 0), |peer| (peer.bytes_in, peer.bytes_out))
+    }
+
+    /// Counts what went over a link.
+    pub fn count(&mut self, link: LinkId, bytes_in: usize, bytes_out: usize) {
+        let peer = self.links.get(&link).and_then(|link| link.peer);
+        if let Some(peer) = peer.and_then(|peer| self.peers.get_mut(&peer)) {
+            peer.bytes_in += bytes_in as u64;
+            peer.bytes_out += bytes_out as u64;
+        }
     }
 
     pub fn link_of(&self, peer: ReplicaId) -> Option<LinkId> {
@@ -396,7 +412,10 @@ impl Membership {
             self.note_address(address.clone(), who.replica);
         }
         let Some(peer) = self.peers.get(&who.replica) else {
-            self.peers.insert(who.replica, Peer { link, observer: who.observer });
+            self.peers.insert(
+                who.replica,
+                Peer { link, observer: who.observer, bytes_in: 0, bytes_out: 0 },
+            );
             self.steps.push_back(Step::Use { peer: who.replica });
             let Introduction { replica: peer, node, profile, advertised, observer } = who;
             let up = Step::Up { peer, node, profile, advertised, dialled, observer };

@@ -85,6 +85,19 @@ pub struct Change {
     pub json: Option<String>,
 }
 
+/// What is known of a peer that is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linked {
+    pub standing: Standing,
+    /// For how long it has lacked something that it still has not said to have.
+    pub lag_ms: u64,
+    pub clock_ahead_ms: Option<i64>,
+    /// Bytes given to its link and not taken by the operating system.
+    pub queue_bytes: usize,
+    /// How often it was brought up to date from the changes.
+    pub feeds: u64,
+}
+
 /// How a peer stands to this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -243,6 +256,37 @@ impl Replication {
             _ => None,
         };
         Some(Standing { rtt_ms, lag, same_context, same_hash })
+    }
+
+    /// The same and more of a peer that is no observer.
+    pub fn linked(&mut self, now: Now, peer: ReplicaId) -> Option<Linked> {
+        let standing = self.standing(peer)?;
+        let session = self.sessions.get(&peer).filter(|session| !session.observer)?;
+        let since = session.lacks.as_ref().filter(|_| standing.lag > 0).map(|&(_, since)| since);
+        Some(Linked {
+            standing,
+            lag_ms: since.map_or(0, |since| now.monotonic_ms.saturating_sub(since)),
+            clock_ahead_ms: session.clock_ahead_ms,
+            queue_bytes: session.outstanding,
+            feeds: session.feeds,
+        })
+    }
+
+    /// Tells the vector that this replica covers from others.
+    pub fn context_fingerprint(&self) -> u64 {
+        fingerprint(&self.vector)
+    }
+
+    /// The hash of the whole state, if it can be told soon.
+    pub fn known_hash(&mut self) -> Option<u64> {
+        match self.is_settling() {
+            true => None,
+            false => self.document.hash(HASH_BYTES),
+        }
+    }
+
+    pub fn clock_lead_ms(&self, now: Now) -> u64 {
+        self.clock.lead_ms(now)
     }
 
     /// Bytes on their way to a peer, whatever they say.
@@ -558,6 +602,7 @@ impl Replication {
             Feed::start(id, &mut self.document, &self.checkpoints, &vector, steps)
         };
         self.counts.feeds += 1;
+        session.feeds += 1;
         self.counts.snapshots += u64::from(feed.is_full());
         self.rare.note_if(feed.is_full(), Rare::FeedFull);
         session.feed = Some(feed);
@@ -638,7 +683,7 @@ impl Replication {
                 forgotten: Vec::new(),
             };
             let echo = session.clock.map(|(sent_ms, at_ms)| (sent_ms, now.monotonic_ms - at_ms));
-            let clock = DigestClock { sent_ms: now.monotonic_ms, echo };
+            let clock = DigestClock { sent_ms: now.monotonic_ms, echo, wall_ms: now.wall_ms };
             let frames = message::encode(Kind::Digest, &(digest, clock));
             session.outstanding += frames.len();
             self.sends.push_back((peer, frames));

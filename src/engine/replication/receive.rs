@@ -256,6 +256,9 @@ impl Replication {
         let since =
             |(sent_ms, held_ms)| now.monotonic_ms.checked_sub(sent_ms)?.checked_sub(held_ms);
         session.rtt_ms = clock.echo.and_then(since).or(session.rtt_ms);
+        let sent_ms = i128::from(clock.wall_ms) + i128::from(session.rtt_ms.unwrap_or(0) / 2);
+        let ahead_ms = sent_ms - i128::from(now.wall_ms);
+        session.clock_ahead_ms = i64::try_from(ahead_ms).ok();
     }
 
     fn receive_digest(
@@ -292,6 +295,10 @@ impl Replication {
                 session.links = Some(digest.links.into_iter().collect());
             }
             session.told = Some((fingerprint(&vector), digest.hash));
+            if session.lacks.as_ref().is_none_or(|(lacked, _)| vector.includes(lacked)) {
+                let is_behind = !vector.includes(&self.vector);
+                session.lacks = is_behind.then(|| (self.vector.clone(), now.monotonic_ms));
+            }
         }
         // What was not pushed before it said anything it can pull now.
         self.drained(peer, 0);

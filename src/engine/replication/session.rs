@@ -1,6 +1,7 @@
 //! What we know of one peer and owe to it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::feed::Feed;
 use crate::engine::causality::VersionVector;
@@ -34,6 +35,12 @@ pub struct Session {
     pub clock: Option<(u64, u64)>,
     /// How long a message took to it and back, when that was measured last.
     pub rtt_ms: Option<u64>,
+    /// How far its wall clock was ahead of ours at its last digest.
+    pub clock_ahead_ms: Option<i64>,
+    /// What we covered at some time that it has not said to cover since, and that time.
+    pub lacks: Option<(Arc<VersionVector>, u64)>,
+    /// Feeds that it was served.
+    pub feeds: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// The largest part.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
-const HEADER_BYTES: usize = 4;
+/// The length before each part.
+pub const HEADER_BYTES: usize = 4;
 const MORE: u32 = 1 << 31;
 
 /// Appends a message, cut into frames.

@@ -84,6 +84,8 @@ pub struct DigestClock {
     pub sent_ms: u64,
     /// `sent_ms` of the receiver's last digest, and how long ago that came.
     pub echo: Option<(u64, u64)>,
+    /// The sender's wall clock, in milliseconds since 1970.
+    pub wall_ms: u64,
 }
 
 /// What is left of a dead replica: its writes up to `counter` belong to the write `into`.
