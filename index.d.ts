@@ -259,6 +259,21 @@ declare namespace Collective {
     heartbeatInterval?: number;
     /** A peer that was silent for so many ms is lost. Default 5000. */
     lossTimeout?: number;
+    /** Gets what a log should have. Default: there is none. */
+    log?: (entry: LogEntry) => void;
+  }
+
+  interface LogEntry {
+    level: 'info' | 'warn' | 'error';
+    message: string;
+    /** Name and id of the node. */
+    node: string;
+    id: string;
+    /** Whom it is about, if that is a peer. */
+    peer?: string;
+    name?: string;
+    address?: string | null;
+    code?: string;
   }
 
   /** In base64 (44 characters), in hexadecimal (64), or as 32 bytes. */

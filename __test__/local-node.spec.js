@@ -14,7 +14,7 @@ const prelude = `
   let ring;
   const nothing = () => undefined;
   const native = new Proxy({ drain: () => JSON.stringify(told.splice(0)) }, { get: (own, name) => own[name] ?? nothing });
-  const handle = new Proxy({ functions: () => native, stats: () => '{}' }, { get: (own, name) => own[name] ?? nothing });
+  const handle = new Proxy({ functions: () => native, stats: () => '{"links":[]}' }, { get: (own, name) => own[name] ?? nothing });
   const open = (options, slots, doorbell) => ((ring = doorbell), handle);
   const file = ${JSON.stringify(path.join(ROOT, 'lib', 'native.js'))};
   for (const name of Object.keys(require.cache)) delete require.cache[name];

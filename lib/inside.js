@@ -20,4 +20,6 @@ module.exports = {
   kEnded: Symbol('ended'),
   /** When it was asked, in ms. */
   kStarted: Symbol('started'),
+  /** What those who trace it are told of it. */
+  kTraced: Symbol('traced'),
 };

@@ -76,4 +76,4 @@ function splitTrace(trace) {
   return [trace === '' ? undefined : trace, undefined];
 }
 
-module.exports = { JobContext, running, jobId, joinTrace };
+module.exports = { JobContext, running, jobId, joinTrace, splitTrace };

@@ -25,6 +25,7 @@ const { NO_WORKER, OUTCOMES } = require('./outcomes.js');
 const { checkDotted } = require('./paths.js');
 const { Questions } = require('./questions.js');
 const { Slots } = require('./slots.js');
+const { entryOf, tellEvent } = require('./telemetry.js');
 const { Watches } = require('./watch.js');
 
 /** How often the network thread hears that the event loop turns. */
@@ -73,6 +74,8 @@ class LocalNode {
   /** The same of observers, of which nobody is told. */
   #observers = new Map();
   #address = null;
+  /** Gets lines of a log, if the program wants them. */
+  #log;
   #mayListenAnywhere;
   #isReady = false;
   /** Who listens, and who wanted to be connected to an address: they are told if that fails. */
@@ -106,6 +109,7 @@ class LocalNode {
    */
   constructor(options, { handsOver = false, credentials } = {}) {
     this.#handsOver = handsOver;
+    this.#log = options.log;
     this.#mayListenAnywhere = options.insecure || credentials !== undefined;
     /** Where others reach it, `'host:port'`, as the program says; or null. */
     this.advertised = options.advertised ?? null;
@@ -461,6 +465,17 @@ class LocalNode {
     return { id, name, tags, address: this.reachable, wallMs: Date.now(), stats: this.stats(), jobs: this.#jobs(), peers };
   }
 
+  /** Who an event is about. */
+  about({ peer, code }) {
+    const { node: id, name, address, advertised } = this.#roster.get(peer) ?? {};
+    return { peer: id, name, address: advertised ?? address, ...(code && { code }) };
+  }
+
+  /** A line of the program's log. */
+  log(entry) {
+    attempt(this.#log, undefined, { ...entry, node: this.name, id: this.node });
+  }
+
   /** Asks nodes for something that is nobody's job or call: see `Questions`. */
   question(kind, name, args, to, timeout) {
     this.#checkOpen();
@@ -504,6 +519,8 @@ class LocalNode {
   async #finish(finishing) {
     await Promise.all(finishing);
     if (this.#handsOver && !this.#isClosed) {
+      const lacking = this.roster.filter(({ peer }) => this.standing(peer)?.[1] > 0).length;
+      if (this.#log && lacking > 0) this.log({ level: 'info', message: `waits until ${lacking} peers have what they lack` });
       // Who does not take it in time has what others got.
       await this.replicated({ peers: 'all', timeout: HAND_OVER_MS }).catch(() => {});
     }
@@ -655,7 +672,15 @@ class LocalNode {
     // Who closes a node has done with it: nothing but the end is told.
     else if (this.#isClosed) return;
     else if (this.#isOfObserver(event)) return this.#handleObserver(event);
+    const tell = () => {
+      tellEvent(this, event);
+      const entry = this.#log && entryOf(this, event);
+      if (entry !== undefined) this.log(entry);
+    };
+    // Who is gone has a name until then.
+    if (event.type === 'disconnect') tell();
     this.#note(event);
+    if (event.type !== 'disconnect') tell();
     for (const face of this.#told(event)) attempt(face.event, face, event);
     // Listeners may have exposed something to it: what it calls waits for that.
     if (event.type === 'connect' && !this.#isClosed) this.#handle.introduce(event.peer);

@@ -40,6 +40,8 @@ const CHECKS = {
   heartbeatInterval: isTimeout,
   /** A peer that was silent for so long is lost (ms). */
   lossTimeout: isTimeout,
+  /** Gets what a log should have. */
+  log: isFunction,
 };
 
 /** What a running node can go on with. */
@@ -553,6 +555,10 @@ function isBoolean(value) {
 function isName(value) {
   const ok = typeof value === 'string' && value.length > 0 && value.length <= 255;
   return !(ok && value.isWellFormed()) && 'a text of 1 to 255 characters';
+}
+
+function isFunction(value) {
+  return typeof value !== 'function' && 'a function';
 }
 
 function isCount(value) {

@@ -15,6 +15,8 @@ class Run {
   #forget;
   /** Made when somebody asks for the signal: most functions don't. */
   #controller;
+  /** Hears how it ended, if somebody wants to know. */
+  ended;
 
   /**
    * @param {Tasks} tasks

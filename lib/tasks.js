@@ -4,11 +4,12 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { attempt } = require('./attempt.js');
 const { codedError } = require('./errors.js');
-const { WORKER, kEnded, kOutcome, kPending, kStarted } = require('./inside.js');
+const { WORKER, kEnded, kOutcome, kPending, kStarted, kTraced } = require('./inside.js');
 const { encodeArguments } = require('./json.js');
 const { closedError } = require('./keys.js');
-const { ABORTED, END_ABORTED, NO_WORKER, STOP_CLOSED, describeError, encodeReason } = require('./outcomes.js');
+const { ABORTED, END_ABORTED, ENDS, ERROR, NO_WORKER, OK, OUTCOMES, STOP_CLOSED, describeError, encodeReason } = require('./outcomes.js');
 const { Run } = require('./run.js');
+const { tellEnded, tellOutcome, traceJob, traceRun } = require('./telemetry.js');
 
 /** What becomes of runs that are under way at the end, for their callers. */
 const CLOSED = describeError(codedError('ERR_CLOSED'));
@@ -86,8 +87,12 @@ class Tasks {
    */
   ask(kind, name, args, to, timeout, task, trace) {
     if (this.#isClosing) throw closedError();
-    const asked = this.node.ask(kind, name, args, to, Math.ceil(timeout), trace);
-    const [number, ...nodes] = JSON.parse(asked);
+    let number;
+    let nodes;
+    task[kTraced] = traceJob(this.node, kind, name, trace, (along) => {
+      [number, ...nodes] = JSON.parse(this.node.ask(kind, name, args, to, Math.ceil(timeout), along));
+      return [number, nodes.length];
+    });
     task[kPending] = nodes;
     task[kStarted] = performance.now();
     this.node.meter.asked();
@@ -117,12 +122,14 @@ class Tasks {
 
   /** Gives the answer of a run. */
   answer(number, isOk, json) {
+    this.#runs.get(number)?.ended?.(OUTCOMES[isOk ? OK : ERROR].status, isOk ? undefined : json);
     this.#runs.delete(number);
     this.node.answer(number, isOk, json);
   }
 
   /** A run is not begun. */
   refuse(number, outcome) {
+    this.#runs.get(number)?.ended?.(OUTCOMES[outcome].status);
     this.#runs.delete(number);
     this.node.refuse(number, outcome);
   }
@@ -161,13 +168,16 @@ class Tasks {
     const caller = this.peers.origin(replica);
     const run = new Run(this, number, name, caller, remaining, job, trace);
     this.#runs.set(number, run);
-    if (kind === WORKER) this.workers.get(name).work(run, args);
-    else this.functions.work(run, name, args);
+    traceRun(this.node, kind, run, () => {
+      if (kind === WORKER) this.workers.get(name).work(run, args);
+      else this.functions.work(run, name, args);
+    });
   }
 
   #stop(number, why, reason) {
     const run = this.#runs.get(number);
     this.#runs.delete(number);
+    run?.ended?.('stopped');
     run?.stop(why, reason);
   }
 
@@ -180,6 +190,7 @@ class Tasks {
     if (load > 0) this.#loads.set(replica, load);
     else this.#loads.delete(replica);
     this.node.meter.outcome(outcome);
+    if (task[kTraced] !== undefined) tellOutcome(task[kTraced], this.peers.origin(replica), outcome, value);
     task[kOutcome](this.peers.origin(replica), outcome, value);
   }
 
@@ -188,7 +199,9 @@ class Tasks {
     if (task === undefined) return;
     this.#asked.delete(number);
     if (this.#asked.size === 0) this.node.hold(this, false);
-    this.node.meter.ended(performance.now() - task[kStarted]);
+    const ms = performance.now() - task[kStarted];
+    this.node.meter.ended(ms);
+    if (task[kTraced] !== undefined) tellEnded(task[kTraced], ENDS[end], ms);
     task[kEnded](end);
   }
 

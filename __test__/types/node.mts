@@ -16,6 +16,7 @@ interface State {
 
 const node: Node<{ state: State }> = await join<{ state: State }>({
   listen: { port: 0 },
+  log: ({ level, message, peer }) => console.log(level.toUpperCase(), message, peer?.length),
   advertise: 'host:80',
   seeds: async () => ['a:1', { host: 'b', port: 2 }],
   cluster: 'c',
