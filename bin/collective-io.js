@@ -3,11 +3,20 @@
 
 /** npx collective-io <command>: each command is a file in lib/commands. */
 
+const { EXIT, exitCodeOf } = require('../lib/commands/exit.js');
 const { version } = require('../package.json');
 
 /** Name to what it is for. The file of this name has `run(args)`, which gives the exit code. */
 const COMMANDS = {
   keygen: 'makes a secret for a cluster',
+  status: 'shows the nodes of a cluster, and whether all is well',
+  top: 'the same, live',
+  get: 'prints what is at a path of the state',
+  set: 'writes there',
+  watch: 'prints what changes there',
+  explain: 'says why it is what it is',
+  run: 'runs a job on every node',
+  doctor: 'looks for what keeps a node from running or joining',
 };
 
 const USAGE = `npx collective-io <command> [options]
@@ -15,7 +24,9 @@ const USAGE = `npx collective-io <command> [options]
 ${Object.entries(COMMANDS).map(([name, purpose]) => `  ${name.padEnd(10)} ${purpose}`).join('\n')}
 
   --help     this text, or that of a command
-  --version`;
+  --version
+
+Ends with 0 if all is well, 1 if not, 2 if the command line is wrong, 3 without a connection.`;
 
 async function main([name, ...args]) {
   if (name === '--help' || name === undefined) {
@@ -34,9 +45,13 @@ async function main([name, ...args]) {
   try {
     return await command.run(args);
   } catch (error) {
-    if (!String(error.code).startsWith('ERR_PARSE_ARGS')) throw error;
-    console.error(`${error.message}\n\n${command.USAGE}`);
-    return 2;
+    const exitCode = exitCodeOf(error);
+    if (exitCode === undefined) throw error;
+    const { code, message } = error;
+    if (args.includes('--json')) console.log(JSON.stringify({ error: { code, message } }));
+    else console.error(`${message} (${code})`);
+    if (exitCode === EXIT.USAGE) console.error(`\n${command.USAGE}`);
+    return exitCode;
   }
 }
 

@@ -25,10 +25,16 @@ const NODES_MAX = 1024;
  *   here; `signal` to give up
  * @returns {Promise<Observer>}
  */
-async function observe(address, options) {
+function observe(address, options) {
+  return open(address, options, () => {});
+}
+
+/** The same; `opened` is given the local node at once, to look how far it is. */
+async function open(address, options, opened) {
   const { native, credentials, timeout, hasState, signal } = observeOptions(address, options);
   if (signal?.aborted) throw aborted(signal);
   const local = new LocalNode(native, { handsOver: true, credentials });
+  opened(local);
   const observer = new Observer(local, { address: native.connect[0], timeout, hasState });
   const stop = () => local.destroy();
   signal?.addEventListener('abort', stop, { once: true });
@@ -197,4 +203,4 @@ function connected(local, address, timeout) {
   });
 }
 
-module.exports = { observe, Observer };
+module.exports = { observe, open, Observer };

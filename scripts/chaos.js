@@ -24,6 +24,7 @@ const { freePorts } = require('../__test__/support/ports');
 const { Member } = require('../__test__/support/process');
 const { linkedMesh } = require('../__test__/support/wire');
 const { until } = require('../__test__/support/until');
+const { Progress } = require('../lib/progress');
 const { OPERATIONS } = require('..');
 
 const HEAL_MS = 30_000;
@@ -355,18 +356,21 @@ async function main() {
   const chaos = new Chaos(random, ends, { storm: values.storm, hosts });
   const memory = [];
   let wrong;
+  let progress;
   try {
     say(`seed ${values.seed}: ${nodes} nodes for ${seconds} s`);
     await chaos.open(nodes);
     const working = [chaos.write(), chaos.ask()];
     const faults = [];
     const start = performance.now();
+    progress = new Progress(process.stderr, 'faults', () => ({ done: performance.now() - start, total: seconds * 1000 }));
     while (performance.now() < start + seconds * 1000) {
       faults.push(chaos.fault());
       await chaos.pause();
       const isSettled = performance.now() > start + (seconds * 1000) / 3;
       if (values.storm && memory.length === 0 && isSettled) memory.push(await chaos.memory());
     }
+    progress.end();
     say('everything heals');
     await Promise.all(faults);
     wrong = chaos.heal();
@@ -376,6 +380,7 @@ async function main() {
   } catch (error) {
     wrong = [error.message];
   } finally {
+    progress?.end();
     await ends.all();
   }
   if (memory.at(-1) - memory[0] > GROWTH_BYTES_MAX) wrong.push(`the first process grew by ${memory.at(-1) - memory[0]} bytes`);
