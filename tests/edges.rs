@@ -351,6 +351,21 @@ fn who_breaks_a_rule_loses_all_its_connections() {
     assert_eq!(down, Some("ERR_BAD_MESSAGE"));
 }
 
+#[test]
+fn there_are_no_more_peers_than_may_be() {
+    let mut mesh = Mesh::with(vec![Config { peers_max: 2, ..Config::default() }]);
+    let first = say_hello(&mut mesh, X);
+    say_hello(&mut mesh, Y);
+    say_hello(&mut mesh, ReplicaId(79));
+    assert_eq!(mesh.closed(), Some(&CloseReason::Crowded { limit: 2 }));
+    say_hello(&mut mesh, Y);
+    assert_eq!(mesh.stats(0).peers, 2, "whoever is there may dial again");
+    mesh.close_to_nobody(0, first);
+    say_hello(&mut mesh, ReplicaId(79));
+    assert_eq!(mesh.stats(0).peers, 2);
+    assert_eq!(mesh.stats(0).bad_messages, 0);
+}
+
 /// Whoever says that it is busy, and not, and busy again is told of once a second.
 #[test]
 fn a_peer_does_not_fire_events_as_fast_as_it_likes() {

@@ -66,6 +66,9 @@ pub struct Config {
     /// Changes that a feed looks back through, under the lock; one that must start earlier sends
     /// everything. 100,000.
     pub look_back_changes: usize,
+    /// Peers that are connected; others are refused. 1,024: a full mesh has far fewer, and each may
+    /// cost a queue and a window.
+    pub peers_max: usize,
     /// Own jobs and calls that have not ended; more are refused. 65,536.
     pub jobs_max: usize,
     /// Functions running for one peer; more are answered "busy". 16,384.
@@ -137,6 +140,7 @@ impl Default for Config {
             merge_paths: 256,
             checkpoint_changes: 64,
             look_back_changes: 100_000,
+            peers_max: 1024,
             jobs_max: 65_536,
             runs_per_peer_max: 16_384,
             window_bytes: 16 << 20,

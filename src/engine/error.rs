@@ -116,6 +116,9 @@ pub enum CloseReason {
     /// The peer has broken a rule of the protocol not long ago.
     #[error("the peer has broken a rule and is kept out for another {ms} ms")]
     KeptOut { ms: u64 },
+    /// There are as many peers as there may be.
+    #[error("{limit} peers are connected already")]
+    Crowded { limit: usize },
     /// One side's application wants no connection with the other.
     #[error("the peer was dismissed")]
     Dismissed,
@@ -143,6 +146,7 @@ impl CloseReason {
             CloseReason::TooLarge { .. } => "ERR_MESSAGE_TOO_LARGE",
             CloseReason::Incompatible(_) => "ERR_INCOMPATIBLE_PEER",
             CloseReason::KeptOut { .. } => "ERR_PEER_KEPT_OUT",
+            CloseReason::Crowded { .. } => "ERR_BUSY",
             CloseReason::Dismissed => "ERR_PEER_DISMISSED",
             CloseReason::Rejoin => "ERR_REJOIN",
             CloseReason::Corrupt => "ERR_CORRUPT_RECORD",

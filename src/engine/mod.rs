@@ -843,6 +843,11 @@ impl Engine {
         if let Some(ms) = self.membership.kept_out_ms(now.monotonic_ms, hello.replica) {
             return Err(CloseReason::KeptOut { ms });
         }
+        let limit = self.config.peers_max;
+        let is_new = self.membership.link_of(hello.replica).is_none();
+        if is_new && self.membership.peers().count() >= limit {
+            return Err(CloseReason::Crowded { limit });
+        }
         if let Some(frames) = self.replication.farewell(hello.replica) {
             self.outputs.push_back(Output::Send { link, frames });
             self.membership.refuse(link);
