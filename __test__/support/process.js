@@ -39,7 +39,8 @@ function startFile(t, file, { args = [], env = {} } = {}) {
 }
 
 function start(t, args, env) {
-  const child = spawn(process.execPath, [...process.execArgv, ...args], {
+  // Without this process's own options: the runner of later lines of Node.js gives its files all that there are.
+  const child = spawn(process.execPath, args, {
     cwd: ROOT,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -70,7 +71,7 @@ class Asked {
   /** @param {object} [launcher] options of `fork` */
   constructor(t, fixture, argument, launcher) {
     const args = [JSON.stringify(argument)];
-    this.#child = fork(path.join(FIXTURES, fixture), args, { cwd: ROOT, ...launcher });
+    this.#child = fork(path.join(FIXTURES, fixture), args, { cwd: ROOT, execArgv: [], ...launcher });
     this.exited = once(this.#child, 'exit');
     this.#child.on('message', ({ id, value, error }) => {
       const { resolve, reject } = this.#waiting.get(id);
