@@ -81,7 +81,9 @@ class Browser {
 
   async ask(method, path) {
     const headers = { connection: 'close', cookie: this.#cookie, 'x-forwarded-for': this.#address };
-    const response = await fetch(this.#url + path, { method, headers });
+    // What node:cluster hands to a worker that is killed at this moment is answered by nobody.
+    const signal = AbortSignal.timeout(5000);
+    const response = await fetch(this.#url + path, { method, headers, signal });
     const [cookie] = response.headers.getSetCookie();
     if (cookie) [this.#cookie] = cookie.split(';');
     this.worker = Number(response.headers.get('x-worker'));
