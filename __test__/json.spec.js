@@ -39,10 +39,19 @@ test('an exception of toJSON is the cause', () => {
   assert.throws(() => encode({ toJSON() { throw cause; } }), { code: 'ERR_INVALID_VALUE', cause });
 });
 
-test('a value too deep for the stack is refused', () => {
+test('a value too deep for the stack is refused where writing it takes the stack', () => {
+  const levels = 100_000;
   let deep = [];
-  for (let i = 0; i < 100_000; i++) deep = [deep];
-  assert.throws(() => encode(deep), { code: 'ERR_TOO_DEEP' });
+  for (let i = 1; i < levels; i++) deep = [deep];
+  let json;
+  try {
+    json = encode(deep);
+  } catch (error) {
+    assert.equal(error.code, 'ERR_TOO_DEEP');
+    return;
+  }
+  // From Node.js 26 on it takes none; the node counts levels in any case.
+  assert.equal(json, '['.repeat(levels) + ']'.repeat(levels));
 });
 
 test('arguments: each as a value, undefined as null', () => {
