@@ -169,6 +169,17 @@ test('every type has a table or is one of those that are described where they ar
   assert.deepEqual(lines(others), lines(IN_COMMENTS));
 });
 
+test('README: the figures are those of docs/performance.md', () => {
+  const [, section] = /^## How fast\n([^]*?)^## /m.exec(read('README.md'));
+  const rows = section.split('\n').filter((line) => /\d.*\|$/.test(line));
+  assert.ok(rows.length > 0);
+  const measured = read('docs/performance.md');
+  for (const row of rows) {
+    const [ours, plain] = row.split('|').slice(2, 4).map((cell) => cell.trim());
+    assert.ok(measured.includes(`| ${ours} | ${plain} |`), `${ours} and ${plain} are in no line of it`);
+  }
+});
+
 test('what is exported is what is typed, from CommonJS and ESM', async () => {
   const { statics } = types.get('Collective');
   assert.deepEqual(lines(Object.getOwnPropertyNames(Collective).filter((name) => !['length', 'name', 'prototype', ...Object.getOwnPropertyNames(EventEmitter)].includes(name))),
