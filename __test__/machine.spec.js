@@ -93,7 +93,10 @@ const PANICS = `
       } catch ({ code }) {
         thrown = code;
       }
-      if (storey === 'binding' && thrown === null) return console.log('a release');
+      if (storey === 'binding' && thrown === null) {
+        console.log('a release');
+        return Promise.all([node.destroy(), bystander.destroy()]);
+      }
       if (storey !== 'binding') await new Promise((closed) => node.once('close', closed));
       let after = 'open';
       try {

@@ -30,7 +30,8 @@ const FILES = [
   'docs/replication.md', 'docs/security.md',
   'docs/guides/ask-all-nodes.md', 'docs/guides/cache.md', 'docs/guides/from-collective.md',
   'docs/guides/from-partition.md', 'docs/guides/kubernetes.md', 'docs/guides/rate-limit.md',
-  'docs/guides/redis-counters.md', 'docs/guides/several-hosts.md',
+  'docs/guides/opentelemetry.md', 'docs/guides/prometheus.md', 'docs/guides/redis-counters.md',
+  'docs/guides/several-hosts.md',
 ];
 const SOURCES = { lib: '.js', src: '.rs' };
 const PACKED_BYTES_MAX = 1 << 20;
