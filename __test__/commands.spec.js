@@ -3,6 +3,7 @@
 /* The command line, as people run it: the real command against real nodes. */
 
 const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
 const { once } = require('node:events');
 const fs = require('node:fs');
@@ -115,6 +116,18 @@ test('watch prints what changes', async (t) => {
   assert.deepEqual(await once(lost, 'close'), [3, null]);
 });
 
+test('a command ends when nobody reads what it prints', async (t) => {
+  const node = await openNode(t);
+  const command = `"${process.execPath}" ${BIN} top ${node.address} --json --interval 50 | head -n 1`;
+  const child = spawn('sh', ['-c', command], { cwd: path.dirname(__dirname), stdio: ['ignore', 'pipe', 'pipe'] });
+  t.after(() => child.kill('SIGKILL'));
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
+  assert.deepEqual(await once(child, 'close'), [0, null]);
+  assert.equal(output.stdout.split('\n').length, 2);
+  assert.equal(output.stderr, '');
+});
+
 test('run has a job done by every node', async (t) => {
   const [first, second] = await openNodes(t, 2);
   second.worker('add', (x, y) => x + y);
@@ -145,7 +158,6 @@ test('top prints a line for each look where there is no terminal', async (t) => 
 
 test('top draws on a terminal, and q leaves', { skip: !fs.existsSync('/usr/bin/script') && 'no script(1) here' }, async (t) => {
   const node = await openNode(t, { name: 'drawn' });
-  const { spawn } = require('node:child_process');
   const command = `stty cols 80 rows 24; exec ${process.execPath} ${BIN} top ${node.address} --interval 100`;
   const child = spawn('script', ['-qec', command, '/dev/null'], {
     cwd: path.dirname(__dirname), env: { ...process.env, LC_ALL: 'C.UTF-8' }, stdio: ['pipe', 'pipe', 'inherit'],

@@ -55,6 +55,12 @@ async function main([name, ...args]) {
   }
 }
 
+// Who reads the output, such as `head`, may have seen enough.
+process.stdout.on('error', (error) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.OK);
+});
+
 main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });
