@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
+const { Clocks } = require('./support/clocks');
 const { Hosts } = require('./support/hosts');
 const { runFile } = require('./support/process');
 
@@ -24,6 +25,12 @@ test('a few seconds of a storm', { skip: process.platform === 'win32' && 'no SIG
 
 test('a few seconds on three hosts', { skip: Hosts.missing() ?? false }, async (t) => {
   const args = ['--seconds', '4', '--nodes', '3', '--seed', '9', '--hosts'];
+  const { code, stdout } = await runFile(t, 'scripts/chaos.js', { args, deadlineMs: 90_000 });
+  assert.equal(code, 0, stdout);
+});
+
+test('a few seconds with clocks that are set', { skip: Clocks.missing() ?? false }, async (t) => {
+  const args = ['--seconds', '4', '--nodes', '3', '--seed', '10', '--clocks'];
   const { code, stdout } = await runFile(t, 'scripts/chaos.js', { args, deadlineMs: 90_000 });
   assert.equal(code, 0, stdout);
 });

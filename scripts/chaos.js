@@ -2,7 +2,7 @@
 'use strict';
 
 /**
- * npm run chaos [-- --minutes 1 --nodes 8 --seed N --storm --hosts]: real processes whose links are
+ * npm run chaos [-- --minutes 1 --nodes 8 --seed N --storm --hosts --clocks]: real processes whose links are
  * cut, stalled and delayed, and which are killed, started again and frozen, all while they write. Then
  * all is healed, and every node must show one state with exact counters. Beside that every node has all
  * nodes do jobs, each of which must end in time with one outcome for each node. The seed chooses the
@@ -13,12 +13,15 @@
  *
  * With `--hosts` the nodes are on three hosts with a network between (Linux's network namespaces, for
  * which one has to be root): the faults are those of interfaces, routes and narrow links.
+ *
+ * With `--clocks` wall clocks are set as well, by up to an hour (libfaketime).
  */
 
 const { isDeepStrictEqual, parseArgs } = require('node:util');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const { anySeed, chance } = require('../__test__/support/chance');
+const { Clocks } = require('../__test__/support/clocks');
 const { Hosts } = require('../__test__/support/hosts');
 const { freePorts } = require('../__test__/support/ports');
 const { Member } = require('../__test__/support/process');
@@ -65,15 +68,17 @@ class Chaos {
   #wrongJobs = [];
   #isStorm;
   #hosts;
+  #clocks;
   counts = { writes: 0, jobs: 0, outcomes: 0 };
   /** By kind, how often each struck. */
   faults = {};
 
-  constructor(random, ends, { storm, hosts }) {
+  constructor(random, ends, { storm, hosts, clocks }) {
     this.#random = random;
     this.#ends = ends;
     this.#isStorm = storm;
     this.#hosts = hosts;
+    this.#clocks = clocks;
   }
 
   async open(count) {
@@ -162,6 +167,7 @@ class Chaos {
   async fault() {
     // The first is left alone, for its memory.
     if (this.#isStorm) return this.#kill(1 + this.#random(this.#members.length - 1), 0);
+    if (this.#clocks && this.#random(4) === 0) return this.#setClock(this.#random(this.#members.length));
     if (this.#hosts && this.#random(3) > 0) {
       return this.#hosts.fault(this.#random, (kind, text) => {
         this.#note(kind);
@@ -225,7 +231,15 @@ class Chaos {
       return jobs.every((job) => job.answered === this.#members.length);
     }, HEAL_MS);
     say('a job of any node reaches all');
-    return [...this.#check(data), ...this.#wrongJobs];
+    return [...this.#check(data), ...this.#wrongJobs, ...await this.#alarms()];
+  }
+
+  /** Counters that only a defect raises, on those that live at the end. */
+  async #alarms() {
+    const stats = await Promise.all(this.#members.map((member) => member.stats()));
+    const sum = (name) => stats.reduce((all, each) => all + each[name], 0);
+    if (this.#clocks) this.counts['writes from clocks ahead'] = sum('clockSkews');
+    return ['stateMismatches', 'badMessages'].filter((name) => sum(name) > 0).map((name) => `${name}: ${sum(name)}`);
   }
 
   async #same() {
@@ -254,7 +268,8 @@ class Chaos {
     const local = { host: '127.0.0.1', port: this.ports[index] };
     const options = { ...OPTIONS, ...this.#hosts?.options };
     const all = this.mesh.alls[index];
-    this.#members[index] = new Member(this.#ends, this.#hosts ? all[0] : local, all, options, this.#hosts?.launcher(index));
+    const launcher = { ...this.#hosts?.launcher(index), ...this.#clocks?.launcher(index) };
+    this.#members[index] = new Member(this.#ends, this.#hosts ? all[0] : local, all, options, launcher);
     const id = this.#incarnations.length;
     this.#incarnations.push({ id, tried: 0, made: 0, confirmed: 0, killed: false });
     this.#current[index] = id;
@@ -278,6 +293,14 @@ class Chaos {
     this.#start(index);
     await this.#ready(index);
     this.#down.delete(index);
+  }
+
+  /** Stays wrong until it is set again. */
+  #setClock(index) {
+    const seconds = [0, 1, 30, 3600][this.#random(4)] * (this.#random(2) === 0 ? -1 : 1);
+    this.#note('clock');
+    say(`the clock of node ${index} is set ${seconds} s wrong`);
+    this.#clocks.set(index, seconds);
   }
 
   async #freeze(index, ms) {
@@ -344,16 +367,18 @@ async function main() {
       seed: { type: 'string', default: anySeed() },
       storm: { type: 'boolean', default: false },
       hosts: { type: 'boolean', default: false },
+      clocks: { type: 'boolean', default: false },
     },
   });
   const seconds = Number(values.seconds ?? Number(values.minutes) * 60);
   const nodes = Number(values.nodes);
-  const missing = values.hosts && Hosts.missing();
-  if (missing) return say(`SKIP: no hosts here: ${missing}`);
+  const missing = (values.hosts && Hosts.missing()) || (values.clocks && Clocks.missing());
+  if (missing) return say(`SKIP: ${missing}`);
   const [random, ends] = [chance(values.seed), new Ends()];
   const hosts = values.hosts ? await Hosts.open(ends) : undefined;
   if (hosts && !hosts.hasLoss) say('SKIP: the kernel has no netem, so no packets are lost');
-  const chaos = new Chaos(random, ends, { storm: values.storm, hosts });
+  const clocks = values.clocks ? new Clocks(ends) : undefined;
+  const chaos = new Chaos(random, ends, { storm: values.storm, hosts, clocks });
   const memory = [];
   let wrong;
   let progress;
