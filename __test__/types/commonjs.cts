@@ -4,7 +4,7 @@ const local: Collective.Address = { host: '127.0.0.1', port: 9000 };
 const collective = new Collective(local, [local, { port: '9001' }], (ready) => {
   const same: Collective = ready;
   void same;
-}, { insecure: true, limits: { depth: 32 }, readyTimeout: 1000 });
+}, { insecure: true, limits: { depth: 32 }, readyTimeout: 1000, maxBytes: 1e9 });
 
 new Collective(local, [local]);
 new Collective(local, [local], null, { cluster: 'other' });

@@ -22,7 +22,7 @@ const node: Node<{ state: State }> = await join<{ state: State }>({
   cluster: 'c',
   name: 'n',
   tags: { role: 'web' },
-  limits: { depth: 5 },
+  limits: { depth: 5 }, maxBytes: 1e9,
   readyTimeout: 5,
   signal: AbortSignal.timeout(1000),
 });

@@ -2,7 +2,7 @@ import Collective = require('collective-io');
 import { Servent, Job, Peer, Worker } from 'collective-io';
 
 const servent = new Servent({ insecure: true, advertise: 'a.example:8888', cluster: 'jobs' });
-new Collective.Servent({ advertise: { host: 'a.example', port: 8888 }, limits: { valueBytes: 1e6 } });
+new Collective.Servent({ advertise: { host: 'a.example', port: 8888 }, limits: { valueBytes: 1e6 }, maxBytes: 1e9 });
 
 servent.listen(8888).listen('8888', '127.0.0.1', 511, () => {}).listen({ port: 0 }, () => {}).listen();
 servent.connect(8888).connect(8888, 'localhost', (peer) => peer.id).connect('localhost:8888', (peer: Peer) => peer.port);

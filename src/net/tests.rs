@@ -283,6 +283,13 @@ fn a_crowd_of_strangers_costs_a_few_connections_and_no_ring() {
 fn crowd_of_strangers(mut node: TestNode) {
     const CROWD: usize = 400;
     let port = node.port();
+    let (mut is_ready, mut has_peer) = (false, false);
+    node.wait(|event| {
+        is_ready |= *event == NodeEvent::Ready;
+        has_peer |= matches!(event, NodeEvent::PeerUp { .. });
+        (is_ready && has_peer).then_some(())
+    });
+    assert_eq!(node.node.take_events(usize::MAX), []);
     let refused = |code: &str| node.node.stats().refused.get(code).copied().unwrap_or(0);
     let timed_out = || refused("ERR_HANDSHAKE_TIMEOUT") as usize;
     let before = node.node.stats();
@@ -297,6 +304,7 @@ fn crowd_of_strangers(mut node: TestNode) {
     // Of a peer there may be a digest meanwhile, of strangers nothing.
     assert!(after.bytes_in - before.bytes_in < 1 << 10, "{before:?}, {after:?}");
     assert_eq!(after.engine.peers, 1);
+    assert_eq!(after.rings, before.rings, "the application was woken");
     let told = node.node.take_events(usize::MAX);
     assert!(!told.iter().any(|event| matches!(event, NodeEvent::Warning { .. })), "{told:?}");
     drop(strangers);
