@@ -817,4 +817,31 @@ module.exports = [
     replace: '            let _ = region;\n',
     breaks: 'cached reads',
   },
+
+  // ---- how much room there is
+  {
+    name: 'full-refuses-deletes',
+    file: `${REPLICATION}/write.rs`,
+    find: '            Write::Delete { .. } => false,\n',
+    replace: '            Write::Delete { .. } => self.document.held_bytes() > limit,\n',
+    breaks: 'maxBytes',
+  },
+  {
+    name: 'refused-write-takes-a-dot',
+    file: `${REPLICATION}/write.rs`,
+    find: '            self.check_room(write, limit)?;\n',
+    replace: `            if let Err(full) = self.check_room(write, limit) {
+                Arc::make_mut(&mut self.vector).raise(dot.replica, dot.counter);
+                return Err(full);
+            }
+`,
+    breaks: 'rule 10',
+  },
+  {
+    name: 'bytes-not-given-back',
+    file: `${DOCUMENT}/hash.rs`,
+    find: 'self.thing_bytes -= bytes;',
+    replace: 'self.thing_bytes -= bytes / 2;',
+    breaks: 'maxBytes',
+  },
 ];
