@@ -71,7 +71,11 @@ test('a peer that dies in the middle is an error', async (t) => {
 test('answers after the end change nothing', async (t) => {
   const servent = openServent(t);
   let answer;
-  const job = servent.createWorker('late', (callback) => (answer = callback)).distribute().setTTL(20);
+  const worker = servent.createWorker('late', (callback) => {
+    answer = callback;
+    job.end();
+  });
+  const job = worker.distribute();
   await gather(job);
   job.on('data', () => assert.fail('it has ended'));
   answer(null, 1);
