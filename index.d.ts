@@ -377,6 +377,8 @@ declare namespace Collective {
     name: string;
     tags: Readonly<Record<string, string>>;
     address: string | null;
+    /** As {@link State.explain} names it as the maker of a write; not there without an answer. */
+    replica?: string;
     /** How long the answer took, in ms; null if there was none. */
     ms: number | null;
     /** How far the clock there is ahead of this machine's, in ms, about; null without an answer. */

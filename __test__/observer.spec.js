@@ -76,6 +76,7 @@ test('there is a report of every node, also of those that the observer is not co
   assert.deepEqual(Object.keys(byName).sort(), ['first', 'second', 'third']);
   assert.deepEqual(byName.first.tags, { role: 'web' });
   assert.deepEqual([byName.second.id, byName.second.address], [second.id, null]);
+  assert.equal(byName.first.replica, first.state.explain('nothing').replica);
   for (const { stats, ms, code } of reports) {
     assert.equal(stats.connections > 0, true);
     assert.equal(ms >= 0, true);

@@ -462,7 +462,8 @@ class LocalNode {
     const { node: id, name, tags } = this;
     const peers = this.roster.map(({ peer, node, name: label, tags: theirs, address, advertised }) => (
       { id: node, name: label, tags: theirs, address: advertised ?? address, busyFor: this.busyFor(peer) }));
-    return { id, name, tags, address: this.reachable, wallMs: Date.now(), stats: this.stats(), jobs: this.#jobs(), peers };
+    const about = { id, replica: this.id, name, tags, address: this.reachable, wallMs: Date.now() };
+    return { ...about, stats: this.stats(), jobs: this.#jobs(), peers };
   }
 
   /** Who an event is about. */
