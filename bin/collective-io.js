@@ -11,6 +11,7 @@ const COMMANDS = {
   keygen: 'makes a secret for a cluster',
   status: 'shows the nodes of a cluster, and whether all is well',
   top: 'the same, live',
+  view: 'the same and more, live, in a browser',
   get: 'prints what is at a path of the state',
   set: 'writes there',
   watch: 'prints what changes there',

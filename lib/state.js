@@ -3,6 +3,7 @@
 const { DataViews, SHAPE_ABSENT } = require('./data-view.js');
 const { codedError } = require('./errors.js');
 const { freeze } = require('./freeze.js');
+const { kLocal } = require('./inside.js');
 const { encode } = require('./json.js');
 const { entriesOptions, replicatedOptions, watchOptions } = require('./options.js');
 const { nameOf, segmentsOf, toKey, toPlace } = require('./paths.js');
@@ -26,6 +27,7 @@ class State {
   constructor(local) {
     this.#local = local;
     this.#cache = local.frozen;
+    Object.defineProperty(this, kLocal, { value: local });
   }
 
   /** What is at a path, deeply frozen; `undefined` where there is nothing. */
