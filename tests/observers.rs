@@ -244,3 +244,28 @@ fn whereabouts_tell_how_far_a_peer_lags_and_for_how_long() {
     assert!(ours.traffic_out.writes > 0 && ours.traffic_out.digests > 0);
     assert_eq!(ours.traffic_out, theirs.traffic_in);
 }
+
+#[test]
+fn a_peer_is_not_behind_for_ever_because_of_a_replica_that_was_folded() {
+    let mut mesh = Mesh::linked(3);
+    mesh.set(2, "b", "1");
+    mesh.run(3_000);
+    mesh.leave(2);
+    let mut turns_since = 0;
+    for turn in 0..300 {
+        mesh.set(0, "a", &turn.to_string());
+        mesh.wait(1_000);
+        mesh.step(0);
+        mesh.step(1);
+        // What the other says is heard before it has got what was written last.
+        while let Some((way, _)) = mesh.ways().into_iter().find(|&(_, to)| to == 0) {
+            mesh.deliver_one(way, 0, 0);
+        }
+        let link = mesh.whereabouts(0).links[0].clone();
+        assert!(link.lag > 0);
+        assert!(link.lag_ms <= 3_000, "{} ms behind in turn {turn}", link.lag_ms);
+        mesh.deliver();
+        turns_since += usize::from(mesh.stats(0).folds + mesh.stats(1).folds > 0);
+    }
+    assert!(turns_since > 10, "it was folded");
+}

@@ -295,7 +295,9 @@ impl Replication {
                 session.links = Some(digest.links.into_iter().collect());
             }
             session.told = Some((fingerprint(&vector), digest.hash));
-            if session.lacks.as_ref().is_none_or(|(lacked, _)| vector.includes(lacked)) {
+            // What was folded meanwhile has no place in a vector any more.
+            let has = |(id, n): (ReplicaId, u64)| vector.get(id) >= n || self.folds.is_folded(id);
+            if session.lacks.as_ref().is_none_or(|(lacked, _)| lacked.iter().all(has)) {
                 let is_behind = !vector.includes(&self.vector);
                 session.lacks = is_behind.then(|| (self.vector.clone(), now.monotonic_ms));
             }
