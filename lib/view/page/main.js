@@ -55,6 +55,8 @@ const plots = [
     title: 'Lag',
     say,
     isLog: true,
+    // Peers say once a second what they have: up to that it goes up and down by itself.
+    rightMin: 4000,
     series: [
       { key: 'behind', label: 'writes not confirmed', format: count },
       { key: 'behindMs', label: 'behind', format: ms, isRight: true },

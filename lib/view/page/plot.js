@@ -15,6 +15,7 @@ const MARGIN_SCALE = 46;
 export class Plot {
   #series;
   #isLog;
+  #rightMin;
   #say;
   #right;
   #svg;
@@ -36,14 +37,16 @@ export class Plot {
    * @param {object} about
    * @param {string} about.title
    * @param {{key: string, label: string, format: (value: number | null) => string, isRight?: boolean}[]} about.series
-   *   `isRight`: on a scale of its own
+   *   `isRight`: on a scale of its own, of which each line is as much above the one below
    * @param {(text: string) => void} about.say to who cannot see it
    * @param {boolean} [about.isLog] each line of the grid is ten times the one below
+   * @param {number} [about.rightMin] the least that the scale on the right reaches to
    */
-  constructor(figure, { title, series, say, isLog = false }) {
+  constructor(figure, { title, series, say, isLog = false, rightMin = 0 }) {
     this.#series = series;
     this.#say = say;
     this.#isLog = isLog;
+    this.#rightMin = rightMin;
     this.#right = series.some(({ isRight }) => isRight) ? MARGIN_SCALE : MARGIN.right;
     this.#title = title;
     this.#grid = draw('g', { class: 'grid' });
@@ -82,6 +85,7 @@ export class Plot {
       const values = shown.flatMap((sample) => this.#series
         .filter((series) => Boolean(series.isRight) === isRight)
         .map(({ key }) => sample[key]).filter((value) => value != null));
+      if (isRight) return even([this.#rightMin, ...values]);
       return this.#isLog ? decades(values) : even(values);
     };
     const scales = [scaleOf(false), scaleOf(true)];
