@@ -6,6 +6,8 @@
  * `node:cluster` share a counter and ask one another with jobs; one is killed in the middle of a
  * job and comes back. Every step waits until all workers agree, so the sum is certain. Exit code 0
  * if they always did.
+ *
+ * With --view: something to watch, see live-demo.js.
  */
 
 const cluster = require('node:cluster');
@@ -260,5 +262,6 @@ async function expect(collective, asker, { key, value, connections, peers, runni
   }
 }
 
-if (cluster.isPrimary) primary();
-else worker();
+if (cluster.isWorker) worker();
+else if (process.argv.includes('--view')) require('./live-demo.js').run(process.argv.slice(2));
+else primary();
