@@ -299,8 +299,12 @@ test('an answer after the end is nobody\'s, and no warning', async (t) => {
   const servent = openServent(t);
   servent.on('warning', (warning) => assert.fail(warning));
   let late;
-  const worker = servent.createWorker('late', (callback) => (late = callback));
-  const { summary } = await gather(worker.distribute().setTTL(20));
+  const worker = servent.createWorker('late', (callback) => {
+    late = callback;
+    job.setTTL(1);
+  });
+  const job = worker.distribute();
+  const { summary } = await gather(job);
   assert.equal(summary.reason, 'timeout');
   await until('it was told', () => servent.stats().runs === 0);
   late(null, 1);
