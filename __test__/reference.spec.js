@@ -21,7 +21,7 @@ const lines = (list) => [...new Set(list)].sort();
 
 /** The types that have tables, by the heading of the section and that of the table's first column. */
 const TABLES = {
-  'Two minutes / export': ['exports'],
+  'Exports / export': ['exports'],
   "Today's API / option": ['JoinOptions'],
   "Today's API / member of a node": ['Node', 'Node.Events', 'NodePeer'],
   "Today's API / member of `node.state`": ['State', 'State.WatchOptions', 'State.Change'],
@@ -47,7 +47,7 @@ const BESIDE = {
   // Those of a Collective.
   "Today's API / option": ['secret', 'tls', 'cluster', 'limits', 'readyTimeout', '…'],
   // It has a module of its own.
-  'Two minutes / export': ['run', 'collective-io/cluster'],
+  'Exports / export': ['run', 'collective-io/cluster'],
 };
 
 /** Members that no table names: what every object of JavaScript or every emitter has. */
