@@ -4,7 +4,8 @@
  * The example of collective.js's README, with its one `require` line changed: as many workers as
  * there are cores share a counter. It runs until it is stopped.
  *
- * WORKERS and PORT in the environment choose how many workers and where their ports begin.
+ * WORKERS and PORT in the environment choose how many workers and where their ports begin, PAUSE how
+ * many ms each waits for the others.
  */
 
 const cluster = require('node:cluster');
@@ -16,6 +17,7 @@ const cpu_count = Number(process.env.WORKERS ?? os.cpus().length);
 const hosts = ['127.0.0.1' /*, host2, host3, ... */];
 const localhost = hosts[0]; // the host of this machine among them
 const port = Number(process.env.PORT ?? 9000);
+const pause = Number(process.env.PAUSE ?? 1000);
 
 /* Every node of the cluster. Machines with different numbers of cores need a list by hand. */
 const all_hosts = [];
@@ -66,10 +68,10 @@ if (cluster.isPrimary) {
           setTimeout(() => {
             collective.set(key, null, collective.OPERATIONS.DELETE);
 
-            setTimeout(() => tell('after DELETE'), 1000);
-          }, 100);
-        }, 1000);
-      }, 100);
-    }, 100);
+            setTimeout(() => tell('after DELETE'), pause);
+          }, pause / 10);
+        }, pause);
+      }, pause / 10);
+    }, pause / 10);
   });
 }
