@@ -58,6 +58,12 @@ fn each_kind_of_fault_can_be_had_alone() {
 }
 
 #[test]
+fn who_looks_on_has_what_all_have_and_is_no_replica() {
+    let report = check(1..120, &Wishes { observer: true, ..Wishes::default() });
+    assert!(report.folds > 0, "nothing could be in anybody's way");
+}
+
+#[test]
 fn what_once_failed_still_passes() {
     let wishes = Wishes { first_streams: true, ..Wishes::default() };
     check(REGRESSIONS.iter().map(|&(seed, _)| seed), &wishes);

@@ -64,7 +64,7 @@ module.exports = [
     replace: 'line.is_up() || self.observers.contains(peer) && false;',
     breaks: 'jobs 1',
     test: '--test observers',
-    because: 'no simulated node looks on',
+    because: 'simulated nodes that look on have no jobs, and nobody waits for them',
   },
   {
     name: 'end-not-urgent',

@@ -21,6 +21,7 @@ usage: simulate --seeds N [options]
   --without A,B   none of these kinds
   --first-streams draw only what the first streams of a seed give
   --reference     5 nodes, 500 writes in 10 s, every kind of fault: for speed
+  --observer      a node looks on in every seed where it can
   --story A.B     with --verbose: the story of this path, not of the one where it failed
   --coverage      tell how many runs had each kind of fault and went each rare way
   --verbose       tell of every run, and of a failure the whole story
@@ -198,6 +199,7 @@ impl Options {
                 "--coverage" => options.coverage = true,
                 "--first-streams" => options.wishes.first_streams = true,
                 "--reference" => options.wishes.reference = true,
+                "--observer" => options.wishes.observer = true,
                 "--verbose" => options.verbose = true,
                 _ => return None,
             }

@@ -59,7 +59,9 @@ fn unlinked(cluster: &mut Cluster) -> Option<(usize, usize)> {
             let neither = !plan.is_reachable(a) && !plan.is_reachable(b);
             // Nobody dials what it takes for its own address.
             let same = plan.advertises[a] == plan.advertises[b];
-            if !linked && !neither && !same {
+            // Who looks on dials one node alone.
+            let looks_on = plan.observer.is_some_and(|observer| observer == a || observer == b);
+            if !linked && !neither && !same && !looks_on {
                 return Some((a, b));
             }
         }
@@ -106,10 +108,30 @@ pub fn check_onlookers(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.live().into_iter().try_for_each(|node| cluster.check_onlookers(node))
 }
 
+/// Who looks on, and has written nothing, is no replica, and nobody's peer.
+pub fn check_observer(cluster: &mut Cluster) -> Result<(), Trouble> {
+    let Some(observer) = cluster.plan.observer.filter(|node| cluster.live().contains(node)) else {
+        return Ok(());
+    };
+    let id = cluster.engine(observer).id();
+    if cluster.engine(observer).stats().writes_local > 0 {
+        return Err(format!("n{observer} looks on and has written").into());
+    }
+    for node in cluster.live() {
+        let counter = cluster.engine(node).context().get(id);
+        let stats = cluster.engine(node).stats();
+        let has_it = cluster.engine(node).peers().contains(&id);
+        if counter > 0 || stats.observers != usize::from(has_it) {
+            return Err(format!("n{node} takes {id:?}, which looks on, for a replica").into());
+        }
+    }
+    Ok(())
+}
+
 /// Who waits for one peer to have its writes waits no longer, if it has a peer.
 pub fn check_waits(cluster: &mut Cluster) -> Result<(), Trouble> {
     let waiting: Vec<usize> = cluster.pledges.waiting().collect();
-    match waiting.into_iter().find(|&node| !cluster.engine(node).peers().is_empty()) {
+    match waiting.into_iter().find(|&node| cluster.engine(node).stats().peers > 0) {
         Some(node) => Err(format!("n{node} waits for one peer for ever").into()),
         None => Ok(()),
     }

@@ -148,6 +148,7 @@ fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.settled_in_ms = cluster.now - healed_ms;
     checker::check(cluster)?;
     checker::check_onlookers(cluster)?;
+    checker::check_observer(cluster)?;
     checker::check_waits(cluster)?;
     checker::check_jobs(cluster, by_ms)?;
 

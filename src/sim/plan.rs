@@ -68,6 +68,8 @@ pub struct Plan {
     /// One node is cut off from all others, from when and, after all other faults, for how long:
     /// until they have forgotten it.
     pub away: Option<Away>,
+    /// Who looks on, and writes nothing.
+    pub observer: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +146,8 @@ pub struct Wishes {
     /// The run that speed is measured by: 5 nodes in a full mesh, 500 writes in 10 s, every kind of
     /// fault that strikes, no jobs, and nothing that is waited for.
     pub reference: bool,
+    /// A node looks on in every seed in which nobody is taken for dead; there are no jobs.
+    pub observer: bool,
 }
 
 impl Plan {
@@ -162,6 +166,10 @@ impl Plan {
             plan.draw_room(&mut stream(10));
         }
         plan.switch_off(wishes.without);
+        if wishes.observer {
+            plan.jobs = None;
+            plan.add_observer(&mut stream(11));
+        }
         plan
     }
 
@@ -344,6 +352,22 @@ impl Plan {
         self.nodes += more;
     }
 
+    /// One more node, which looks on by way of one of the others: from some time on, and through all
+    /// that goes wrong.
+    fn add_observer(&mut self, chance: &mut Chance) {
+        if self.may_rejoin() {
+            return;
+        }
+        let observer = self.nodes;
+        self.observer = Some(observer);
+        self.connects.push(vec![chance.index(observer)]);
+        self.silent.push(true);
+        self.starts_ms.push(chance.below(self.duration_ms));
+        self.advertises.push(observer);
+        self.newer.push(false);
+        self.nodes += 1;
+    }
+
     /// Takes kinds of faults out of the plan, those included that every plan has a little of.
     fn switch_off(&mut self, without: Faults) {
         self.faults.retain(|&fault| !without.has(fault));
@@ -424,6 +448,7 @@ impl Plan {
             advertises: (0..nodes).collect(),
             newer: vec![false; nodes],
             away: None,
+            observer: None,
         };
         if chance.percent(40) {
             plan.config.learn_addresses = true;

@@ -266,8 +266,11 @@ impl Cluster {
             Event::PeerUp { peer, .. } if !life.peers.insert(peer) => {
                 Err(format!("peer {peer:?} comes up and is up"))
             }
-            Event::PeerUp { advertised, .. } => {
+            Event::PeerUp { peer, advertised, observer, .. } => {
                 life.tried.extend(advertised);
+                if observer {
+                    life.observers.insert(peer);
+                }
                 Ok(())
             }
             Event::PeerDown { peer, .. } if !life.peers.remove(&peer) => {
@@ -289,7 +292,11 @@ impl Cluster {
                 WarningCode::ClockSkew => Ok(()),
                 WarningCode::ConnectedToSelf if self.plan.announce => Ok(()),
                 WarningCode::StateFull if self.plan.config.document_bytes_max.is_some() => Ok(()),
-                WarningCode::Rejoined if self.plan.may_rejoin() => self.check_made_again(node),
+                WarningCode::Rejoined
+                    if self.plan.may_rejoin() || self.plan.observer == Some(node) =>
+                {
+                    self.check_made_again(node)
+                }
                 _ => Err(format!("warning {code:?}: {detail}")),
             },
             _ => Ok(()),
@@ -309,7 +316,8 @@ impl Cluster {
                 return Err(format!("ready before n{peer} was dialled"));
             }
         }
-        for peer in life.engine.peers() {
+        // Nobody waits for what those have who look on.
+        for peer in life.engine.peers().into_iter().filter(|peer| !life.observers.contains(peer)) {
             let meeting = (peer, life.engine.id());
             let Some(had) = self.first_meetings.get(&meeting) else {
                 return Err(format!("ready before {peer:?} has said hello"));

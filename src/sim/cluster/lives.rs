@@ -21,6 +21,9 @@ impl Cluster {
         let origin_ms = *self.chance.pick(&[0, 1_000_000]);
         let mut config = self.plan.config.clone();
         config.advertised = (!self.plan.silent[node]).then(|| address(self.plan.advertises[node]));
+        if self.plan.observer == Some(node) {
+            (config.observer, config.learn_addresses) = (true, false);
+        }
         let now = Now {
             monotonic_ms: self.now + origin_ms,
             wall_ms: self.nodes[node].clock.wall_ms(self.now),
@@ -55,6 +58,7 @@ impl Cluster {
             inputs: 0,
             was_ready: false,
             peers: BTreeSet::new(),
+            observers: BTreeSet::new(),
             context: Context::default(),
             watches,
             touched: Vec::new(),

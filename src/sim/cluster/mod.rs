@@ -96,6 +96,8 @@ pub struct Life {
     was_ready: bool,
     /// As its events tell.
     peers: BTreeSet<ReplicaId>,
+    /// Those that looked on, or do.
+    observers: BTreeSet<ReplicaId>,
     context: Context,
     watches: Vec<Watch>,
     touched: Vec<u32>,
