@@ -10,7 +10,7 @@ const test = require('node:test');
 const Collective = require('..');
 const { open, openAlone, openMesh } = require('./support/collectives');
 const { freeAddresses, freePorts } = require('./support/ports');
-const { Member } = require('./support/process');
+const { Member, run } = require('./support/process');
 const { until } = require('./support/until');
 const { Link } = require('./support/wire');
 
@@ -201,6 +201,21 @@ test('another host than loopback needs `insecure`', async (t) => {
   await once(socket, 'connect');
   socket.destroy();
   allowed.set('a', 1);
+});
+
+test('a node that must not listen is never ready, also if the program is busy while it opens', async (t) => {
+  // When the program comes to its first turn, what the node's own thread has to say is there.
+  const { code, stdout, stderr } = await run(t, `
+    const local = { host: '0.0.0.0', port: 9000 };
+    const node = new Collective(local, [local], () => console.log('called back'));
+    node.on('ready', () => console.log('ready'));
+    node.on('error', ({ code }) => {
+      console.log(code);
+      node.close();
+    });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+  `);
+  assert.deepEqual([code, stdout, stderr], [0, 'ERR_INSECURE_BIND\n', '']);
 });
 
 test('a host that never answers delays the callback by seconds at most', async (t) => {

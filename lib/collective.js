@@ -182,7 +182,10 @@ class Inside {
     if (!this.#isGuest) {
       const { problem } = this.#settings;
       node.stay(this.#face, problem === undefined);
-      if (problem) setImmediate(() => node.isClosed || this.#failed(problem));
+      if (problem) {
+        this.#callback = null;
+        setImmediate(() => node.isClosed || this.#failed(problem));
+      }
       return;
     }
     const found = node.roster.map((event) => this.#join(event));
