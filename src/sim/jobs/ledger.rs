@@ -437,7 +437,7 @@ impl Ledger {
                 let told = went.filter(|&(down, _)| down > ask.asked_ms && !knew);
                 let told_ms = told.and_then(|(_, up_again)| Some(up_again? + TELLING_MS));
                 let stayed = !self.saw_go(life, node, ask.asked_ms);
-                if stayed && told_ms.is_some_and(|told_ms| told_ms < ask.deadline_ms) {
+                if stayed && told_ms.is_some_and(|told_ms| told_ms < self.over_ms(ask, node)) {
                     return wrong("it is lost, and came again to tell");
                 }
             }
@@ -461,12 +461,17 @@ impl Ledger {
 
     /// Whether the deadline has passed as the node knows it, which may not have heard of another.
     fn is_over(&self, at: u64, ask: &Ask, node: ReplicaId) -> bool {
+        self.over_ms(ask, node) <= at
+    }
+
+    /// The first of the deadlines that the node may go by.
+    fn over_ms(&self, ask: &Ask, node: ReplicaId) -> u64 {
         let hears_in_ms = if node == ask.replica { Some(0) } else { self.hears_in_ms };
         let in_force = |&&(deadline, moved): &&(u64, u64)| {
             hears_in_ms.is_none_or(|hears_in_ms| deadline <= moved + hears_in_ms)
         };
         let earlier = ask.moved.iter().filter(in_force).map(|&(deadline, _)| deadline);
-        earlier.chain([ask.deadline_ms]).any(|deadline| deadline <= at)
+        earlier.fold(ask.deadline_ms, u64::min)
     }
 
     pub fn ended(&mut self, at: u64, life: usize, job: JobId, end: End) -> Result<(), String> {
@@ -551,6 +556,11 @@ impl Ledger {
         }
         self.counts.runs += 1;
         Ok(())
+    }
+
+    /// What a run is for.
+    pub fn asked_for(&self, life: usize, run: RunId) -> Option<&Ask> {
+        self.by_run.get(&(life, run)).map(|&number| &self.asks[number])
     }
 
     pub fn was_postponed(&self, life: usize, run: RunId) -> bool {

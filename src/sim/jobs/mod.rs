@@ -468,9 +468,12 @@ impl Jobs {
         let stats = engine.stats();
         let left = (stats.jobs, stats.runs, stats.items_waiting, stats.job_bytes_queued);
         (open > 0 || runs > 0 || left != (0, 0, 0, 0)).then(|| {
+            let running = app.runs.iter().filter(|(_, run)| !run.stopped);
+            let asked: Vec<_> =
+                running.map(|(&run, _)| self.ledger.asked_for(app.life, run)).collect();
             format!(
                 "n{node}: {open} jobs have not ended and {runs} functions run; \
-                 jobs, runs, items waiting and bytes queued: {left:?}"
+                 jobs, runs, items waiting and bytes queued: {left:?}; they run for {asked:?}"
             )
         })
     }
