@@ -99,8 +99,9 @@ class Link {
   }
 
   #flow({ near, far, there, back }) {
-    near.pipe(there);
-    far.pipe(back);
+    // What flows already would be passed on twice.
+    near.unpipe(there).pipe(there);
+    far.unpipe(back).pipe(back);
   }
 
   #delay() {
