@@ -31,6 +31,7 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (1_000_199, "as 101546"),
     (1_003_116, "a fold changed the last digits of a counter and told nobody"),
     (5_000_134, "a node went on sending over a connection that its system had given up"),
+    (6_001_323, "what a caller had asked before its second loss ran on"),
     (6_002_778, "a node's own end of a job, before it lost the caller, was expected to be a loss"),
 ];
 

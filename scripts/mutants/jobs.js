@@ -240,15 +240,15 @@ module.exports = [
   {
     name: 'unnoticed-loss-not-told',
     file: LINE,
-    find: 'Ok(WasLost(has_lost && is_news))',
-    replace: 'Ok(WasLost(has_lost && is_news && false))',
+    find: '            true => WasLost::News,',
+    replace: '            true => WasLost::No,',
     breaks: 'jobs 1',
   },
   {
     name: 'noticed-loss-told-again',
     file: LINE,
-    find: 'Ok(WasLost(has_lost && is_news))',
-    replace: 'Ok(WasLost(has_lost || is_news && false))',
+    find: '            false => WasLost::Known,',
+    replace: '            false => WasLost::News,',
     breaks: 'jobs: lines',
   },
   {
@@ -270,10 +270,8 @@ module.exports = [
     name: 'unnoticed-loss-ends-nothing',
     file: JOBS,
     find: `                    self.part(peer);
-                }
-                self.ready`,
-    replace: `                }
-                self.ready`,
+                } else if was_lost`,
+    replace: `                } else if was_lost`,
     breaks: 'jobs 1',
   },
   {

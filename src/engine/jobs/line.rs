@@ -136,9 +136,15 @@ pub enum Arrived {
     Message { message: Bytes, cost: u64 },
 }
 
-/// The peer counts us as lost since it last said so.
+/// Whether the peer counts us as lost since it last said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WasLost(pub bool);
+pub enum WasLost {
+    No,
+    /// It was at a loss that is known here: what it had asked is void.
+    Known,
+    /// What was asked of it is void, too.
+    News,
+}
 
 impl Line {
     pub fn new(bounds: Bounds) -> Self {
@@ -461,7 +467,11 @@ impl Line {
             // It had never heard us when it lost us. We had heard it, or there was nothing to lose.
             None => was_heard && self.losses == 0,
         };
-        Ok(WasLost(has_lost && is_news))
+        Ok(match is_news {
+            _ if !has_lost => WasLost::No,
+            true => WasLost::News,
+            false => WasLost::Known,
+        })
     }
 
     /// A parcel arrived that has this number.
@@ -687,7 +697,7 @@ mod tests {
         let resume = pair.from.poll_send(0, 1, 1).unwrap().slice(4..);
         let resume: Resume = message::decode(&resume).unwrap();
         assert_eq!(resume.next, pair.to.received + 1);
-        assert_eq!(pair.to.receive_resume(resume).unwrap(), WasLost(true));
+        assert_eq!(pair.to.receive_resume(resume).unwrap(), WasLost::News);
         assert!(pair.to.assembly.is_empty());
     }
 

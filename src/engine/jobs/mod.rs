@@ -396,9 +396,9 @@ impl Jobs {
         match Kind::of(&message) {
             Some(Kind::Resume) => {
                 let resume: message::Resume = message::decode(&message)?;
-                let WasLost(lost) = line.receive_resume(resume)?;
+                let was_lost = line.receive_resume(resume)?;
                 self.numbers.insert(link, resume.next);
-                if lost {
+                if was_lost == WasLost::News {
                     self.rare.note(Rare::LossLearned);
                     line.forget_unsent();
                     if let Some(early) = self.early.get_mut(&peer) {
@@ -410,6 +410,14 @@ impl Jobs {
                         self.push(peer, Class::About(job), &Parcel::new(Kind::Cancel, &cancel));
                     }
                     self.part(peer);
+                } else if was_lost == WasLost::Known {
+                    // All that it has asked came before this.
+                    if let Some(early) = self.early.get_mut(&peer) {
+                        early.drain(..).for_each(|early| line.take(early.cost));
+                    }
+                    for run in self.runs.of(peer) {
+                        self.stop(run, Stop::CallerLost);
+                    }
                 }
                 self.ready.insert(peer);
                 return Ok(());
