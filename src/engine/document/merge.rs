@@ -156,16 +156,18 @@ impl Document {
         }
     }
 
-    /// Removes at a path, and below it if `below`, what `seen` covers.
+    /// Removes at a path, and below it if `below`, what `seen` covers. `implied` is as in
+    /// [`Document::merge`]: who noted that nothing is left at a path may have it in a whole value.
     pub fn clear(
         &mut self,
         key: &PathKey,
         below: bool,
         seen: &Arc<VersionVector>,
         known: &Arc<VersionVector>,
+        implied: impl Fn(&Value) -> bool,
     ) {
         if !below {
-            self.merge(key, State::default(), seen, known, known, |_| false);
+            self.merge(key, State::default(), seen, known, known, implied);
             return;
         }
         let path = key.segments();

@@ -337,7 +337,8 @@ impl Merging {
         folds.rename(&mut seen);
         folds.widen(&mut seen);
         let seen = Arc::new(seen);
-        document.clear(&removal.key, removal.below, &seen, &self.ours);
+        let implied = |value: &Value| self.implied(folds, &removal.key, value);
+        document.clear(&removal.key, removal.below, &seen, &self.ours, implied);
         document.note_removal(removal.key.clone(), removal.below, &seen);
         self.removals_done += 1;
     }
@@ -433,5 +434,57 @@ fn decode_state(item: &[u8]) -> Result<State, Malformed> {
             Ok(State { values: values.into_iter().map(Value::from).collect(), marks, parts })
         }
         _ => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::document::amount::Amount;
+    use crate::engine::document::{Action, Op};
+    use crate::engine::id::{Dot, ReplicaId};
+    use crate::engine::wire::message::Kind;
+
+    const OWN: Dot = Dot { replica: ReplicaId(1), counter: 1 };
+    const OTHER: Dot = Dot { replica: ReplicaId(2), counter: 1 };
+
+    fn apply(document: &mut Document, dot: Dot, path: &[&str], action: Action<'_>) {
+        let op = Op { dot, hlc: 1, path, action, arrays: &[] };
+        document.apply(&op, &Arc::default(), &Arc::default(), Whose::Remote);
+    }
+
+    fn vector(dots: &[Dot]) -> Arc<VersionVector> {
+        Arc::new(dots.iter().map(|dot| (dot.replica, dot.counter)).collect())
+    }
+
+    /// The donor has noted, when it had the value already, that nothing was left at a path within.
+    #[test]
+    fn what_is_gone_at_a_path_may_stand_in_a_whole_value_above() {
+        let (top, inner) = (PathKey::new(&["a"]), PathKey::new(&["a", "b"]));
+        let mut donor = Document::new(0);
+        apply(&mut donor, OWN, &["a"], Action::Set(r#"{"b":59.5}"#));
+        let whole = donor.first_after(&PathKey::default()).expect("a node");
+        let mut part = message::begin(Kind::Feed);
+        message::append(&mut part, &FeedHead { id: 1, number: 0 });
+        let values = donor.values(whole).collect();
+        let key = top.as_bytes();
+        let state = FeedItem::State { shared: 0, key, values, marks: vec![], parts: vec![] };
+        message::append(&mut part, &state);
+        let seen = vec![(OWN.replica, OWN.counter)];
+        let removal = FeedItem::Removal { key: inner.as_bytes(), below: false, seen };
+        message::append(&mut part, &removal);
+
+        let mut document = Document::new(0);
+        apply(&mut document, OWN, &["a"], Action::Set(r#"{"b":59.5}"#));
+        let increment = Action::Increment { epoch: 1, total: Amount::from_f64(1.0), run: None };
+        apply(&mut document, OTHER, &["a", "b"], increment);
+        let mut staging = Staging::default();
+        assert!(staging.take_part(&Bytes::from(part), &Limits::default()).expect("sound"));
+        let (theirs, ours) = (vector(&[OWN]), vector(&[OWN, OTHER]));
+        let mut merging = Merging::begin(staging, false, theirs, Arc::clone(&ours), &mut document);
+        assert!(merging.step(&mut document, &ours, &Folds::default(), 100));
+        let piece = document.first_after(&top).expect("a node");
+        assert_eq!(document.key(piece), inner);
+        assert!(document.values(piece).any(|value| value.dot == OWN), "the piece is gone");
     }
 }
