@@ -363,7 +363,6 @@ impl Replication {
         self.pull_patience_ms = self.config.pull_timeout_ms;
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.target = None;
-            session.caught_up = true;
         }
         if pull.staging.parts() != end.parts {
             self.aim(peer, None, now.monotonic_ms);
@@ -377,6 +376,9 @@ impl Replication {
             // It has more of a dead replica than was folded here, or folded less of it: it finds out
             // when it pulls from here, and begins again.
             return Ok(());
+        }
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.caught_up = true;
         }
         let mut ours = self.vector.as_ref().clone();
         self.adopt_stubs(now, &end.forgotten, &theirs, &mut ours);
