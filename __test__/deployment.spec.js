@@ -110,7 +110,7 @@ test(`${KUBERNETES}: pods that find each other by DNS, a rollout`, async (t) => 
 
   const first = await start();
   await until('it is ready', async () => await first.get('/ready') === 'ready\n', 30_000);
-  assert.match(first.child.output.stderr, /^ERR_SEEDS_FAILED: .*ENOTFOUND/);
+  await until('it says so', () => /^ERR_SEEDS_FAILED: .*ENOTFOUND/.test(first.child.output.stderr));
   await Promise.all([start(), start()]);
   publish();
   await meet(3);
