@@ -149,7 +149,8 @@ test('whoever is told of a change finds it when he reads', async (t) => {
     }
   })();
   for await (const { value } of changes) {
-    assert.equal(a.state.get('told'), value);
+    // Or what has come since.
+    assert.ok(a.state.get('told') >= value);
     if (value === 300) break;
     a.state.set('other', value);
   }

@@ -116,6 +116,10 @@ mod simulated {
             Ok(())
         }
 
+        pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+            self.0.lock().peer_addr()
+        }
+
         pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
             (OwnedReadHalf(self.clone()), OwnedWriteHalf(self))
         }
