@@ -26,7 +26,7 @@ use super::shared::{Shared, Stage};
 use super::{runtime, Sink};
 use crate::engine::wire::frame::FrameDecoder;
 use crate::engine::wire::message::{
-    self, ActionItem, Emit, Hello, Item as WireItem, Kind, Resume, WriteItem, WritesHead,
+    self, ActionItem, Digest, Emit, Hello, Item as WireItem, Kind, Resume, WriteItem, WritesHead,
 };
 use crate::engine::{
     Ask, Config, End, Engine, Event, Input, Item, LinkId, NodeId, Offer, Outcome, Output,
@@ -343,7 +343,7 @@ impl Sink for Doorbell {
 
 // ---- what the peer says
 
-fn greetings() -> [Bytes; 2] {
+fn greetings() -> [Bytes; 3] {
     let hello = Hello {
         magic: message::MAGIC,
         major: message::VERSION_MAJOR,
@@ -355,8 +355,22 @@ fn greetings() -> [Bytes; 2] {
         limits: (4096, 64, 1 << 20),
     };
     let resume = Resume { losses: 0, when_lost: None, next: 1, cost_before: 0, window: 1 << 20 };
-    [message::encode(Kind::Hello, &hello), message::encode(Kind::Resume, &resume)]
-        .map(|frames| unframe(&frames))
+    // Before it says where it stands nothing is pushed to it.
+    let digest = Digest {
+        vector: Vec::new(),
+        hash: None,
+        links: Vec::new(),
+        rows: Vec::new(),
+        heard: Vec::new(),
+        dead: Vec::new(),
+        forgotten: Vec::new(),
+    };
+    [
+        message::encode(Kind::Hello, &hello),
+        message::encode(Kind::Resume, &resume),
+        message::encode(Kind::Digest, &digest),
+    ]
+    .map(|frames| unframe(&frames))
 }
 
 fn remote_set(counter: u64, key: &str) -> Bytes {
