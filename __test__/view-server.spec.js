@@ -219,13 +219,10 @@ test('nodes are asked while a page is open, and not otherwise', async (t) => {
   page.stop();
   another.stop();
   // The last look may be on its way.
-  let asked = -1;
-  await until('nobody is asked any more', async () => {
-    const before = asked;
-    asked = server.asked();
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    return before === asked;
-  });
+  await until('nobody will be asked', () => !server.view.isAsking);
+  const asked = server.asked();
+  await listen(t, server);
+  await until('there is somebody to ask for', () => server.asked() > asked);
 });
 
 test('nodes that cannot be asked are no end', async (t) => {

@@ -153,10 +153,17 @@ class ViewServer {
     this.#look();
   }
 
+  /** Whether nodes are asked, or will be in a while. */
+  get isAsking() {
+    return this.#isLooking || this.#timer !== undefined;
+  }
+
   /** Asks all nodes, tells all pages, and does so again in a while, as long as there is a page. */
   async #look() {
     if (this.#isLooking) return;
     this.#isLooking = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     const start = performance.now();
     // Who does not answer holds up the others' answers, not what they counted.
     const at = Date.now();
@@ -171,9 +178,9 @@ class ViewServer {
       if (stream.writableLength < STREAM_BYTES_MAX) stream.write(told);
     }
     if (this.#streams.size === 0 || this.#closing !== undefined) return;
-    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#look(), Math.max(PAUSE_MS_MIN, LOOK_MS - (performance.now() - start)));
   }
+
   /** Rejected if there is nobody to ask: then nothing is known, and nobody has gone. */
   async #reports() {
     const reports = await this.#observer.reports();
