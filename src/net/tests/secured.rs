@@ -103,18 +103,23 @@ impl Intruder {
     }
 }
 
+/// Each writes much, the other gets it, and nobody was refused.
+fn exchange(a: &TestNode, b: &TestNode) {
+    let large = format!("\"{}\"", "x".repeat(1 << 19));
+    write(a, Local::Set { path: &["a"], json: &large });
+    write(b, Local::Set { path: &["b"], json: &large });
+    wait_until(|| read(a, "b").as_ref() == Some(&large));
+    wait_until(|| read(b, "a").as_ref() == Some(&large));
+    assert!(b.node.flush(PATIENCE));
+    assert_eq!(a.node.stats().refused, Default::default());
+}
+
 #[test]
 fn nodes_with_a_common_secret_converge() {
     for (listener, dialler) in [(&[1][..], &[1][..]), (&[1], &[2, 1]), (&[3, 2, 1], &[1])] {
         let mut a = open_with(listener, |_| {});
         let b = open_with(dialler, dial(a.port()));
-        let large = format!("\"{}\"", "x".repeat(1 << 19));
-        write(&a, Local::Set { path: &["a"], json: &large });
-        write(&b, Local::Set { path: &["b"], json: &large });
-        wait_until(|| read(&a, "b").as_ref() == Some(&large));
-        wait_until(|| read(&b, "a").as_ref() == Some(&large));
-        assert!(b.node.flush(PATIENCE));
-        assert_eq!(a.node.stats().refused, Default::default());
+        exchange(&a, &b);
     }
 }
 
@@ -420,13 +425,7 @@ fn nodes_with_certificates_converge() {
         member("b.example")(options);
         dial(a.port())(options);
     });
-    let large = format!("\"{}\"", "x".repeat(1 << 19));
-    write(&a, Local::Set { path: &["a"], json: &large });
-    write(&b, Local::Set { path: &["b"], json: &large });
-    wait_until(|| read(&a, "b").as_ref() == Some(&large));
-    wait_until(|| read(&b, "a").as_ref() == Some(&large));
-    assert!(b.node.flush(PATIENCE));
-    assert_eq!(a.node.stats().refused, Default::default());
+    exchange(&a, &b);
     keep_lone_jobs_in_place(pair_with(member("c.example")));
 }
 
