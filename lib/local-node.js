@@ -744,6 +744,7 @@ class LocalNode {
     this.#shut();
     clearInterval(this.#timer);
     lifetime.remove(this);
+    this.#handle.retire();
     this.#closed();
   }
 

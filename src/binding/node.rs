@@ -188,6 +188,13 @@ impl Node {
         self.instance.node().destroy();
     }
 
+    /// Frees what a node that has ended holds, rather than wait for the collector, which does not know
+    /// how much that is.
+    #[napi(catch_unwind)]
+    pub fn retire(&self) {
+        self.instance.node().retire();
+    }
+
     /// Blocks until the sockets have taken what is queued, at most so many milliseconds: for the
     /// end of the process. Whether they have.
     #[napi(catch_unwind)]

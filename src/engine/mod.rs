@@ -435,6 +435,18 @@ impl Engine {
         self.membership.set_advertised(advertised);
     }
 
+    /// Gives back what a node that has left needs no more: all but its name and counts.
+    pub fn retire(&mut self, now: Now) {
+        let own = self.id();
+        let counts = self.replication.counts.clone();
+        self.replication = Replication::new(own, self.config.clone(), now);
+        self.replication.counts = counts;
+        self.jobs = Jobs::new(own, self.config.clone());
+        self.membership = Membership::new(own, &self.config);
+        self.outputs = VecDeque::new();
+        self.held = None;
+    }
+
     // ---- handle
 
     pub fn handle_input(&mut self, now: Now, input: Input) {

@@ -170,6 +170,12 @@ impl Node {
         self.0.close()
     }
 
+    /// Frees the memory of a node that has told its end, though clones of it are there; nothing is read
+    /// of it any more but its id. Does nothing before the end.
+    pub fn retire(&self) {
+        self.0.retire();
+    }
+
     /// Closes every socket at once; what is queued is lost to this node's peers. Repeatable.
     pub fn destroy(&self) {
         self.0.destroy();

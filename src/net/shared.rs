@@ -287,6 +287,15 @@ impl Shared {
         closed
     }
 
+    pub fn retire(&self) {
+        if self.stage() == Stage::Ended {
+            self.hold(|core, now| {
+                core.engine.retire(now);
+                core.peeked = VecDeque::new();
+            });
+        }
+    }
+
     pub fn destroy(self: &Arc<Self>) {
         let mut control = self.control.lock();
         control.stage = control.stage.max(Stage::Destroying);

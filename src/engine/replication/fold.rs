@@ -24,6 +24,12 @@ impl Replication {
         self.waits.forget(replica);
     }
 
+    /// Whether it matters what a replica covers: nobody waits for one that is dead. Otherwise what is
+    /// kept and told would grow with the square of those that came and went.
+    pub(super) fn needs_row(&self, replica: ReplicaId) -> bool {
+        self.sessions.contains_key(&replica) || !self.folds.said_dead(replica)
+    }
+
     /// Whether this replica was folded by others.
     pub fn is_forgotten(&self) -> bool {
         self.forgotten
@@ -84,7 +90,9 @@ impl Replication {
         self.folds.forget_idle(since_ms, &self.vector);
         let (folds, vector, sessions) = (&self.folds, &self.vector, &self.sessions);
         self.rows.retain(|id| {
-            vector.get(id) > 0 || folds.heard_since(id, since_ms) || sessions.contains_key(&id)
+            let is_linked = sessions.contains_key(&id);
+            let is_known = vector.get(id) > 0 || folds.heard_since(id, since_ms);
+            is_linked || (is_known && !folds.said_dead(id))
         });
         let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
         if is_bystander || self.is_settling() || self.pull.is_some() {
