@@ -27,6 +27,8 @@ const KEYS = 2000;
 const COUNTERS = 100;
 const OPERATIONS_PER_ROUND = 40;
 const ROUND_PAUSE_MS = 5;
+/** A third of the nodes leave without a goodbye; they are not to be remembered for long. */
+const FORGET_AFTER_MS = 30_000;
 
 v8.setFlagsFromString('--expose-gc');
 const gc = vm.runInNewContext('gc');
@@ -56,13 +58,13 @@ async function look() {
 
 /** Opens and closes a node that has a peer, again and again. */
 async function cycle(cycles) {
-  const peer = await join();
+  const peer = await join({ forgetAfter: FORGET_AFTER_MS });
   const wrong = [];
   const settle = Math.min(cycles, Math.max(5, cycles / 6));
   let before;
   for (let round = 0; round < cycles; round++) {
     if (round === Math.floor(settle)) before = await look();
-    const node = await join({ seeds: [peer.address] });
+    const node = await join({ seeds: [peer.address], forgetAfter: FORGET_AFTER_MS });
     node.state.set('round', round);
     node.worker('nothing', () => null);
     await (round % 3 === 2 ? node.destroy() : node.close());

@@ -168,6 +168,33 @@ fn who_was_away_while_everything_was_deleted_deletes_it_too() {
     assert_eq!(mesh.read(2, "").as_deref(), Some(r#"{"group1":{"later":true}}"#));
 }
 
+/// Bytes of one second's digests of two nodes, after so many have come, written, and said goodbye.
+fn digests_after(guests: usize) -> u64 {
+    let mut mesh = Mesh::linked(2);
+    for _ in 0..guests {
+        let guest = mesh.add(Config::default());
+        mesh.link(guest, 0);
+        mesh.link(guest, 1);
+        mesh.run(10);
+        mesh.increment(guest, "guests", 1.0);
+        mesh.run(10);
+        mesh.leave(guest);
+        mesh.deliver();
+    }
+    assert_eq!(mesh.read(0, "guests"), Some(guests.to_string()));
+    assert_eq!(mesh.stats(0).replicas, guests, "they are not yet folded");
+    let told = |mesh: &Mesh| mesh.stats(0).traffic_out.digests;
+    let before = told(&mesh);
+    mesh.run(1000);
+    told(&mesh) - before
+}
+
+#[test]
+fn what_is_told_of_the_dead_grows_with_their_number_and_not_its_square() {
+    let (few, many) = (digests_after(40), digests_after(120));
+    assert!(few > 0 && many < 4 * few, "{few} bytes for 40, {many} for 120");
+}
+
 #[test]
 #[ignore = "takes minutes: cargo test --test bounds -- --ignored"]
 fn ten_thousand_restarts_of_one_address_leave_nothing() {

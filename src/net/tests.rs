@@ -225,6 +225,24 @@ fn closing_frees_the_port_and_can_be_repeated() {
 }
 
 #[test]
+fn a_node_that_has_ended_can_give_back_what_it_holds() {
+    let mut node = TestNode::open(|_| {});
+    let json = format!("{:?}", "x".repeat(1 << 19));
+    let set = Local::Set { path: &["a"], json: &json };
+    node.node.with_engine(|engine, now| engine.write(now, set)).expect("a write").expect("a change");
+    let id = node.node.with_engine(|engine, _| engine.id());
+    let holds = |node: &TestNode| node.node.stats().engine.document_bytes;
+    node.node.retire();
+    assert!(holds(&node) > json.len(), "not before its end");
+    node.node.destroy();
+    node.wait_closed();
+    node.node.retire();
+    assert!(holds(&node) < 1000);
+    assert_eq!(node.node.with_engine(|engine, _| engine.id()), id);
+    assert_eq!(node.node.stats().engine.writes_local, 1);
+}
+
+#[test]
 fn destroying_frees_the_port_and_can_be_repeated() {
     let mut node = TestNode::open(|_| {});
     let port = node.port();
