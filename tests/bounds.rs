@@ -168,8 +168,10 @@ fn who_was_away_while_everything_was_deleted_deletes_it_too() {
     assert_eq!(mesh.read(2, "").as_deref(), Some(r#"{"group1":{"later":true}}"#));
 }
 
-/// Bytes of one second's digests of two nodes, after so many have come, written, and said goodbye.
-fn digests_after(guests: usize) -> u64 {
+/// Bytes of one second's digests of two nodes, after so many have come, written, and gone.
+fn digests_after(guests: usize, go: fn(&mut Mesh, usize)) -> u64 {
+    // Longer than which nobody counts as alive who is not heard.
+    const SILENCE_MS: u64 = 12_000;
     let mut mesh = Mesh::linked(2);
     for _ in 0..guests {
         let guest = mesh.add(Config::default());
@@ -178,21 +180,42 @@ fn digests_after(guests: usize) -> u64 {
         mesh.run(10);
         mesh.increment(guest, "guests", 1.0);
         mesh.run(10);
-        mesh.leave(guest);
-        mesh.deliver();
+        go(&mut mesh, guest);
     }
-    assert_eq!(mesh.read(0, "guests"), Some(guests.to_string()));
-    assert_eq!(mesh.stats(0).replicas, guests, "they are not yet folded");
+    // Keeps those that left from being folded.
+    let away = mesh.add(Config::default());
+    mesh.link(away, 0);
+    mesh.run(10);
+    mesh.set(away, "away", "true");
+    mesh.run(10);
+    vanish(&mut mesh, away);
+    mesh.run(SILENCE_MS + 2_000);
+    assert_eq!(mesh.read(1, "guests"), Some(guests.to_string()));
+    assert_eq!(mesh.stats(0).replicas, guests + 1, "none is folded");
     let told = |mesh: &Mesh| mesh.stats(0).traffic_out.digests;
     let before = told(&mesh);
     mesh.run(1000);
     told(&mesh) - before
 }
 
+fn say_goodbye(mesh: &mut Mesh, guest: usize) {
+    mesh.leave(guest);
+    mesh.deliver();
+}
+
+fn vanish(mesh: &mut Mesh, guest: usize) {
+    for other in [0, 1] {
+        mesh.cut(guest, other);
+    }
+    mesh.stop(guest);
+}
+
 #[test]
-fn what_is_told_of_the_dead_grows_with_their_number_and_not_its_square() {
-    let (few, many) = (digests_after(40), digests_after(120));
-    assert!(few > 0 && many < 4 * few, "{few} bytes for 40, {many} for 120");
+fn what_is_told_of_those_that_are_gone_grows_with_their_number_and_not_its_square() {
+    for go in [say_goodbye, vanish] {
+        let (few, many) = (digests_after(40, go), digests_after(120, go));
+        assert!(few > 0 && many < 4 * few, "{few} bytes for 40, {many} for 120");
+    }
 }
 
 #[test]

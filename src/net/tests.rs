@@ -229,7 +229,10 @@ fn a_node_that_has_ended_can_give_back_what_it_holds() {
     let mut node = TestNode::open(|_| {});
     let json = format!("{:?}", "x".repeat(1 << 19));
     let set = Local::Set { path: &["a"], json: &json };
-    node.node.with_engine(|engine, now| engine.write(now, set)).expect("a write").expect("a change");
+    node.node
+        .with_engine(|engine, now| engine.write(now, set))
+        .expect("a write")
+        .expect("a change");
     let id = node.node.with_engine(|engine, _| engine.id());
     let holds = |node: &TestNode| node.node.stats().engine.document_bytes;
     node.node.retire();

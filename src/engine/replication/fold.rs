@@ -24,12 +24,6 @@ impl Replication {
         self.waits.forget(replica);
     }
 
-    /// Whether it matters what a replica covers: nobody waits for one that is dead. Otherwise what is
-    /// kept and told would grow with the square of those that came and went.
-    pub(super) fn needs_row(&self, replica: ReplicaId) -> bool {
-        self.sessions.contains_key(&replica) || !self.folds.said_dead(replica)
-    }
-
     /// Whether this replica was folded by others.
     pub fn is_forgotten(&self) -> bool {
         self.forgotten
@@ -88,12 +82,9 @@ impl Replication {
         }
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
         self.folds.forget_idle(since_ms, &self.vector);
-        let (folds, vector, sessions) = (&self.folds, &self.vector, &self.sessions);
-        self.rows.retain(|id| {
-            let is_linked = sessions.contains_key(&id);
-            let is_known = vector.get(id) > 0 || folds.heard_since(id, since_ms);
-            is_linked || (is_known && !folds.said_dead(id))
-        });
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.retain(|id| self.needs_row(now, id));
+        self.rows = rows;
         let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
         if is_bystander || self.is_settling() || self.pull.is_some() {
             return;
@@ -243,6 +234,14 @@ impl Replication {
         let silence_ms = 2 * self.config.loss_timeout_ms + 2 * self.config.heartbeat_interval_ms;
         let since_ms = now.monotonic_ms.saturating_sub(silence_ms);
         self.sessions.contains_key(&replica) || self.folds.heard_since(replica, since_ms)
+    }
+
+    /// Whether it matters what a replica covers: nobody waits for one that is dead, and while one is
+    /// away nothing is forgotten. With a row of each that came and went, what is kept and told would
+    /// grow with the square of their number.
+    pub(super) fn needs_row(&self, now: Now, replica: ReplicaId) -> bool {
+        let is_linked = self.sessions.contains_key(&replica);
+        is_linked || (self.is_alive(now, replica) && !self.folds.said_dead(replica))
     }
 
     /// All other replicas that may still write. `None` if one of them is away.

@@ -656,12 +656,7 @@ impl Replication {
             Some(_) => None,
         };
         self.rare.note_if(hash.is_none(), Rare::HashPutOff);
-        // What is known of one that is long gone, everybody has been told.
-        let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
-        let rows = self
-            .rows
-            .iter()
-            .filter(|&(id, _)| self.folds.heard_since(id, since_ms) && self.needs_row(id));
+        let rows = self.rows.iter().filter(|&(id, _)| self.needs_row(now, id));
         let rows: Vec<_> = rows.map(|(id, row)| (id, row.entries())).collect();
         let links = self.sessions.keys().copied().filter(|&id| !self.is_bystander(id));
         let links: Vec<ReplicaId> = links.collect();

@@ -275,19 +275,20 @@ impl Replication {
         let mut vector = self.told_vector(digest.vector)?;
         self.folds.rename(&mut vector);
         self.rows.learn(peer, &vector);
+        self.heard(peer, now.monotonic_ms);
+        for (replica, ago_ms) in digest.heard.into_iter().filter(|&(id, _)| id != self.own) {
+            self.folds.heard(replica, now.monotonic_ms.saturating_sub(ago_ms));
+        }
         for replica in digest.dead.into_iter().filter(|&id| id != self.own) {
             self.folds.is_dead(replica);
         }
         for (replica, row) in digest.rows {
-            if replica != self.own && !self.folds.is_folded(replica) && self.needs_row(replica) {
+            if replica != self.own && !self.folds.is_folded(replica) && self.needs_row(now, replica)
+            {
                 let mut row = self.told_vector(row)?;
                 self.folds.rename(&mut row);
                 self.rows.learn(replica, &row);
             }
-        }
-        self.heard(peer, now.monotonic_ms);
-        for (replica, ago_ms) in digest.heard.into_iter().filter(|&(id, _)| id != self.own) {
-            self.folds.heard(replica, now.monotonic_ms.saturating_sub(ago_ms));
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
             let same = session.links.as_ref().is_some_and(|links| links.iter().eq(&digest.links));
