@@ -56,6 +56,81 @@ fn failed_connects(mesh: &Mesh, node: usize) -> Vec<String> {
     mesh.events(node).iter().filter_map(code).collect()
 }
 
+// ---- one machine
+
+/// Three nodes of one machine that know each other's addresses; the third has written.
+fn one_machine() -> Mesh {
+    let mut mesh = around_a_seed(3);
+    mesh.one_machine = true;
+    for node in 0..3 {
+        mesh.listen(node, &at(node));
+    }
+    mesh.run(3_000);
+    mesh.increment(2, "n", 1.0);
+    mesh.set(2, "x", "2");
+    mesh.run(1_500);
+    mesh
+}
+
+#[test]
+fn who_vanishes_from_an_address_of_this_machine_is_folded_soon() {
+    let mut mesh = one_machine();
+    mesh.stop_listening(&at(2));
+    for other in [0, 1] {
+        mesh.cut(2, other);
+    }
+    mesh.stop(2);
+    mesh.run(20_000);
+    for node in 0..2 {
+        assert_eq!(mesh.stats(node).folds, 1);
+        assert_eq!(mesh.read(node, "").as_deref(), Some(r#"{"n":1,"x":2}"#));
+    }
+    let dials = mesh.dials(0, &at(2));
+    mesh.run(60_000);
+    assert_eq!(mesh.dials(0, &at(2)), dials, "nobody is there");
+}
+
+/// It is folded as if its process had ended, which loses nothing: it begins again.
+#[test]
+fn who_lives_though_its_address_is_vacant_makes_again_what_it_wrote_alone() {
+    let mut mesh = one_machine();
+    for node in 0..3 {
+        mesh.stop_listening(&at(node));
+    }
+    for other in [0, 1] {
+        mesh.cut(2, other);
+    }
+    mesh.increment(2, "n", 10.0);
+    mesh.set(2, "y", "3");
+    mesh.increment(0, "n", 100.0);
+    mesh.run(20_000);
+    assert_eq!(
+        [0, 1, 2].map(|node| mesh.stats(node).folds),
+        [1, 1, 0],
+        "who is alone folds nobody"
+    );
+    for node in 0..3 {
+        mesh.listen(node, &at(node));
+    }
+    mesh.run(20_000);
+    assert_eq!([0, 1, 2].map(|node| mesh.stats(node).rejoins), [0, 0, 1]);
+    mesh.assert_all_read("", r#"{"n":111,"x":2,"y":3}"#);
+    mesh.assert_converged();
+}
+
+/// A connection that breaks says nothing of the process: its address answers.
+#[test]
+fn who_is_lost_is_dialled_by_the_one_that_it_had_dialled() {
+    let mut mesh = Mesh::with(vec![listener(0), listener(1)]);
+    mesh.listen(1, &at(1));
+    mesh.link(1, 0);
+    mesh.run(1_500);
+    assert_eq!(mesh.dials(0, &at(1)), 0);
+    mesh.cut(1, 0);
+    mesh.run(10_000);
+    assert!(mesh.is_linked(0, 1), "{} dials", mesh.dials(0, &at(1)));
+}
+
 // ---- learning
 
 #[test]

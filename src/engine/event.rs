@@ -30,8 +30,9 @@ pub enum Input {
     /// A transport connection is open. `dialled` holds the address of the
     /// [`Output::Dial`] it answers; `None` when the other side dialled.
     Opened { link: LinkId, dialled: Option<Address> },
-    /// A dial failed. `code` is the system's name of the reason (`ECONNREFUSED`).
-    DialFailed { address: Address, code: String },
+    /// A dial failed. `code` is the system's name of the reason (`ECONNREFUSED`). `vacant`: the
+    /// address is of this machine alone, and no process listens there.
+    DialFailed { address: Address, code: String, vacant: bool },
     /// One whole message arrived (the shell has put its frames together, see `wire::frame`).
     Received { link: LinkId, message: Bytes },
     /// So many bytes of frames sent on this link have left our memory for the operating system.

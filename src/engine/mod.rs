@@ -478,7 +478,10 @@ impl Engine {
             }
             Input::Command(Command::Leave) => self.leave(now_ms),
             Input::Opened { link, dialled } => self.membership.opened(now_ms, link, dialled),
-            Input::DialFailed { address, code } => {
+            Input::DialFailed { address, code, vacant } => {
+                if vacant {
+                    self.membership.vacant(&address);
+                }
                 self.membership.dial_failed(now_ms, address, code, &mut self.rng);
             }
             Input::Received { link, message } => self.receive(now, link, message),
@@ -742,10 +745,7 @@ impl Engine {
                     }
                     self.tell(Event::PeerUp { peer, node, profile, advertised, dialled, observer });
                 }
-                Step::Replaced { peer } => {
-                    self.rare.note(Rare::AddressTaken);
-                    self.replication.peer_dead(peer);
-                }
+                Step::Dead { peer } => self.replication.peer_dead(peer),
                 Step::Busy { peer } => self.tell(Event::PeerBusy { peer }),
                 Step::ConnectFailed { address, code } => {
                     self.tell(Event::ConnectFailed { address, code });

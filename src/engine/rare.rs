@@ -80,6 +80,7 @@ rare! {
     PeerSilent, "peer-silent", "a peer was lost, as nothing came from it";
     HandshakeTimeout, "handshake-timeout", "a hello did not come in time";
     AddressTaken, "address-taken", "another process has the address of one that is gone";
+    AddressVacant, "address-vacant", "no process has the address of one that is gone";
     ConnectedToSelf, "connected-to-self", "an address turned out to be the own";
     AddressLearned, "address-learned", "an address that a peer told was dialled";
     AddressForgotten, "address-forgotten", "an address that led nowhere was forgotten";

@@ -21,7 +21,7 @@ use tokio::task::{yield_now, AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{sleep_until, Instant};
 
 use super::connection::{Arrival, Connection, Outbox};
-use super::dialer::{dial, Dialled, DIALS_MAX};
+use super::dialer::{dial, DialError, Dialled, DIALS_MAX};
 use super::events::{NodeEvent, Ring};
 use super::listener::{advertised, Listen, ListenFailure, Listener};
 use super::options::split_address;
@@ -525,7 +525,9 @@ impl Driver {
         }
         match result {
             Ok(stream) => self.open_link(stream, Came::Dialled(address)),
-            Err(code) => self.turn(Some(Input::DialFailed { address, code: code.to_owned() })),
+            Err(DialError { code, vacant }) => {
+                self.turn(Some(Input::DialFailed { address, code: code.to_owned(), vacant }));
+            }
         }
     }
 
@@ -743,7 +745,8 @@ impl Driver {
         match came {
             None => self.turn(Some(Input::Closed { link, reason })),
             Some(Came::Dialled(address)) => {
-                self.turn(Some(Input::DialFailed { address, code: code.to_owned() }));
+                let code = code.to_owned();
+                self.turn(Some(Input::DialFailed { address, code, vacant: false }));
             }
             Some(Came::Accepted(_)) => {}
         }

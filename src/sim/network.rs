@@ -34,6 +34,8 @@ pub struct Network {
     happenings: Agenda<Happening>,
     ready: VecDeque<Delivery>,
     message_bytes_max: usize,
+    /// Whoever is refused knows that nobody is there.
+    pub one_machine: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -134,6 +136,7 @@ enum Happening {
         life: u64,
         address: Address,
         code: &'static str,
+        vacant: bool,
     },
 }
 
@@ -162,6 +165,7 @@ impl Network {
             happenings: Agenda::default(),
             ready: VecDeque::new(),
             message_bytes_max,
+            one_machine: false,
         }
     }
 
@@ -199,16 +203,19 @@ impl Network {
     pub fn dial(&mut self, now: u64, from: usize, address: Address, to: Option<usize>) {
         let life = self.hosts[from].life;
         let Some(to) = to else {
-            let code = "ENOTFOUND";
-            return self.at(now + 1, Happening::DialFailed { from, life, address, code });
+            let (code, vacant) = ("ENOTFOUND", false);
+            return self.at(now + 1, Happening::DialFailed { from, life, address, code, vacant });
         };
         let (there, back) = (&self.paths[from][to], &self.paths[to][from]);
         if there.missing || there.severed {
-            let code = "EHOSTUNREACH";
-            self.at(now + 5, Happening::DialFailed { from, life, address, code });
+            let (code, vacant) = ("EHOSTUNREACH", false);
+            self.at(now + 5, Happening::DialFailed { from, life, address, code, vacant });
         } else if there.void || back.void {
-            let code = "ETIMEDOUT";
-            self.at(now + DIAL_TIMEOUT_MS, Happening::DialFailed { from, life, address, code });
+            let (code, vacant) = ("ETIMEDOUT", false);
+            self.at(
+                now + DIAL_TIMEOUT_MS,
+                Happening::DialFailed { from, life, address, code, vacant },
+            );
         } else {
             let arrival = now + self.latency(from, to);
             self.at(arrival, Happening::DialArrives { from, life, to, address });
@@ -384,9 +391,9 @@ impl Network {
                     self.ready.push_back(Delivery { node: end.node, input });
                 }
             }
-            Happening::DialFailed { from, life, address, code } => {
+            Happening::DialFailed { from, life, address, code, vacant } => {
                 if self.hosts[from].up && self.hosts[from].life == life {
-                    let input = Input::DialFailed { address, code: code.into() };
+                    let input = Input::DialFailed { address, code: code.into(), vacant };
                     self.ready.push_back(Delivery { node: from, input });
                 }
             }
@@ -399,13 +406,16 @@ impl Network {
         }
         let answer_at = now + self.latency(to, from);
         if self.paths[to][from].void || self.paths[from][to].severed {
-            let code = "ETIMEDOUT";
-            self.at(now + DIAL_TIMEOUT_MS, Happening::DialFailed { from, life, address, code });
+            let (code, vacant) = ("ETIMEDOUT", false);
+            self.at(
+                now + DIAL_TIMEOUT_MS,
+                Happening::DialFailed { from, life, address, code, vacant },
+            );
             return;
         }
         if !self.hosts[to].up {
-            let code = "ECONNREFUSED";
-            self.at(answer_at, Happening::DialFailed { from, life, address, code });
+            let (code, vacant) = ("ECONNREFUSED", self.one_machine);
+            self.at(answer_at, Happening::DialFailed { from, life, address, code, vacant });
             return;
         }
         let connection = self.next_connection;
@@ -549,7 +559,9 @@ impl Network {
         if std::mem::take(&mut end.open) {
             let input = match end.dialling.take() {
                 None => Input::Closed { link: link_id(id, side), reason },
-                Some(address) => Input::DialFailed { address, code: "ECONNRESET".into() },
+                Some(address) => {
+                    Input::DialFailed { address, code: "ECONNRESET".into(), vacant: false }
+                }
             };
             self.ready.push_back(Delivery { node: end.node, input });
         }

@@ -70,6 +70,8 @@ pub struct Plan {
     pub away: Option<Away>,
     /// Who looks on, and writes nothing.
     pub observer: Option<usize>,
+    /// All nodes are on one machine: at a port that is refused no process listens.
+    pub one_machine: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +172,7 @@ impl Plan {
             plan.jobs = None;
             plan.add_observer(&mut stream(11));
         }
+        plan.one_machine = stream(12).percent(50);
         plan
     }
 
@@ -449,6 +452,7 @@ impl Plan {
             newer: vec![false; nodes],
             away: None,
             observer: None,
+            one_machine: false,
         };
         if chance.percent(40) {
             plan.config.learn_addresses = true;

@@ -37,6 +37,8 @@ pub struct Mesh {
     dialled: Vec<(usize, Address)>,
     /// Where dials come to nothing and nobody says so.
     silent: BTreeSet<Address>,
+    /// Who is refused knows that no process listens there.
+    pub one_machine: bool,
     /// Why a node has closed a connection, the last one.
     closed: Option<CloseReason>,
 }
@@ -81,6 +83,7 @@ impl Mesh {
             dials: VecDeque::new(),
             dialled: Vec::new(),
             silent: BTreeSet::new(),
+            one_machine: false,
             closed: None,
         };
         for config in configs {
@@ -732,7 +735,8 @@ impl Mesh {
             Some(&other) if !self.nodes[other].stopped => self.open(node, other, Some(address)),
             _ => {
                 let code = "ECONNREFUSED".into();
-                self.input(node, Input::DialFailed { address, code });
+                let vacant = self.one_machine;
+                self.input(node, Input::DialFailed { address, code, vacant });
             }
         }
     }

@@ -63,8 +63,8 @@ pub enum Step {
         peer: ReplicaId,
         reason: CloseReason,
     },
-    /// Another process has the address that this one, which is gone, was known by.
-    Replaced {
+    /// Another process has the address that this one, which is gone, was known by; or none has.
+    Dead {
         peer: ReplicaId,
     },
     /// An address that was to be announced led to no peer.
@@ -347,6 +347,23 @@ impl Membership {
         }
     }
 
+    /// No process listens at an address of this machine: who was known by it has ended, unless it is
+    /// a peer all the same. A node without peers does not conclude it: two that did so of each other
+    /// would both begin again, and nobody would have what they had.
+    pub fn vacant(&mut self, address: &Address) {
+        let peers = &self.peers;
+        if peers.is_empty() {
+            return;
+        }
+        let gone = self.by_address.get(address).copied().filter(|id| !peers.contains_key(id));
+        if let Some(peer) = gone {
+            self.by_address.remove(address);
+            self.book.forget_learned(peer);
+            self.rare.note(Rare::AddressVacant);
+            self.steps.push_back(Step::Dead { peer });
+        }
+    }
+
     /// The hello is not accepted, and its sender is being told why. Closing at once might take that
     /// from it: what it sends meanwhile would be answered by a reset. Who does not close is closed
     /// when the handshake takes too long.
@@ -509,8 +526,22 @@ impl Membership {
             if reason == CloseReason::Left {
                 self.book.forget_learned(peer);
             }
+            let is_lost = matches!(reason, CloseReason::Lost(_) | CloseReason::Silent);
+            if is_lost && closed.dialled.is_none() {
+                self.seek(now_ms, peer, closed.theirs.advertised);
+            }
             self.steps.push_back(Step::Down { peer, reason });
         }
+    }
+
+    /// Who was lost is dialled though it had dialled this node: it may be that it cannot, and whether
+    /// it is still there is good to know.
+    fn seek(&mut self, now_ms: u64, peer: ReplicaId, address: Option<Address>) {
+        let Some(address) = address.filter(|_| self.learns && !self.dismissals.contains(peer))
+        else {
+            return;
+        };
+        self.book.learn(now_ms, now_ms + self.heartbeat_interval_ms, address, peer);
     }
 
     /// Closes a connection for a reason of ours; and others to the same peer, if it is not to be
@@ -702,7 +733,8 @@ impl Membership {
         let before = self.by_address.insert(address, replica);
         let gone = before.filter(|&id| id != replica && !self.peers.contains_key(&id));
         if let Some(peer) = gone {
-            self.steps.push_back(Step::Replaced { peer });
+            self.rare.note(Rare::AddressTaken);
+            self.steps.push_back(Step::Dead { peer });
         }
     }
 

@@ -179,6 +179,7 @@ impl Cluster {
             plan.bytes_per_ms,
             plan.config.message_bytes_max(),
         );
+        network.one_machine = plan.one_machine;
         if !plan.open {
             for (a, b) in pairs(plan.nodes) {
                 if !plan.connects[a].contains(&b) && !plan.connects[b].contains(&a) {
