@@ -27,8 +27,6 @@ const KEYS = 2000;
 const COUNTERS = 100;
 const OPERATIONS_PER_ROUND = 40;
 const ROUND_PAUSE_MS = 5;
-/** A third of the nodes leave without a goodbye; they are not to be remembered for long. */
-const FORGET_AFTER_MS = 30_000;
 
 v8.setFlagsFromString('--expose-gc');
 const gc = vm.runInNewContext('gc');
@@ -56,22 +54,23 @@ async function look() {
   };
 }
 
-/** Opens and closes a node that has a peer, again and again. */
+/** Opens and closes a node that has two peers, again and again. */
 async function cycle(cycles) {
-  const peer = await join({ forgetAfter: FORGET_AFTER_MS });
+  const peer = await join();
+  const other = await join({ seeds: [peer.address] });
   const wrong = [];
   const settle = Math.min(cycles, Math.max(5, cycles / 6));
   let before;
   for (let round = 0; round < cycles; round++) {
     if (round === Math.floor(settle)) before = await look();
-    const node = await join({ seeds: [peer.address], forgetAfter: FORGET_AFTER_MS });
+    const node = await join({ seeds: [peer.address] });
     node.state.set('round', round);
     node.worker('nothing', () => null);
-    await (round % 3 === 2 ? node.destroy() : node.close());
+    await (round % 10 === 9 ? node.destroy() : node.close());
     if (round % 1000 === 999) say(`${round + 1} nodes opened and closed`);
   }
-  await peer.close();
-  // The peer's own are gone as well.
+  await Promise.all([peer.close(), other.close()]);
+  // The peers' own are gone as well.
   const after = await look();
   before ??= after;
   for (const what of ['descriptors', 'threads', 'handles', 'listeners']) {

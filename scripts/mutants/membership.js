@@ -136,9 +136,9 @@ module.exports = [
   },
   {
     name: 'successor-not-noted',
-    file: ENGINE,
-    find: 'self.rare.note(Rare::AddressTaken);\n                    self.replication.peer_dead(peer);',
-    replace: 'self.rare.note(Rare::AddressTaken);\n                    let _ = peer;',
+    file: MEMBERSHIP,
+    find: 'self.rare.note(Rare::AddressTaken);\n            self.steps.push_back(Step::Dead { peer });',
+    replace: 'self.rare.note(Rare::AddressTaken);\n            let _ = peer;',
     breaks: 'rule 8',
   },
   {

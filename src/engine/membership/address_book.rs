@@ -97,6 +97,11 @@ impl AddressBook {
         self.entries.insert(address, entry);
     }
 
+    /// A peer was lost that listens here.
+    pub fn seek(&mut self, now_ms: u64, address: Address, replica: ReplicaId) {
+        self.learn(now_ms, now_ms + self.redial_min_ms, address, replica);
+    }
+
     /// Where an address stands in the order of what the user wants; `None` if he did not give it.
     pub fn order_of(&self, address: &Address) -> Option<u64> {
         match self.entries.get(address)?.origin {

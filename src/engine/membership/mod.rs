@@ -541,7 +541,7 @@ impl Membership {
         else {
             return;
         };
-        self.book.learn(now_ms, now_ms + self.heartbeat_interval_ms, address, peer);
+        self.book.seek(now_ms, address, peer);
     }
 
     /// Closes a connection for a reason of ours; and others to the same peer, if it is not to be
