@@ -11,7 +11,7 @@ use collective_io::engine::wire::message::{
     WriteItem, WritesHead,
 };
 use collective_io::engine::{
-    CloseReason, Config, Dot, Event, LinkId, NodeId, Rank, ReplicaId, WarningCode,
+    Address, CloseReason, Config, Dot, Event, LinkId, Need, NodeId, Rank, ReplicaId, WarningCode,
 };
 use mesh::Mesh;
 
@@ -107,6 +107,110 @@ fn a_cut_made_while_a_feed_sends_its_cuts_arrives() {
     assert_eq!(mesh.read(owner, "a").as_deref(), Some("10"));
     mesh.release(donor, other);
     mesh.run(3000);
+    mesh.assert_converged();
+}
+
+/// That the owner of a counter has answered that it has the DELETE says nothing of what it wrote
+/// before it had: who took the answer for that forgot the cut while such an increment was on its way.
+#[test]
+fn an_answer_tells_of_no_write_but_the_askers() {
+    let [owner, remover, third] = [0, 1, 2];
+    let mut mesh = Mesh::with(vec![Config { queue_bytes_max: 700, ..Config::default() }; 3]);
+    mesh.link(owner, remover);
+    mesh.link(owner, third);
+    mesh.increment(owner, "n", 1.0);
+    mesh.run(1500);
+    mesh.hold(owner, remover);
+    // The first fills the queue: of what follows the remover is told nothing.
+    let filler = format!("\"{}\"", "x".repeat(400));
+    mesh.set(owner, "filler", &filler);
+    mesh.deliver();
+    mesh.set(owner, "filler", &filler);
+    mesh.increment(owner, "n", 10.0);
+    mesh.deliver();
+    assert_eq!(mesh.stats(owner).overflows, 1);
+    assert_eq!(mesh.read(third, "n").as_deref(), Some("11"));
+    mesh.hold(owner, third);
+    mesh.delete(remover, "n");
+    mesh.wait_for(remover, Need::Count(1));
+    mesh.release(owner, remover);
+    let link = mesh.links_between(owner, remover)[0];
+    while !mesh.under_way(remover, owner).is_empty() {
+        mesh.deliver_one(link, 0, 0);
+    }
+    while mesh.under_way(owner, remover).contains(&Kind::Confirmed) {
+        mesh.deliver_one(link, 1, 0);
+    }
+    mesh.hold(owner, remover);
+    assert!(mesh.events(remover).iter().any(|event| matches!(event, Event::Replicated { .. })));
+    mesh.wait(1500);
+    mesh.link(remover, third);
+    mesh.deliver();
+    assert_eq!(mesh.read(remover, "n").as_deref(), Some("10"));
+    mesh.release(owner, remover);
+    mesh.release(owner, third);
+    mesh.run(3000);
+    mesh.assert_all_read("n", "10");
+    mesh.assert_converged();
+}
+
+/// A write of a process that has ended is still on its way to one by way of another, with a cut to
+/// come to it that both know: it may not be forgotten because the process will see it no more.
+#[test]
+fn a_cut_stays_until_the_last_write_of_a_dead_owner_is_here() {
+    let [owner, middle, last] = [0, 1, 2];
+    let at_a = || Config { advertised: Some(Address::new("a:1")), ..Config::default() };
+    let mut mesh = Mesh::with(vec![at_a(), Config::default(), Config::default()]);
+    mesh.link_all();
+    mesh.increment(owner, "n", 1.0);
+    mesh.deliver();
+    mesh.hold(owner, middle);
+    mesh.hold(owner, last);
+    mesh.delete(middle, "n");
+    mesh.run(1500);
+    mesh.increment(owner, "n", 10.0);
+    mesh.cut(owner, last);
+    let successor = mesh.add(at_a());
+    mesh.link(successor, last);
+    mesh.run(1500);
+    assert_eq!(mesh.read(last, "n"), None);
+    mesh.release(owner, middle);
+    mesh.deliver();
+    assert_eq!(mesh.read(last, "n").as_deref(), Some("10"), "the middle has passed it on");
+    mesh.run(3000);
+    mesh.assert_converged();
+}
+
+/// The others have folded a replica, and one of them, which has not heard that yet, meets it again
+/// and takes a write that they will never have.
+#[test]
+fn who_has_more_of_a_replica_than_was_folded_begins_again() {
+    let config = Config { forget_after_ms: 60_000, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config; 3]);
+    mesh.link_all();
+    mesh.set(2, "seen", "1");
+    mesh.run(1500);
+    mesh.cut(2, 0);
+    mesh.cut(2, 1);
+    let tells = |mesh: &Mesh, from: usize| mesh.under_way(from, 1 - from).contains(&Kind::Writes);
+    while !tells(&mesh, 0) && !tells(&mesh, 1) {
+        mesh.deliver();
+        mesh.wait(100);
+    }
+    let behind = usize::from(tells(&mesh, 0));
+    mesh.hold(0, 1);
+    mesh.set(2, "late", "2");
+    mesh.link(2, behind);
+    mesh.deliver();
+    assert_eq!(mesh.read(behind, "late").as_deref(), Some("2"));
+    mesh.release(0, 1);
+    mesh.run(1000);
+    assert!(mesh.stats(behind).rejoins > 0);
+    // Node 2 is told that it was folded when it is linked again, and closes then.
+    for _ in 0..3 {
+        mesh.link_again(&[(0, 1), (0, 2), (1, 2)]);
+        mesh.run(3000);
+    }
     mesh.assert_converged();
 }
 

@@ -99,8 +99,9 @@ impl Replication {
     }
 
     /// Of this node's writes, those that a peer has, as far as is known.
-    fn covered_by(&self, peer: ReplicaId) -> u64 {
-        self.rows.get(peer).map_or(0, |row| row.get(self.own))
+    pub(super) fn covered_by(&self, peer: ReplicaId) -> u64 {
+        let told = self.rows.get(peer).map_or(0, |row| row.get(self.own));
+        told.max(self.rows.confirmed(peer))
     }
 
     /// Asks each peer for the next answer that somebody waits for.
@@ -147,8 +148,8 @@ impl Replication {
         peer: ReplicaId,
         told: Confirm,
     ) -> Result<(), Malformed> {
-        let row = self.told_vector(vec![(self.own, told.counter)])?;
-        self.rows.learn(peer, &row);
+        self.told_vector(vec![(self.own, told.counter)])?;
+        self.rows.learn_confirmed(peer, told.counter);
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.confirming = false;
         }

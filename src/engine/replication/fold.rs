@@ -99,17 +99,16 @@ impl Replication {
     /// it, and nothing that still has to be told depends on it by name.
     fn fold_if_safe(&mut self, now: Now, dead: ReplicaId) {
         let counter = self.vector.get(dead);
-        if counter == 0 || self.is_alive(now, dead) {
+        let Some(others) = self.others_alive(now) else { return };
+        if counter == 0 || !self.is_over(now, dead, &others) {
             return;
         }
-        let Some(others) = self.others_alive(now) else { return };
-        let all_agree = others.iter().all(|&id| {
-            self.rows
-                .get(id)
-                .is_some_and(|row| row.get(dead) == counter && self.vector.get(id) >= row.get(id))
-        });
+        let has_all_of = |&id: &ReplicaId| {
+            self.rows.get(id).is_some_and(|row| self.vector.get(id) >= row.get(id))
+        };
+        let caught_up = others.iter().all(has_all_of);
         let lowest = others.iter().all(|&id| self.own < id);
-        if !all_agree || !lowest || self.document.has_cuts_of(dead) {
+        if !caught_up || !lowest || self.document.has_cuts_of(dead) {
             return;
         }
         let own_folds = self.folds.stubs().into_iter().map(|stub| stub.into);
@@ -129,12 +128,26 @@ impl Replication {
         self.advanced();
     }
 
+    /// Whether no write of a dead replica is to be expected any more: it is silent, and all that live
+    /// cover the same of it.
+    fn is_over(&self, now: Now, dead: ReplicaId, others: &[ReplicaId]) -> bool {
+        let counter = self.vector.get(dead);
+        let agrees =
+            |&id: &ReplicaId| self.rows.get(id).is_some_and(|row| row.get(dead) == counter);
+        !self.is_alive(now, dead) && others.iter().all(agrees)
+    }
+
     fn is_known_to(&self, others: &[ReplicaId], dot: Dot) -> bool {
         others.iter().all(|&id| self.rows.get(id).is_some_and(|row| row.covers(dot)))
     }
 
     pub(super) fn apply_fold(&mut self, now: Now, stub: Stub) {
         if stub.replica == self.own {
+            self.forgotten = true;
+            return;
+        }
+        if self.vector.get(stub.replica) > stub.counter {
+            // What is here of it beyond its fold nobody else will ever have.
             self.forgotten = true;
             return;
         }
@@ -216,11 +229,13 @@ impl Replication {
         if self.document.cuts() == 0 {
             return;
         }
-        let (rows, own, vector) = (&self.rows, self.own, &self.vector);
         let others = self.others_alive(now);
+        let is_over = |&id: &ReplicaId| others.as_ref().is_some_and(|o| self.is_over(now, id, o));
+        let over: BTreeSet<ReplicaId> = self.folds.all_dead().filter(is_over).collect();
+        let (rows, own, vector) = (&self.rows, self.own, &self.vector);
         let dead_and_all_know = |cut: &crate::engine::document::things::Cut| {
-            let gone = self.folds.said_dead(cut.replica) || self.folds.is_folded(cut.replica);
             let knows = |id: &ReplicaId| rows.get(*id).is_some_and(|row| row.covers(cut.by));
+            let gone = over.contains(&cut.replica) || self.folds.is_folded(cut.replica);
             gone && others.as_ref().is_some_and(|others| others.iter().all(knows))
         };
         self.document.retain_cuts(|cut| {
@@ -238,10 +253,10 @@ impl Replication {
 
     /// Whether it matters what a replica covers: nobody waits for one that is dead, and while one is
     /// away nothing is forgotten. With a row of each that came and went, what is kept and told would
-    /// grow with the square of their number.
+    /// grow with the square of their number. One that is said to be dead and is heard may live: two
+    /// can have one address.
     pub(super) fn needs_row(&self, now: Now, replica: ReplicaId) -> bool {
-        let is_linked = self.sessions.contains_key(&replica);
-        is_linked || (self.is_alive(now, replica) && !self.folds.said_dead(replica))
+        self.is_alive(now, replica)
     }
 
     /// All other replicas that may still write. `None` if one of them is away.

@@ -245,7 +245,11 @@ impl Replication {
     pub fn standing(&mut self, peer: ReplicaId) -> Option<Standing> {
         let rtt_ms = self.sessions.get(&peer)?.rtt_ms;
         let row = self.rows.get(peer);
-        let lacks = |(id, n): (ReplicaId, u64)| n.saturating_sub(row.map_or(0, |row| row.get(id)));
+        let covers = |id: ReplicaId| match id == self.own {
+            true => self.covered_by(peer),
+            false => row.map_or(0, |row| row.get(id)),
+        };
+        let lacks = |(id, n): (ReplicaId, u64)| n.saturating_sub(covers(id));
         let lag = self.vector.iter().map(lacks).sum();
         let told = self.sessions.get(&peer).and_then(|session| session.told);
         let same_context = told.is_some_and(|(theirs, _)| theirs == fingerprint(&self.vector));

@@ -13,12 +13,25 @@ use crate::engine::id::ReplicaId;
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     rows: BTreeMap<ReplicaId, VersionVector>,
+    /// Of our writes, those that a replica has answered that it covers. That is no vector: it may
+    /// have written something before that we know nothing of.
+    confirmed: BTreeMap<ReplicaId, u64>,
 }
 
 impl Rows {
-    /// A replica covers at least this.
+    /// A replica covers at least this, and had written no more when it did.
     pub fn learn(&mut self, replica: ReplicaId, vector: &VersionVector) {
         self.rows.entry(replica).or_default().join(vector);
+    }
+
+    /// A replica covers so many of our writes.
+    pub fn learn_confirmed(&mut self, replica: ReplicaId, counter: u64) {
+        let confirmed = self.confirmed.entry(replica).or_default();
+        *confirmed = counter.max(*confirmed);
+    }
+
+    pub fn confirmed(&self, replica: ReplicaId) -> u64 {
+        self.confirmed.get(&replica).copied().unwrap_or(0)
     }
 
     pub fn get(&self, replica: ReplicaId) -> Option<&VersionVector> {
@@ -31,11 +44,13 @@ impl Rows {
 
     pub fn retain(&mut self, mut known: impl FnMut(ReplicaId) -> bool) {
         self.rows.retain(|&replica, _| known(replica));
+        self.confirmed.retain(|&replica, _| known(replica));
     }
 
     /// A replica was folded: it is no longer known by its name.
     pub fn rename(&mut self, folds: &Folds) {
         self.rows.retain(|&replica, _| !folds.is_folded(replica));
+        self.confirmed.retain(|&replica, _| !folds.is_folded(replica));
         self.rows.values_mut().for_each(|row| folds.rename(row));
     }
 
