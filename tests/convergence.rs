@@ -2,6 +2,7 @@
 
 mod mesh;
 
+use collective_io::engine::wire::message::Kind;
 use collective_io::engine::{CloseReason, Config, Event, Limits, WarningCode};
 use mesh::Mesh;
 
@@ -286,6 +287,49 @@ fn a_goodbye_ends_the_link_and_what_was_written_before_arrives() {
 }
 
 /// The sum that its writer had come to step by step is shown until then, the exact one afterwards.
+#[test]
+fn what_is_written_before_a_peer_has_said_anything_follows_its_first_word() {
+    let mut mesh = Mesh::new(2);
+    mesh.link(0, 1);
+    mesh.deliver_hellos();
+    mesh.set(0, "x", "1");
+    assert!(!mesh.under_way(0, 1).contains(&Kind::Writes));
+    mesh.deliver();
+    assert_eq!(mesh.read(1, "x").as_deref(), Some("1"));
+    assert_eq!(mesh.stats(1).pulls, 0);
+    mesh.assert_converged();
+}
+
+#[test]
+fn what_is_written_before_a_peer_has_said_anything_goes_ahead_of_the_goodbye() {
+    let mut mesh = Mesh::new(2);
+    mesh.link(0, 1);
+    mesh.deliver_hellos();
+    mesh.set(0, "x", "1");
+    mesh.wait(0);
+    mesh.begin_batch(0);
+    mesh.set(0, "y", "2");
+    mesh.leave(0);
+    mesh.deliver();
+    assert_eq!(mesh.read(1, "").as_deref(), Some(r#"{"x":1,"y":2}"#));
+    assert_eq!(mesh.stats(1).pulls, 0);
+}
+
+#[test]
+fn no_more_is_kept_for_a_peer_that_says_nothing_than_may_be_queued_for_it() {
+    let config = Config { queue_bytes_max: 4096, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config; 2]);
+    mesh.link(0, 1);
+    mesh.deliver_hellos();
+    for n in 0..500 {
+        mesh.set(0, &format!("k.{}", n % 10), &n.to_string());
+    }
+    mesh.run(1500);
+    assert!(mesh.stats(1).writes_remote < 500, "superseded writes were not sent");
+    assert_eq!(mesh.read(1, "k.9").as_deref(), Some("499"));
+    mesh.assert_converged();
+}
+
 #[test]
 fn who_observes_a_counter_is_told_when_its_writer_is_folded() {
     let mut mesh = Mesh::linked(2);

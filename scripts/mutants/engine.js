@@ -623,6 +623,15 @@ module.exports = [
     because: 'a queue must overflow with an increment that a concurrent DELETE has not seen',
   },
   {
+    name: 'unsaid-at-goodbye',
+    file: 'src/engine/mod.rs',
+    find: 'self.replication.leave();',
+    replace: 'self.replication.end_batch();',
+    breaks: 'rule 9',
+    test: '--test convergence',
+    because: 'nobody is expected to have the last writes of a node that leaves',
+  },
+  {
     name: 'fold-without-the-absent',
     file: `${REPLICATION}/fold.rs`,
     find: '(false, false) => return None,',

@@ -845,7 +845,7 @@ impl Engine {
         self.left = true;
         self.ready_by_ms = None;
         self.held = None;
-        self.replication.end_batch();
+        self.replication.leave();
         // What was written before goes out before the goodbye.
         while let Some(send) = self.poll_send() {
             self.outputs.push_back(send);

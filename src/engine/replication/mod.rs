@@ -153,6 +153,8 @@ pub struct Replication {
     waits: Waits,
     /// Own writes are held back, to go out together.
     batching: bool,
+    /// This replica ends, see [`Replication::leave`].
+    leaving: bool,
     /// A peer told that this replica was forgotten.
     forgotten: bool,
     pull: Option<Pulling>,
@@ -196,6 +198,7 @@ impl Replication {
             alone: AloneLog::default(),
             waits: Waits::default(),
             batching: false,
+            leaving: false,
             forgotten: false,
             pull: None,
             pull_id: 0,
@@ -622,13 +625,17 @@ impl Replication {
     /// Sends a batch of writes, unless too much is on its way already.
     fn push(&mut self, peer: ReplicaId, frames: Bytes) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        if session.behind {
-            return;
-        }
-        if session.links.is_none() {
+        if session.links.is_none() && !self.leaving {
             // It may say next that this replica was forgotten. What was made until then is made
             // again, so nobody may have it.
             session.behind = true;
+            session.unsaid_bytes = session.unsaid_bytes.saturating_add(frames.len());
+            if !session.observer && session.unsaid_bytes <= self.config.queue_bytes_max {
+                session.unsaid.push(frames);
+            }
+            return;
+        }
+        if session.behind {
             return;
         }
         if session.outstanding + frames.len() > self.config.queue_bytes_max {
@@ -638,6 +645,26 @@ impl Replication {
             return;
         }
         self.send(peer, frames);
+    }
+
+    /// The end of this replica, of which nothing will be made again: what waits for the first word
+    /// of peers goes out.
+    pub fn leave(&mut self) {
+        self.leaving = true;
+        self.end_batch();
+        for peer in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.say_unsaid(peer);
+        }
+    }
+
+    /// Sends what was left out before its first word. If that is not all, it stays behind.
+    fn say_unsaid(&mut self, peer: ReplicaId) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let unsaid = std::mem::take(&mut session.unsaid);
+        if !unsaid.is_empty() && session.unsaid_bytes <= self.config.queue_bytes_max {
+            session.behind = false;
+        }
+        unsaid.into_iter().for_each(|frames| self.send(peer, frames));
     }
 
     fn send(&mut self, peer: ReplicaId, frames: Bytes) {

@@ -303,7 +303,8 @@ impl Replication {
                 session.lacks = is_behind.then(|| (self.vector.clone(), now.monotonic_ms));
             }
         }
-        // What was not pushed before it said anything it can pull now.
+        self.say_unsaid(peer);
+        // What it was not sent it can pull now.
         self.drained(peer, 0);
         if self.vector.includes(&vector) {
             if let Some(session) = self.sessions.get_mut(&peer) {

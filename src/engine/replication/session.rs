@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::feed::Feed;
 use crate::engine::causality::VersionVector;
 use crate::engine::id::ReplicaId;
@@ -15,6 +17,10 @@ pub struct Session {
     pub outstanding: usize,
     /// Writes were left out because too much was outstanding.
     pub behind: bool,
+    /// Writes that were left out because it has said nothing yet; and the bytes of all that were,
+    /// also of those that found no room here.
+    pub unsaid: Vec<Bytes>,
+    pub unsaid_bytes: usize,
     /// The peers it is linked with; `None` until it has said.
     pub links: Option<BTreeSet<ReplicaId>>,
     /// A vector it was seen to cover and we do not, and when to ask it for that.
