@@ -42,6 +42,7 @@ const CHECKS = {
     .join('\n'),
   'walls: one door to the addon': doors,
   'mutants: each patch finds its place': () => mutants.check().join('\n'),
+  'lock file of fuzz/': () => run('cargo', ['tree', '--quiet', '--locked', '--manifest-path', 'fuzz/Cargo.toml']),
   'others\' crates: licences, sources, duplicates': () => deny('bans', 'licenses', 'sources'),
   'others\' crates: advisories': () => deny('advisories'),
   'others\' packages: advisories': audit,
@@ -85,16 +86,20 @@ function crates() {
   return stdout.split('\n').filter((line) => CRATES_BELOW.test(line)).join('\n');
 }
 
-/** What cargo-deny finds, by deny.toml. */
+/** What cargo-deny finds by deny.toml, in the package and in what fuzzes it. */
 function deny(...checks) {
   if (spawnSync('cargo', ['deny', '--version'], { cwd: ROOT }).status !== 0) {
     return new Skipped('cargo-deny is not installed; `cargo install --locked cargo-deny`');
   }
-  const { status, stdout, stderr } = spawnSync('cargo', ['deny', '--locked', 'check', ...checks], { cwd: ROOT, encoding: 'utf8' });
-  if (status === 0) return '';
-  // Advisories are fetched.
-  if (/failed to fetch|unable to fetch/i.test(stderr)) return new Skipped('there is no way to the database');
-  return `${stdout}${stderr}`;
+  for (const manifest of ['Cargo.toml', 'fuzz/Cargo.toml']) {
+    const args = ['deny', '--config', 'deny.toml', '--manifest-path', manifest, '--locked', 'check', ...checks];
+    const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: ROOT, encoding: 'utf8' });
+    if (status === 0) continue;
+    // Advisories are fetched.
+    if (/failed to fetch|unable to fetch/i.test(stderr)) return new Skipped('there is no way to the database');
+    return `${stdout}${stderr}`;
+  }
+  return '';
 }
 
 /** What npm knows of the packages that we develop with; of those that run there are none. */
