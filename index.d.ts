@@ -1187,9 +1187,22 @@ declare namespace Collective {
     queueBytes: number;
     /** How often it was brought up to date by this node. */
     catchUps: number;
+    /** How far it is in bringing this node up to date; null if it does not. */
+    catchingUp: CatchUp | null;
     /** Bytes of messages since it came. */
     bytesIn: number;
     bytesOut: number;
+  }
+
+  /** How far a node is in being brought up to date: first everything comes, then it is merged. */
+  interface CatchUp {
+    /** For how many ms it has gone on. */
+    ms: number;
+    /** What has come. How much there will be nobody knows before the end. */
+    bytes: number;
+    paths: number;
+    /** Of these paths; 0 until all have come. */
+    merged: number;
   }
 
   /** The address a node listens on, as Node.js's `server.address()`. */

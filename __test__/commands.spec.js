@@ -258,6 +258,17 @@ test('a cluster is judged by what its nodes have', () => {
   assert.deepEqual(nodes.map(({ name, lag, lagMs }) => [name, lag, lagMs]), [['b', 5, 9000], ['a', 0, 0]]);
 });
 
+test('a node that catches up says so, and how far it is', () => {
+  const state = (catchingUp) => {
+    const seen = overview([report('a', { links: [{ id: 'b', lag: 0, lagMs: 0, state: 'up', catchingUp }] })]);
+    assert.deepEqual(seen.nodes[0].catchingUp, catchingUp);
+    return table(seen)[1].split(/ {2,}/).at(-1);
+  };
+  assert.equal(state(null), 'up');
+  assert.equal(state({ ms: 10, bytes: 1_250_000, paths: 500, merged: 0 }), 'catching up, 1.3 MB');
+  assert.equal(state({ ms: 10, bytes: 9_000_000, paths: 1000, merged: 259 }), 'catching up, 25 % merged');
+});
+
 test('a table fits, and nothing of it is lost where there is room', () => {
   const seen = overview([report('a'.repeat(50)), report('b')]);
   assert.equal(table(seen)[1].includes('a'.repeat(50)), true);

@@ -1,13 +1,16 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { subscribe, unsubscribe } = require('node:diagnostics_channel');
 const { once } = require('node:events');
 const net = require('node:net');
 const test = require('node:test');
 
 const { Progress, describe } = require('../lib/progress');
 const { openNode } = require('./support/nodes');
+const { freePorts } = require('./support/ports');
 const { until } = require('./support/until');
+const { Link } = require('./support/wire');
 
 /** What a terminal, or a file, is given. */
 function stream(isTTY) {
@@ -49,4 +52,37 @@ test('a log hears of a join that takes its time', async (t) => {
   const node = await openNode(t, { seeds: [{ port }], log: (entry) => entries.push(entry) });
   assert.match(entries.map(({ message }) => message).join('\n'), /has been joining for \d+ s: 0 peers/);
   await node.close();
+});
+
+test('a node that catches up with a peer tells how far it is', async (t) => {
+  const heard = [];
+  const listener = (message) => heard.push(message);
+  subscribe('collective-io:catch-up', listener);
+  t.after(() => unsubscribe('collective-io:catch-up', listener));
+  const entries = [];
+  const [port] = await freePorts(1);
+  const link = await Link.open(t, port);
+  const a = await openNode(t, { name: 'a', listen: { port }, advertise: { port: link.port } });
+  const b = await openNode(t, { name: 'b', listen: false, seeds: [{ port: link.port }], log: (entry) => entries.push(entry) });
+  link.cut();
+  await until('they are apart', () => b.peers.size === 0);
+  for (let n = 0; n < 40; n++) a.state.set(`k${n}`, 'x'.repeat(200_000));
+  link.heal();
+  // What comes in one piece, 64 KiB at most, takes so long: 8 MB take many seconds.
+  link.lag(150);
+  const { ms, bytes, paths, merged, ...who } = await until('it tells', () => heard[0]);
+  assert.deepEqual(who, { node: b.id, type: 'progress', peer: a.id, name: 'a' });
+  assert.equal(ms >= 1000, true, String(ms));
+  assert.deepEqual([bytes > 0, paths > 0, merged], [true, true, 0]);
+  const [{ catchingUp }] = b.stats().links;
+  assert.deepEqual(Object.keys(catchingUp), ['ms', 'bytes', 'paths', 'merged']);
+  assert.equal(catchingUp.bytes >= bytes, true);
+  assert.equal(a.stats().links[0].catchingUp, null);
+  link.heal();
+  await until('it is over', () => heard.at(-1).type === 'end');
+  await until('all is there', () => b.state.size === 40);
+  assert.equal(b.stats().links[0].catchingUp, null);
+  const messages = entries.map(({ message }) => message).join('\n');
+  assert.match(messages, /^has been catching up with a for \d+ s: \d+ bytes received$/m);
+  assert.match(messages, /^does not catch up with a any more$/m);
 });

@@ -61,7 +61,7 @@ const IN_COMMENTS = [
   'Address', 'Operations', 'Tls', 'Limits', 'Guest', 'ObserveOptions', 'Observer', 'Report', 'RunningJob',
   'ObservedOutcome', 'NodeTypes', 'NodeWorker', 'Caller', 'OutcomeBase', 'GoodOutcome', 'BadOutcome', 'OutcomeError',
   'Explanation', 'WriteId', 'ThingBase', 'SetThing', 'IncrementsThing', 'MarkThing', 'Hidden', 'Cut', 'Stats',
-  'Traffic', 'Histogram', 'LinkStats', 'LogEntry',
+  'Traffic', 'Histogram', 'LinkStats', 'CatchUp', 'LogEntry',
   'ListeningAddress', 'CodedError', 'Servent.CallOptions', 'Servent.CallError', 'Job.Summary', 'Job.Failure', 'Origin',
   'NodeError', 'Exposed.Functions', 'cluster.Worker',
 ];

@@ -125,7 +125,7 @@ test('calls and exposed functions of a servent are told', async (t) => {
 test('without subscribers nothing is published', async (t) => {
   const [a, b] = await openNodes(t, 2);
   b.worker('w', (x) => x);
-  const names = ['node', 'peer', 'warning', 'outcome'].map((name) => `collective-io:${name}`);
+  const names = ['node', 'peer', 'catch-up', 'warning', 'outcome'].map((name) => `collective-io:${name}`);
   const traced = ['job', 'run'].flatMap((name) => ['start', 'end', 'asyncStart', 'asyncEnd', 'error']
     .map((part) => `tracing:collective-io:${name}:${part}`));
   const channels = [...names, ...traced].map((name) => channel(name));

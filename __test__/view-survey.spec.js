@@ -93,6 +93,12 @@ test('a link is told once, as the worse of both sees it', () => {
   ]);
 });
 
+test('how far a node is in catching up is told', () => {
+  const catchingUp = { ms: 1500, bytes: 70_000, paths: 12, merged: 0 };
+  const { nodes } = new Survey().take([report('a', { links: { b: {}, c: { catchingUp } } }), report('b')], START);
+  assert.deepEqual(nodes.map((node) => node.catchingUp), [catchingUp, null]);
+});
+
 test('whether they agree is told of those that answer', () => {
   const agreement = (...reports) => new Survey().take(reports, START).agreement;
   const at = (context, hash) => report('a', { stats: { context, hash } });

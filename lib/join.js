@@ -6,9 +6,6 @@ const { Node } = require('./node.js');
 const { joinOptions } = require('./options.js');
 const { Seeds } = require('./seeds.js');
 
-/** How often a log hears how far a node is that takes its time. */
-const JOINING_LOG_MS = 1000;
-
 /** As in `src/engine/config.rs`. */
 const READY_TIMEOUT_MS = 5000;
 
@@ -28,7 +25,6 @@ async function join(options) {
   if (signal?.aborted) throw aborted(signal);
   const local = new LocalNode(native, { handsOver: true, credentials });
   const isReady = ready(local);
-  const joining = tellJoining(local, native.log);
   const node = Node.of(local);
   local.stay(node, true);
   const stop = () => local.destroy();
@@ -40,7 +36,6 @@ async function join(options) {
     if (signal?.aborted) throw aborted(signal);
     throw error;
   } finally {
-    clearInterval(joining);
     signal?.removeEventListener('abort', stop);
   }
   seeds?.follow(local);
@@ -53,18 +48,6 @@ async function settle(native, seeds, signal) {
   const start = performance.now();
   native.connect = await seeds.first(readyTimeout, signal);
   native.readyTimeout = Math.max(1, Math.round(readyTimeout - (performance.now() - start)));
-}
-
-/** Tells a log, if there is one, how far the node is. */
-function tellJoining(local, log) {
-  if (log === undefined) return undefined;
-  const start = performance.now();
-  return setInterval(() => {
-    const { peers, things, bytesIn } = local.stats();
-    const seconds = Math.round((performance.now() - start) / 1000);
-    const message = `has been joining for ${seconds} s: ${peers} peers, ${things} things, ${bytesIn} bytes received`;
-    local.log({ level: 'info', message });
-  }, JOINING_LOG_MS).unref();
 }
 
 function aborted(signal) {

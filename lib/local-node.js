@@ -12,6 +12,7 @@ const { attempt, rethrow } = require('./attempt.js');
 const { ReadCache } = require('./cache.js');
 const { codedError } = require('./errors.js');
 const { parseFrozen } = require('./freeze.js');
+const { Headway } = require('./headway.js');
 const { Inquiries } = require('./inquiries.js');
 const { JobMeter } = require('./job-meter.js');
 const { EVENT, FUNCTION, WORKER } = require('./inside.js');
@@ -76,6 +77,7 @@ class LocalNode {
   #address = null;
   /** Gets lines of a log, if the program wants them. */
   #log;
+  #headway;
   #mayListenAnywhere;
   #isReady = false;
   /** Who listens, and who wanted to be connected to an address: they are told if that fails. */
@@ -110,6 +112,7 @@ class LocalNode {
   constructor(options, { handsOver = false, credentials } = {}) {
     this.#handsOver = handsOver;
     this.#log = options.log;
+    this.#headway = new Headway(this, options.log);
     this.#mayListenAnywhere = options.insecure || credentials !== undefined;
     /** Where others reach it, `'host:port'`, as the program says; or null. */
     this.advertised = options.advertised ?? null;
@@ -278,6 +281,14 @@ class LocalNode {
   standing(peer) {
     const json = this.#isClosed ? undefined : this.#handle.standing(peer);
     return json == null ? undefined : JSON.parse(json);
+  }
+
+  /** Which peer brings this node up to date, and how far that is; `undefined` if none does. */
+  catchUp() {
+    const json = this.#isClosed ? undefined : this.#handle.catchUp();
+    if (json == null) return undefined;
+    const [peer, far] = JSON.parse(json);
+    return { peer, ...far };
   }
 
   observe(key) {
@@ -620,6 +631,7 @@ class LocalNode {
   #beat() {
     this.#native.beat();
     this.#announcements.flush();
+    if (!this.#isClosed) this.#headway.look();
   }
 
   /** Tells a peer of the workers here. Whether there was room; `undefined` if it is too large. */

@@ -4,7 +4,7 @@
 mod mesh;
 
 use collective_io::engine::{
-    Config, End, Event, Item, Need, Offer, Outcome, ReplicaId, Status, To,
+    CatchUp, Config, End, Event, Item, Need, Offer, Outcome, ReplicaId, Status, To,
 };
 use mesh::Mesh;
 
@@ -243,6 +243,48 @@ fn whereabouts_tell_how_far_a_peer_lags_and_for_how_long() {
     let (ours, theirs) = (mesh.stats(0), mesh.stats(1));
     assert!(ours.traffic_out.writes > 0 && ours.traffic_out.digests > 0);
     assert_eq!(ours.traffic_out, theirs.traffic_in);
+}
+
+#[test]
+fn a_node_tells_how_far_it_is_in_catching_up() {
+    const PATHS: usize = 2_000;
+    let mut mesh = Mesh::linked(2);
+    mesh.cut(0, 1);
+    for n in 0..PATHS {
+        mesh.set(0, &format!("k{n}"), &format!("\"{n:0100}\""));
+    }
+    mesh.link(0, 1);
+    let mut told = Vec::new();
+    while told.len() < 1_000 {
+        match mesh.ways().first().copied() {
+            Some((id, to)) => mesh.deliver_one(id, to, 0),
+            None if mesh.is_merging(1) => mesh.step(1),
+            None => break,
+        }
+        if mesh.stats(1).pulls == 1 {
+            told.extend(mesh.whereabouts(1).links[0].catching_up);
+        }
+        assert_eq!(mesh.whereabouts(0).links.iter().find_map(|link| link.catching_up), None);
+        mesh.wait(1);
+    }
+    let [first, .., last] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((first.bytes, first.paths, first.merged), (0, 0, 0));
+    assert!(first.ms < last.ms);
+    assert_eq!(last.paths, PATHS);
+    assert!(last.bytes > 100 * PATHS as u64);
+    // It comes in parts, and is merged in steps.
+    let grows = |figure: fn(&CatchUp) -> u64| {
+        assert!(told.windows(2).all(|pair| figure(&pair[0]) <= figure(&pair[1])), "{told:?}");
+        let mut steps: Vec<u64> = told.iter().map(figure).collect();
+        steps.dedup();
+        steps.len()
+    };
+    assert!(grows(|far| far.bytes) > 3);
+    assert!(grows(|far| far.paths as u64) > 3);
+    assert!(grows(|far| far.merged as u64) > 3);
+    assert!(told.iter().all(|far| far.merged == 0 || far.paths == PATHS));
+    assert_eq!(mesh.whereabouts(1).links[0].catching_up, None);
+    mesh.assert_converged();
 }
 
 #[test]

@@ -112,12 +112,12 @@ async function withObserver(address, values, { state }, use) {
   }
 }
 
-/** How much of the state is here. How much there is nobody says before the end. */
+/** How much of the state is here. How much there is nobody says before all has come; then it is merged. */
 function fetched(local) {
-  if (local.isClosed) return {};
-  const { things, bytesIn } = local.stats();
-  const megabytes = (bytesIn / 1e6).toFixed(1);
-  return { note: things > 0 ? `${things.toLocaleString('en-US')} things, ${megabytes} MB,` : `${megabytes} MB,` };
+  const { bytes, paths, merged } = local.catchUp() ?? {};
+  if (bytes === undefined) return {};
+  const note = `${paths.toLocaleString('en-US')} paths, ${(bytes / 1e6).toFixed(1)} MB,`;
+  return { done: merged, total: merged > 0 ? paths : 0, note };
 }
 
 /** A path as it is written on a command line: dotted, or a JSON array of segments. */

@@ -45,12 +45,21 @@ function overview(reports, sort = 'name') {
 }
 
 function row({ id, name, address, ms, stats, code }, { lag = 0, lagMs = 0, isBusy = false } = {}) {
-  const known = { id, name: name ?? '?', address: address ?? '-', lag, lagMs };
+  const known = { id, name: name ?? '?', address: address ?? '-', lag, lagMs, catchingUp: null };
   if (stats === null) {
     return { ...known, state: isBusy ? 'busy' : code, keys: 0, jobs: 0, runs: 0, peers: 0, ms: null };
   }
   const { documentNodes: keys, jobs, runs, peers, context, hash } = stats;
-  return { ...known, state: isBusy ? 'busy' : 'up', keys, jobs, runs, peers, ms, context, hash };
+  const catchingUp = stats.links?.find((link) => link.catchingUp)?.catchingUp ?? null;
+  const state = isBusy ? 'busy' : catchingUp === null ? 'up' : 'catching up';
+  return { ...known, catchingUp, state, keys, jobs, runs, peers, ms, context, hash };
+}
+
+/** The state of a node, with how far it is if it catches up. */
+function standing({ state, catchingUp }) {
+  if (state !== 'catching up') return state;
+  const { bytes, paths, merged } = catchingUp;
+  return merged > 0 ? `${state}, ${Math.floor((100 * merged) / paths)} % merged` : `${state}, ${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function judge(nodes) {
@@ -77,7 +86,7 @@ const COLUMNS = [
   ['LAG', ({ lag }) => number(lag)],
   ['LAG MS', ({ lagMs }) => number(lagMs)],
   ['JOBS', ({ jobs, runs }) => `${jobs}/${runs}`],
-  ['STATE', ({ state }) => state],
+  ['STATE', standing],
 ];
 /** Names and addresses begin at the left, and give way when there is no room. */
 const TEXTS = 2;

@@ -12,6 +12,8 @@ function figures(stats) {
     context: stats.context,
     hash: stats.hash,
     paths: stats.documentNodes,
+    /** How far it is in being brought up to date: `{ms, bytes, paths, merged}`. */
+    catchingUp: links.find((link) => link.catchingUp)?.catchingUp ?? null,
     peers: links.map(({ id, state, rttMs, lag, lagMs }) => ({ id, state, rtt: rttMs, behind: lag, behindMs: lagMs })),
     latency: jobMs,
     counts: {

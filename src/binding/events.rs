@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::arguments::kind_of;
 use crate::engine::{
-    Asked, Change, Changes, Container, End, Item, Outcome, Page, ReplicaId, Running, Standing, Stop,
+    Asked, CatchUp, Change, Changes, Container, End, Item, Outcome, Page, ReplicaId, Running,
+    Standing, Stop,
 };
 use crate::net::NodeEvent;
 
@@ -261,6 +262,11 @@ pub fn jobs_json(running: &[Running]) -> serde_json::Result<String> {
             .collect(),
     });
     serde_json::to_string(&told.collect::<Vec<_>>())
+}
+
+/// What `catchUp` returns.
+pub fn catch_up_json(donor: ReplicaId, far: &CatchUp) -> serde_json::Result<String> {
+    serde_json::to_string(&(donor.to_string(), far))
 }
 
 pub fn standing_json(standing: &Standing) -> serde_json::Result<String> {

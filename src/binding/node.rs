@@ -214,6 +214,14 @@ impl Node {
         })
     }
 
+    /// JSON text of who brings this node up to date, and how far that is; `undefined` if nobody does.
+    #[napi(catch_unwind)]
+    pub fn catch_up(&self, env: &Env) -> Result<Option<String>> {
+        let far = self.instance.node().with_engine(|engine, now| engine.catch_up(now));
+        let json = far.map(|(donor, far)| events::catch_up_json(donor, &far)).transpose();
+        json.map_err(|error| Failure::internal(error.to_string()).thrown(env))
+    }
+
     /// Waits until so many peers have what this node has written so far; `null`: all that are there
     /// now. The event `replicated` tells.
     #[napi(catch_unwind)]

@@ -48,7 +48,7 @@ pub use event::{
     Profile, Refusal, Running, Status, Stop, To, Write,
 };
 pub use id::{Dot, JobId, LinkId, NodeId, Rank, ReplicaId, RunId, WaitId};
-pub use replication::{Change, Changes, Need, Standing, Written};
+pub use replication::{CatchUp, Change, Changes, Need, Standing, Written};
 pub use stats::{LinkStats, Stats, Traffic, Whereabouts};
 
 use document::watch::Whose;
@@ -179,6 +179,11 @@ impl Engine {
     /// How a peer stands to this node, as far as is known.
     pub fn standing(&mut self, peer: ReplicaId) -> Option<Standing> {
         self.replication.standing(peer)
+    }
+
+    /// Who brings this node up to date, and how far that is.
+    pub fn catch_up(&self, now: Now) -> Option<(ReplicaId, CatchUp)> {
+        self.replication.catch_up(now)
     }
 
     /// What the path shows and why: what stands there and above it, shown or hidden, and by what.

@@ -2,6 +2,7 @@
 
 use super::event::Now;
 use super::id::ReplicaId;
+use super::replication::CatchUp;
 use super::wire::message::{self, Kind};
 use super::Engine;
 
@@ -101,6 +102,8 @@ pub struct LinkStats {
     pub clock_ahead_ms: Option<i64>,
     pub queue_bytes: usize,
     pub catch_ups: u64,
+    /// How far it is in bringing this node up to date, if it does.
+    pub catching_up: Option<CatchUp>,
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
@@ -172,6 +175,7 @@ impl Engine {
                 clock_ahead_ms: linked.clock_ahead_ms,
                 queue_bytes: linked.queue_bytes,
                 catch_ups: linked.feeds,
+                catching_up: linked.catching_up,
                 bytes_in,
                 bytes_out,
             })

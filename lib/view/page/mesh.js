@@ -1,7 +1,7 @@
 /* The mesh as a picture: nodes, and lines between those that are connected. */
 
 import { draw, keep, set, write } from './dom.js';
-import { count, ms, plural, rate } from './format.js';
+import { bytes, count, ms, plural, rate } from './format.js';
 import { brief, level, words } from './lag.js';
 import { ROOMY_MAX, layout } from './layout.js';
 
@@ -184,6 +184,7 @@ export function standing(node, links, total) {
   if (node.isGone) return plain('is-gone', 'gone');
   if (node.isSilent) return plain('is-silent', 'does not answer');
   if (node.isBusy) return plain('is-busy', 'busy');
+  if (node.catchingUp) return { class: 'level-1', words: catchUp(node.catchingUp), brief: 'catching up' };
   if (total === 1) return plain('level-0', 'alone');
   if (links.length === 0) return plain('level-2', 'alone');
   const step = `level-${level(node)}`;
@@ -191,6 +192,11 @@ export function standing(node, links, total) {
   if (missing === 0) return { class: step, words: words(node), brief: brief(node) };
   const lost = `${plural(missing, 'link')} missing`;
   return { class: step, words: `${words(node)}, ${lost}`, brief: lost };
+}
+
+/** First everything comes, then it is merged. */
+function catchUp({ bytes: received, paths, merged }) {
+  return `catching up, ${merged > 0 ? `${count(merged)} of ${plural(paths, 'path')} merged` : `${bytes(received)} received`}`;
 }
 
 function short(name) {

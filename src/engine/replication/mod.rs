@@ -22,6 +22,7 @@ mod staging;
 mod write;
 
 pub use confirm::{Need, Waits};
+pub use staging::CatchUp;
 pub use write::Written;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -96,6 +97,8 @@ pub struct Linked {
     pub queue_bytes: usize,
     /// How often it was brought up to date from the changes.
     pub feeds: u64,
+    /// How far it is in bringing this node up to date, if it does.
+    pub catching_up: Option<CatchUp>,
 }
 
 /// How a peer stands to this node.
@@ -159,6 +162,8 @@ pub struct Replication {
     forgotten: bool,
     pull: Option<Pulling>,
     pull_id: u32,
+    /// Whom the last pull has asked, and when.
+    donor: Option<(ReplicaId, u64)>,
     /// How long a donor may say nothing. Doubles whenever that was too short, lest an answer that is
     /// on its way for longer be asked for anew for ever.
     pull_patience_ms: u64,
@@ -202,6 +207,7 @@ impl Replication {
             forgotten: false,
             pull: None,
             pull_id: 0,
+            donor: None,
             pull_patience_ms: config.pull_timeout_ms,
             merging: None,
             sends: VecDeque::new(),
@@ -276,7 +282,19 @@ impl Replication {
             clock_ahead_ms: session.clock_ahead_ms,
             queue_bytes: session.outstanding,
             feeds: session.feeds,
+            catching_up: self.catch_up(now).filter(|&(donor, _)| donor == peer).map(|(_, far)| far),
         })
+    }
+
+    /// Who brings this node up to date, and how far that is.
+    pub fn catch_up(&self, now: Now) -> Option<(ReplicaId, CatchUp)> {
+        let (donor, since_ms) = self.donor?;
+        let progress = match (&self.merging, &self.pull) {
+            (Some(merging), _) => merging.progress(),
+            (None, Some(pull)) => pull.staging.progress(),
+            (None, None) => return None,
+        };
+        Some((donor, CatchUp { ms: now.monotonic_ms.saturating_sub(since_ms), ..progress }))
     }
 
     /// Tells the vector that this replica covers from others.
@@ -753,6 +771,7 @@ impl Replication {
         let id = self.pull_id;
         self.counts.pulls += 1;
         let heard_ms = now.monotonic_ms;
+        self.donor = Some((peer, heard_ms));
         self.pull = Some(Pulling { id, peer, staging: Staging::default(), heard_ms });
         let pull = Pull { id, vector: self.vector.iter().collect() };
         self.send(peer, message::encode(Kind::Pull, &pull));

@@ -24,6 +24,18 @@ use crate::engine::document::watch::Whose;
 use crate::engine::document::{Document, State};
 use crate::engine::wire::message::{self, FeedHead, FeedItem, Malformed};
 
+/// How far a node is in being brought up to date: first everything comes, then it is merged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CatchUp {
+    /// Since it was asked for.
+    pub ms: u64,
+    /// What has come so far. How much there will be nobody says before the end.
+    pub bytes: u64,
+    pub paths: usize,
+    /// Of these.
+    pub merged: usize,
+}
+
 /// What a feed has brought so far.
 #[derive(Clone, Debug, Default)]
 pub struct Staging {
@@ -36,6 +48,9 @@ pub struct Staging {
     removed: BTreeMap<PathKey, Vec<usize>>,
     cuts: Vec<(PathKey, Cut)>,
     parts: u32,
+    bytes: u64,
+    /// States in the run.
+    run_states: usize,
     last_key: Vec<u8>,
 }
 
@@ -62,6 +77,7 @@ impl Staging {
             return Ok(false);
         }
         self.parts += 1;
+        self.bytes += message.len() as u64;
         self.last_key.clear();
         while !rest.is_empty() {
             let (item, next): (FeedItem, &[u8]) = message::decode_item(rest)?;
@@ -75,6 +91,12 @@ impl Staging {
 
     pub fn parts(&self) -> u32 {
         self.parts
+    }
+
+    /// But for the time.
+    pub fn progress(&self) -> CatchUp {
+        let paths = self.run_states + self.late.len();
+        CatchUp { bytes: self.bytes, paths, ..CatchUp::default() }
     }
 
     fn take_item(
@@ -93,7 +115,9 @@ impl Staging {
                 self.last_key.extend_from_slice(key);
                 let depth = path::depth(&self.last_key).ok_or(Malformed)?;
                 checks::state(&self.last_key, depth, &values, &marks, &parts, limits)?;
-                if !self.run.push(&self.last_key, message, at.clone()) {
+                if self.run.push(&self.last_key, message, at.clone()) {
+                    self.run_states += 1;
+                } else {
                     let key = PathKey::from_bytes(&self.last_key).ok_or(Malformed)?;
                     let (state, removals_before) = (message.slice(at), self.removals.len());
                     self.late.insert(key, Staged { state, removals_before, merged: false });
@@ -165,6 +189,8 @@ pub struct Merging {
     late_cursor: Option<PathKey>,
     late_done: bool,
     sweep_cursor: Option<PathKey>,
+    /// States behind `run_done` and `late_cursor`.
+    merged: usize,
     /// Where the run was last looked into.
     near: Position,
 }
@@ -188,6 +214,7 @@ impl Merging {
             late_cursor: None,
             late_done: false,
             sweep_cursor: Some(PathKey::default()),
+            merged: 0,
             near: Position::default(),
         };
         if !full || document.nodes() == 0 {
@@ -198,6 +225,11 @@ impl Merging {
             document.add_cut(key, cut, &merging.ours, Whose::Remote);
         }
         merging
+    }
+
+    /// But for the time.
+    pub fn progress(&self) -> CatchUp {
+        CatchUp { merged: self.merged, ..self.staging.progress() }
     }
 
     /// What is left to do, in a line, for reports of failures.
@@ -257,6 +289,7 @@ impl Merging {
                 }
             }
             self.staging.run.advance(&mut self.run_done);
+            self.merged += 1;
             // Nobody asks for it again: where a value above a path is whole though the path is
             // staged, the value came after it, as taking it apart is a change too.
             if self.sweep_cursor.is_none() {
@@ -274,6 +307,7 @@ impl Merging {
                 Some(key) => {
                     self.merge_path(document, known, folds, &key);
                     self.late_cursor = Some(key);
+                    self.merged += 1;
                 }
                 None => self.late_done = true,
             }
