@@ -354,7 +354,10 @@ declare namespace Collective {
 
   /** Who looks on, as {@link Collective.observe} gives it. Keeps the process alive until it is closed. */
   interface Observer<S = any> {
-    /** Whether it is connected. It dials again by itself. */
+    /**
+     * Whether it is connected. If it was lost it dials again by itself; and where the last reports
+     * told that other nodes listen, to go on through the first of them that is there.
+     */
     readonly isConnected: boolean;
     /**
      * The state that all nodes share. The first write makes this a replica as any node is.

@@ -128,6 +128,47 @@ test('an observer has a job run on every node', async (t) => {
   await assert.rejects(observer.run(''), { code: 'ERR_INVALID_NAME' });
 });
 
+test('when the node goes away it goes on through another one', async (t) => {
+  const [a, b, c] = await openNodes(t, 3);
+  const { address } = a;
+  const observer = await open(t, address);
+  await observer.reports();
+  await a.close();
+  await until('it is lost', () => !observer.isConnected);
+  b.state.set('k', 1);
+  await until('it is connected', () => observer.isConnected);
+  await until('it goes on', () => observer.state.get('k') === 1);
+  const through = async () => (await observer.reports())[0].id;
+  const second = await through();
+  assert.equal([b.id, c.id].includes(second), true);
+  const [left, right] = second === b.id ? [b, c] : [c, b];
+  await left.close();
+  await until('it goes on once more', async () => observer.isConnected && await through() === right.id);
+  assert.equal(right.stats().observers, 1);
+  // Where it began comes before those that it was told of.
+  const first = await openNode(t, { listen: address, seeds: [right.address] });
+  await right.close();
+  await until('it is back', async () => observer.isConnected && await through() === first.id);
+  assert.equal(observer.state.get('k'), 1);
+});
+
+test('it does not go on through a stranger who has the address', async (t) => {
+  const [a, b] = await openNodes(t, 2);
+  const [given, told] = [a.address, b.address];
+  const observer = await open(t, given);
+  await observer.reports();
+  await Promise.all([a.close(), b.close()]);
+  const stranger = await openNode(t, { listen: told });
+  stranger.state.set('strange', true);
+  await until('it has looked who that is', () => stranger.stats().handshakes > 0);
+  await until('it has gone again', () => stranger.stats().observers === 0);
+  assert.equal(observer.isConnected, false);
+  const successor = await openNode(t, { listen: given });
+  await until('it is back where it began', () => observer.isConnected);
+  assert.equal((await observer.reports())[0].id, successor.id);
+  assert.equal(observer.state.get('strange'), undefined);
+});
+
 test('without the state there is none', async (t) => {
   const node = await openNode(t);
   const observer = await open(t, node.address, { state: false });

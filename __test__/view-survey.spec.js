@@ -125,6 +125,17 @@ test('who comes, goes, falls silent and speaks again is told', () => {
   assert.deepEqual(back.gone, []);
 });
 
+test('through which node the view looks is told, and that it is another one', () => {
+  const survey = new Survey();
+  const all = ['a', 'b', 'c'].map((name) => report(name));
+  assert.equal(survey.take(all, START).through, 'id of a');
+  const later = survey.take([all[1], all[2]], START + 1000);
+  assert.equal(later.through, 'id of b');
+  assert.deepEqual(told(later), ['a went', 'b through']);
+  assert.deepEqual(told(survey.take([all[1], all[2]], START + 2000)), ['a went', 'b through']);
+  assert.equal(new Survey().take([], START).through, null);
+});
+
 test('a place stays empty for a while', () => {
   const survey = new Survey();
   survey.take([report('a'), report('b')], START);

@@ -1,5 +1,7 @@
 'use strict';
 
+const { setTimeout: sleep } = require('node:timers/promises');
+
 const { codedError } = require('./errors.js');
 const { FUNCTION } = require('./inside.js');
 const { REPORT_FUNCTION, RUN_FUNCTION } = require('./inquiries.js');
@@ -14,6 +16,13 @@ const { State } = require('./state.js');
 const ASKED_AT_ONCE = 16;
 /** Nodes of which there are reports; the others of a larger mesh are left out. */
 const NODES_MAX = 1024;
+
+/** How long the node may take to come back before another one is looked for, and between two rounds of that. */
+const SEEK_MS = 1000;
+/** For a look whether a node is there, and then for the connection. */
+const PROBE_MS_MAX = 2000;
+/** How often it is looked whether that has come about. */
+const LOOK_MS = 50;
 
 /**
  * Connects with one node of a cluster to look on: to nobody a peer, asked for nothing, and as long
@@ -35,7 +44,7 @@ async function open(address, options, opened) {
   if (signal?.aborted) throw aborted(signal);
   const local = new LocalNode(native, { handsOver: true, credentials });
   opened(local);
-  const observer = new Observer(local, { address: native.connect[0], timeout, hasState });
+  const observer = new Observer(local, { address: native.connect[0], options, timeout, hasState });
   const stop = () => local.destroy();
   signal?.addEventListener('abort', stop, { once: true });
   try {
@@ -52,16 +61,25 @@ async function open(address, options, opened) {
 /** See `observe`. */
 class Observer {
   #local;
+  /** The address that was given, and the one that is dialled. */
+  #given;
   #address;
+  #options;
   #timeout;
   #state;
   /** What is known of the node that it is connected with, or was. */
   #entry;
+  /** Where nodes listen, by id, as far as the last reports told. */
+  #places = new Map();
+  /** It looks for another node, until this is aborted. */
+  #seeking;
 
   /** @hideconstructor */
-  constructor(local, { address, timeout, hasState }) {
+  constructor(local, { address, options, timeout, hasState }) {
     this.#local = local;
+    this.#given = address;
     this.#address = address;
+    this.#options = options;
     this.#timeout = timeout;
     this.#state = hasState ? new State(local) : undefined;
     const face = { event: (event) => this.#note(event) };
@@ -69,7 +87,7 @@ class Observer {
     local.stay(face, true);
   }
 
-  /** Whether it is connected. It dials again by itself. */
+  /** Whether it is connected. If not it dials again, and other nodes of which reports have told. */
   get isConnected() {
     return this.#local.roster.length > 0;
   }
@@ -88,6 +106,7 @@ class Observer {
    */
   async reports() {
     if (this.#local.isClosing) throw closedError();
+    const { isConnected } = this;
     const reports = new Map();
     let routes = [{ ...(this.#entry ?? { id: null, name: null, tags: {}, address: this.#address }), route: [] }];
     while (routes.length > 0 && reports.size < NODES_MAX) {
@@ -103,6 +122,10 @@ class Observer {
         }
       }
       routes = [...next.values()].slice(0, NODES_MAX - reports.size);
+    }
+    if (isConnected && this.isConnected) {
+      const places = [...reports.values()].map(({ id, address }) => [id, address]);
+      this.#places = new Map(places.filter(([, address]) => address !== null));
     }
     return [...reports.values()];
   }
@@ -125,6 +148,7 @@ class Observer {
 
   /** Ends it, when what it has written is with the node. Repeatable. */
   close() {
+    this.#seeking?.abort();
     return this.#local.close();
   }
 
@@ -148,9 +172,68 @@ class Observer {
   }
 
   #note(event) {
-    if (event.type !== 'connect') return;
-    const { node: id, name, tags, address, advertised } = event;
-    this.#entry = { id, name, tags, address: advertised ?? address };
+    if (event.type === 'connect') {
+      const { node: id, name, tags, address, advertised } = event;
+      this.#entry = { id, name, tags, address: advertised ?? address };
+    }
+    if (event.type === 'disconnect') this.#lost();
+    if (event.type === 'closed') this.#seeking?.abort();
+  }
+
+  #lost() {
+    if (this.isConnected || this.#local.isClosing || this.#seeking !== undefined || this.#places.size === 0) return;
+    this.#seeking = new AbortController();
+    this.#seek(this.#seeking.signal)
+      .catch((error) => {
+        if (error.name !== 'AbortError' && error.code !== 'ABORT_ERR') throw error;
+      })
+      .finally(() => {
+        this.#seeking = undefined;
+        // It may have been lost again meanwhile.
+        this.#lost();
+      });
+  }
+
+  /** Until it is connected again, tries one node after the other, the one that was given first. */
+  async #seek(signal) {
+    const timeout = Math.min(this.#timeout, PROBE_MS_MAX);
+    const options = { ...this.#options, state: false, timeout, signal };
+    for (;;) {
+      await sleep(SEEK_MS, undefined, { signal });
+      const candidates = [[undefined, this.#given], ...this.#places];
+      for (const [id, address] of candidates) {
+        if (this.isConnected) return;
+        if (address === this.#address) continue;
+        if (!await this.#isThere(id, address, options)) continue;
+        signal.throwIfAborted();
+        if (this.isConnected) return;
+        this.#local.forget(this.#address);
+        this.#address = address;
+        this.#local.connect(address);
+        // As long as a connection may take; then the next one is tried.
+        for (const end = performance.now() + timeout; !this.isConnected && performance.now() < end;) {
+          await sleep(LOOK_MS, undefined, { signal });
+        }
+        if (this.isConnected) return;
+      }
+    }
+  }
+
+  /**
+   * Whether the node that is meant is at an address. Behind a tunnel, or where another one has taken
+   * its place, an address that reports have told may be that of a stranger, whose state is another one.
+   */
+  async #isThere(id, address, options) {
+    let probe;
+    try {
+      probe = await open(address, options, () => {});
+      return id === undefined || probe.#entry?.id === id;
+    } catch (error) {
+      if (options.signal.aborted) throw error;
+      return false;
+    } finally {
+      await probe?.close();
+    }
   }
 }
 

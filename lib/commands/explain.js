@@ -1,11 +1,13 @@
 'use strict';
 
-const { CONNECT_USAGE, EXIT, parse, pathOf, withObserver } = require('./common.js');
+const { CONNECT_USAGE, EXIT, STATE_USAGE, parse, pathOf, withObserver } = require('./common.js');
 
 const USAGE = `npx collective-io explain <host:port> [path] [options]
 
 Says what a path shows and why: every write that stands there or above it, by whom and when, and what
 hides it.
+
+${STATE_USAGE}
 
 ${CONNECT_USAGE}`;
 

@@ -1,11 +1,13 @@
 'use strict';
 
-const { CONNECT_USAGE, EXIT, parse, pathOf, withObserver } = require('./common.js');
+const { CONNECT_USAGE, EXIT, STATE_USAGE, parse, pathOf, withObserver } = require('./common.js');
 
 const USAGE = `npx collective-io get <host:port> [path] [options]
 
 Prints what is at a path, as JSON; the whole state without one. A path is dotted, as users.ada, or a
 JSON array of segments, as '["users","a.b"]'. Ends with 1 if there is nothing.
+
+${STATE_USAGE}
 
   --keys               the names of its members alone
 ${CONNECT_USAGE}`;

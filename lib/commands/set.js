@@ -1,6 +1,6 @@
 'use strict';
 
-const { CONNECT_USAGE, CommandError, EXIT, json, parse, pathOf, withObserver, wrongUsage } = require('./common.js');
+const { CONNECT_USAGE, CommandError, EXIT, STATE_USAGE, json, parse, pathOf, withObserver, wrongUsage } = require('./common.js');
 
 const USAGE = `npx collective-io set <host:port> <path> <value> [options]
 npx collective-io set <host:port> <path> --increment [by]
@@ -8,6 +8,8 @@ npx collective-io set <host:port> <path> --delete
 
 Writes, and waits until the node has it. A value is JSON; for a text use --text, or quotes in quotes.
 Deleting what is not there ends with 1.
+
+${STATE_USAGE}
 
   --text               the value is a text as it stands
   --increment          adds to the number there, 1 if not told otherwise

@@ -4,7 +4,7 @@ const { once } = require('node:events');
 
 const { openInBrowser } = require('../view/open.js');
 const { openView } = require('../view/server.js');
-const { CONNECT_USAGE, CommandError, EXIT, parse, withObserver, wrongUsage } = require('./common.js');
+const { CONNECT_USAGE, CommandError, EXIT, STATE_USAGE, parse, withObserver, wrongUsage } = require('./common.js');
 
 /** If another program has it, any that is free will do, unless it was asked for. */
 const PORT = 8080;
@@ -17,7 +17,9 @@ const USAGE = `npx collective-io view <host:port> [options]
 Serves a page on this machine's loopback that shows a cluster live: who is linked with whom and how
 far behind, throughput, latency and lag over time, the state as a tree, running jobs. The address that
 is printed has a token in it, another one each time; whoever has it sees all that the cluster shares.
-The page changes nothing. Ctrl-C ends it.
+The page changes nothing. Ctrl-C ends it. When the node goes away it goes on through another one.
+
+${STATE_USAGE}
 
   --port <port>        of the page; by default ${PORT} or, if that is taken, any that is free
   --open               opens it in the browser
@@ -32,6 +34,8 @@ async function run(args) {
   const port = values.port === undefined ? undefined : portOf(values.port);
   const options = { ...values, timeout: values.timeout ?? String(TIMEOUT_MS) };
   return withObserver(positionals[0], options, { state: true }, async (observer, signal) => {
+    // Who else there is: through them it goes on should the node go away before a page is opened.
+    await observer.reports();
     const view = await serve(observer, port);
     let forget;
     try {

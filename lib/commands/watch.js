@@ -1,10 +1,12 @@
 'use strict';
 
-const { CONNECT_USAGE, EXIT, count, lost, parse, pathOf, withObserver } = require('./common.js');
+const { CONNECT_USAGE, EXIT, STATE_USAGE, count, lost, parse, pathOf, withObserver } = require('./common.js');
 
 const USAGE = `npx collective-io watch <host:port> [path] [options]
 
 Prints what changes at a path and below it, a line each, until Ctrl-C: the path and what is there now.
+
+${STATE_USAGE}
 
   --initial            begins with what is there
   --count <n>          ends after so many

@@ -185,7 +185,7 @@ class ViewServer {
   async #reports() {
     const reports = await this.#observer.reports();
     if (this.#observer.isConnected) return reports;
-    throw codedError('ERR_PEER_LOST', 'The node that this view looks through is not connected');
+    throw codedError('ERR_PEER_LOST', 'the node that this view looks through is not connected; it looks for another one');
   }
 }
 

@@ -27,6 +27,8 @@ class Survey {
   /** By id: its name, whether it is silent, and the figures that it gave last. */
   #known = new Map();
   #gone = new Map();
+  /** The node that was asked, and has asked the others. */
+  #through;
   #isFirst = true;
 
   /** What a page that opens is told of before. */
@@ -35,12 +37,13 @@ class Survey {
   }
 
   /**
-   * @param {Report[]} reports of all nodes, as an observer gives them
+   * @param {Report[]} reports of all nodes, as an observer gives them: the one it looks through first
    * @param {number} at when they were asked, in ms since 1970
    */
   take(reports, at) {
     const nodes = reports.map((report) => this.#node(report, at)).sort(byName);
     this.#compare(nodes, at);
+    this.#look(reports[0], at);
     const sample = this.#sample(nodes, at);
     this.#samples.push(sample);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
@@ -48,6 +51,7 @@ class Survey {
     const seen = othersOf(nodes);
     return {
       at,
+      through: this.#through?.id ?? null,
       nodes: nodes.map(({ peers: _, latency: __, ...node }) => ({ ...node, ...seen.get(node.id) })),
       gone: [...this.#gone.values()].filter(({ isReplaced }) => !isReplaced),
       links,
@@ -92,6 +96,13 @@ class Survey {
       else node.isReplaced = nodes.some(({ name }) => name === node.name);
     }
     this.#isFirst &&= nodes.length === 0;
+  }
+
+  /** Notes through which node it looks. */
+  #look(node, at) {
+    if (node === undefined) return;
+    if (this.#through !== undefined && this.#through.id !== node.id) this.#tell(at, 'through', node);
+    this.#through = node;
   }
 
   #tell(at, what, { id, name }) {

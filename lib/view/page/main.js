@@ -66,13 +66,15 @@ const plots = [
 
 function show() {
   if (view === undefined) return;
-  const { nodes, links, agreement } = view;
+  const { nodes, links, agreement, through } = view;
   const step = Math.max(0, ...links.map(level));
   write(at('agreement'), AGREEMENT[agreement] ?? SPREADING[step]);
   set(at('agreement'), { 'data-state': agreement === 'spreading' ? `level-${step}` : agreement });
   const paths = nodes.map((node) => node.paths).filter((number) => number != null);
   const parts = [plural(nodes.length, 'node'), plural(links.length, 'link')];
   if (paths.length > 0) parts.push(plural(Math.max(...paths), 'path'));
+  const door = nodes.find(({ id }) => id === through);
+  if (door !== undefined) parts.push(`through ${door.name}`);
   write(at('summary'), parts.join(' · '));
   document.title = `${nodes.length} nodes · collective-io`;
   mesh.update(view, chosen);

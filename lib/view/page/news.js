@@ -3,7 +3,9 @@
 import { keep, make, write } from './dom.js';
 import { time } from './format.js';
 
-const WORDS = { came: 'has come', went: 'has gone', silent: 'does not answer', speaks: 'answers again' };
+const WORDS = {
+  came: 'has come', went: 'has gone', silent: 'does not answer', speaks: 'answers again', through: 'is now what this view looks through',
+};
 const SHOWN_MAX = 12;
 
 export class News {
