@@ -42,6 +42,8 @@ test('keygen prints a secret, another one each time', async (t) => {
   const secret = keygen();
   assert.match(secret, /^[A-Za-z0-9+/]{43}=\n$/);
   assert.notEqual(keygen(), secret);
+  const { secret: told, ...others } = JSON.parse(keygen('--json'));
+  assert.deepEqual([Buffer.from(told, 'base64').length, others], [32, {}]);
   const hex = keygen('--hex');
   assert.match(hex, /^[0-9a-f]{64}\n$/);
   // With the end of the line, as `$(cat file)` would not leave it but a file read as a whole does.

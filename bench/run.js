@@ -11,6 +11,7 @@ const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const { parseArgs } = require('util');
+const { describe } = require('../lib/progress');
 const { Cluster } = require('./cluster');
 const { summarize, markdown, amount } = require('./report');
 const { plot } = require('./plot');
@@ -24,6 +25,9 @@ const SCENARIOS = [
 const ROUNDS = 5;
 const QUICK_ROUNDS = 2;
 const PORT_ATTEMPTS = 3;
+
+/** Rounds of sides, of all scenarios. */
+const bar = { done: 0, total: 0 };
 
 const USAGE = `npm run bench -- [options]
   --only a,b         these scenarios alone: ${SCENARIOS.join(', ')}
@@ -45,14 +49,19 @@ async function main() {
   if (results.machine.loadAtStart > results.machine.cores / 2) {
     progress('this machine is busy with something else: expect wide ranges');
   }
-  for (const name of options.only) {
+  const scenarios = options.only.map((name) => {
     const scenario = require(`./scenarios/${name}`);
-    const sides = sidesOf(scenario, options, absent);
-    const cases = [];
-    for (const testCase of scenario.cases(options)) {
-      cases.push(await compare(name, testCase, sides, options, results.missed));
+    return { name, cases: scenario.cases(options), sides: sidesOf(scenario, options, absent) };
+  });
+  for (const { cases, sides } of scenarios) {
+    for (const testCase of cases) bar.total += roundsOf(testCase, options) * sides.length;
+  }
+  for (const { name, cases, sides } of scenarios) {
+    const compared = [];
+    for (const testCase of cases) {
+      compared.push(await compare(name, testCase, sides, options, results.missed));
     }
-    results.scenarios.push({ name, cases });
+    results.scenarios.push({ name, cases: compared });
   }
 
   results.absent = [...absent];
@@ -88,15 +97,20 @@ function isThere({ name, implementation, server }, absent) {
   return false;
 }
 
+function roundsOf(testCase, options) {
+  const fewer = options.profile ? 1 : options.quick ? QUICK_ROUNDS : ROUNDS;
+  return options.rounds ?? (options.profile ? fewer : testCase.rounds ?? fewer);
+}
+
 /** Runs the rounds of one case, the sides taking turns in going first. */
 async function compare(scenario, testCase, sides, options, missed) {
-  const fewer = options.profile ? 1 : options.quick ? QUICK_ROUNDS : ROUNDS;
-  const rounds = options.rounds ?? (options.profile ? fewer : testCase.rounds ?? fewer);
+  const rounds = roundsOf(testCase, options);
   const figures = Object.fromEntries(sides.map(({ name }) => [name, []]));
   const out = new Set();
   const profiles = [];
   for (let round = 1; round <= rounds; round++) {
     for (const side of round % 2 ? sides : [...sides].reverse()) {
+      bar.done += 1;
       if (out.has(side)) continue;
       const label =
         `${scenario}, ${testCase.title}, round ${round} of ${rounds}, ${side.name}`;
@@ -230,8 +244,12 @@ function describeMachine({ againstItself }) {
   };
 }
 
+/** A line; on a terminal there is always one below it that says how far it is. Between lines nothing is drawn. */
 function progress(line) {
-  process.stderr.write(`${line}\n`);
+  const { isTTY, columns = 80 } = process.stderr;
+  const isUnderWay = bar.done > 0 && bar.done < bar.total;
+  const far = isUnderWay && isTTY ? describe('all', performance.now(), bar, true).slice(0, columns - 1) : '';
+  process.stderr.write(isTTY ? `\r\x1b[K${line}\n${far}` : `${line}\n`);
 }
 
 function stop(message) {

@@ -11,15 +11,18 @@ Prints a new secret. Give it to all nodes of a cluster, as COLLECTIVE_SECRET or 
 \`secret\`, and to nobody else.
 
   --hex      in hexadecimal instead of base64
+  --json     for programs
   --help`;
 
 /** Prints a secret, and nothing else, so that it can go into a file or a variable. */
 function run(args) {
-  const { values: { help, hex } } = parseArgs({
+  const { values: { help, hex, json } } = parseArgs({
     args,
-    options: { hex: { type: 'boolean' }, help: { type: 'boolean' } },
+    options: { hex: { type: 'boolean' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
   });
-  console.log(help ? USAGE : randomBytes(SECRET_BYTES).toString(hex ? 'hex' : 'base64'));
+  const secret = randomBytes(SECRET_BYTES).toString(hex ? 'hex' : 'base64');
+  if (help) console.log(USAGE);
+  else console.log(json ? JSON.stringify({ secret }) : secret);
   return 0;
 }
 
