@@ -59,7 +59,7 @@ test('there is a package for each platform', () => {
     assert.equal(version, manifest.version);
     assert.deepEqual(engines, manifest.engines);
     assert.equal(main, `collective-io.${name}.node`);
-    assert.deepEqual(files, [main]);
+    assert.deepEqual(files, [main, 'THIRD-PARTY-LICENSES.txt']);
     const [system, arch, abi] = name.split('-');
     assert.deepEqual([os, cpu], [[system], [arch]]);
     assert.deepEqual(libc, { gnu: ['glibc'], musl: ['musl'] }[abi]);

