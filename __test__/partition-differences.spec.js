@@ -1,6 +1,6 @@
 'use strict';
 
-/* Where we differ from partition.io on purpose: one test for each line of the table in README. */
+/* Where we differ from partition.io on purpose: one test for each line of the table in docs/api.md. */
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');

@@ -1,7 +1,7 @@
 'use strict';
 
 /*
- * The tables of README.md, the types, and what is there at run time name the same members. What a
+ * The tables of docs/api.md, the types, and what is there at run time name the same members. What a
  * member does is the business of other tests.
  */
 
@@ -30,6 +30,8 @@ const TABLES = {
   'Asking nodes: `run` and `call` / member of a Gathering': ['Gathering'],
   'Asking nodes: `run` and `call` / member of a JobContext': ['JobContext'],
   'A cluster of workers / option': ['cluster.Options'],
+  'Observers / option of `observe`': ['ObserveOptions'],
+  'Observers / member of an observer': ['Observer'],
   'Collective / option': ['Options'],
   'Collective / member': ['Collective', 'Connection'],
   'Collective / event': ['Events'],
@@ -46,6 +48,8 @@ const TABLES = {
 const BESIDE = {
   // Those of a Collective.
   "Today's API / option": ['secret', 'tls', 'cluster', 'limits', 'readyTimeout', '…'],
+  // Those of a Collective.
+  'Observers / option of `observe`': ['secret', 'tls', 'cluster', 'limits'],
   // It has a module of its own.
   'Exports / export': ['run', 'collective-io/cluster'],
 };
@@ -58,7 +62,7 @@ const USUAL = [
 
 /** Types that index.d.ts and cluster.d.ts alone describe. */
 const IN_COMMENTS = [
-  'Address', 'Operations', 'Tls', 'Limits', 'Guest', 'ObserveOptions', 'Observer', 'Report', 'RunningJob',
+  'Address', 'Operations', 'Tls', 'Limits', 'Guest', 'Report', 'RunningJob',
   'ObservedOutcome', 'NodeTypes', 'NodeWorker', 'Caller', 'OutcomeBase', 'GoodOutcome', 'BadOutcome', 'OutcomeError',
   'Explanation', 'WriteId', 'ThingBase', 'SetThing', 'IncrementsThing', 'MarkThing', 'Hidden', 'Cut', 'Stats',
   'Traffic', 'Histogram', 'LinkStats', 'CatchUp', 'LogEntry',
@@ -105,13 +109,13 @@ const limits = types.get('Limits').members.map((name) => `limits.${name}`);
 const options = types.get('Options');
 types.set('Options', { ...options, members: options.members.flatMap((name) => (name === 'limits' ? limits : name)) });
 
-/** The tables of README.md: names in their first columns, by heading and title; equal ones are one. */
+/** The tables of docs/api.md: names in their first columns, by heading and title; equal ones are one. */
 function tables() {
   const found = new Map();
   let heading;
   let title;
   let isInCode = false;
-  for (const line of read('README.md').split('\n')) {
+  for (const line of read('docs/api.md').split('\n')) {
     if (line.startsWith('```')) isInCode = !isInCode;
     if (isInCode) continue;
     if (/^#+ /.test(line)) heading = line.replace(/^#+ /, '');
@@ -137,7 +141,7 @@ function namesIn(cell) {
 const found = tables();
 
 for (const [title, names] of Object.entries(TABLES)) {
-  test(`README, ${title}: every name is typed`, () => {
+  test(`docs/api.md, ${title}: every name is typed`, () => {
     assert.ok(found.has(title), `There is no such table: ${[...found.keys()].join('\n')}`);
     const typed = names.flatMap((name) => [...types.get(name).members, ...types.get(name).statics]);
     const known = [...typed, ...BESIDE[title] ?? []];
@@ -145,7 +149,7 @@ for (const [title, names] of Object.entries(TABLES)) {
   });
 }
 
-test('README: every member that is typed is in a table', () => {
+test('docs/api.md: every member that is typed is in a table', () => {
   /** By type, what the tables name that are for it. */
   const named = new Map();
   for (const [title, [main, ...more]] of Object.entries(TABLES)) {

@@ -1,6 +1,6 @@
 'use strict';
 
-/* The programs in README.md and the guides write what stands below them. */
+/* The programs in README.md, docs/api.md and the guides write what stands below them. */
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -16,6 +16,8 @@ const { until } = require('./support/until');
 const PORT = 9000;
 const PORTS = 10;
 
+/** Not all of whose programs are whole. */
+const BOOKS = ['README.md', 'docs/api.md'];
 const GUIDES = 'docs/guides';
 /** Whose programs need more than one process, or DNS: deployment.spec.js runs them. */
 const ELSEWHERE = ['kubernetes.md', 'several-hosts.md'];
@@ -44,10 +46,10 @@ function write(t, source) {
   return path.relative(ROOT, program);
 }
 
-for (const file of ['README.md', ...guides]) {
+for (const file of [...BOOKS, ...guides]) {
   const text = fs.readFileSync(path.join(ROOT, file), 'utf8');
   const programs = [...text.matchAll(PROGRAM)];
-  if (file !== 'README.md') {
+  if (!BOOKS.includes(file)) {
     test(`${file}: every program says what it writes`, () => {
       assert.equal(programs.length, text.match(/^```js$/gm).length);
     });
@@ -64,15 +66,15 @@ for (const file of ['README.md', ...guides]) {
   }
 }
 
-const README = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+const API = fs.readFileSync(path.join(ROOT, 'docs', 'api.md'), 'utf8');
 
-/** The first program of a section of README.md. */
+/** The first program of a section of docs/api.md. */
 function programOf(heading) {
-  const [, source] = new RegExp(`^## ${heading}\\n[^]*?^\`\`\`js\\n([^]*?)^\`\`\`$`, 'm').exec(README);
+  const [, source] = new RegExp(`^## ${heading}\\n[^]*?^\`\`\`js\\n([^]*?)^\`\`\`$`, 'm').exec(API);
   return source;
 }
 
-test('README.md, in place of collective.js', async (t) => {
+test('docs/api.md, in place of collective.js', async (t) => {
   const port = await freePortsInARow(PORTS);
   const child = startFile(t, write(t, moved(programOf('Collective'), port)));
   // How much each has seen by then is a question of time, but never more than was counted.
@@ -80,7 +82,7 @@ test('README.md, in place of collective.js', async (t) => {
   assert.equal(child.output.stderr, '');
 });
 
-test('README.md, in place of partition.io', async (t) => {
+test('docs/api.md, in place of partition.io', async (t) => {
   const port = await freePortsInARow(1);
   const program = write(t, programOf('Servent').replaceAll('8888', String(port)));
   const children = [1, 2].map(() => startFile(t, program));
@@ -89,7 +91,7 @@ test('README.md, in place of partition.io', async (t) => {
   for (const { output } of children) assert.equal(output.stderr, '');
 });
 
-test("README.md, today's API: a module as it stands", async (t) => {
+test("docs/api.md, today's API: a module as it stands", async (t) => {
   const port = await freePortsInARow(2);
   const source = programOf("Today's API").replaceAll('7000', String(port)).replaceAll('7001', String(port + 1));
   const program = write(t, source).replace(/\.js$/, '.mjs');
@@ -103,9 +105,12 @@ test("README.md, today's API: a module as it stands", async (t) => {
   assert.equal(child.output.stderr, '');
 });
 
-test('README.md: the other pieces of programs can be read', () => {
-  const AsyncFunction = (async () => {}).constructor;
-  for (const [, source] of README.matchAll(/^```js\n([^]*?)^```$/gm)) {
-    if (!source.startsWith('import ')) assert.doesNotThrow(() => new AsyncFunction(source), source);
-  }
-});
+for (const file of BOOKS) {
+  test(`${file}: the other pieces of programs can be read`, () => {
+    const AsyncFunction = (async () => {}).constructor;
+    const text = fs.readFileSync(path.join(ROOT, file), 'utf8');
+    for (const [, source] of text.matchAll(/^```js\n([^]*?)^```$/gm)) {
+      if (!source.startsWith('import ')) assert.doesNotThrow(() => new AsyncFunction(source), source);
+    }
+  });
+}
