@@ -717,6 +717,8 @@ declare namespace Collective {
   interface NodePeer {
     /** The `id` of the node. */
     readonly id: string;
+    /** As {@link State.explain} names it as the maker of a write: 16 hexadecimal digits. Another one if it had to join again. */
+    readonly replica: string;
     /** As it shows itself to people. */
     readonly name: string;
     /** What to choose nodes by. */

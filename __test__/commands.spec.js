@@ -92,6 +92,11 @@ test('get, set and explain', async (t) => {
   const explained = await cliJson(t, ['explain', at, 'users.ada.n']);
   assert.deepEqual([explained.code, explained.shown, explained.json], [0, 'number', '6']);
   assert.match((await cli(t, ['explain', at, 'users.ada.n'])).stdout, /^users\.ada\.n shows number 6\n {2}\*/);
+  node.state.set('own', 1);
+  await node.state.replicated();
+  const { names } = await cliJson(t, ['explain', other.address, 'own']);
+  assert.deepEqual(Object.values(names).sort(), [node.name, other.name].sort());
+  assert.equal((await cli(t, ['explain', other.address, 'own'])).stdout.includes(`SET 1, by ${node.name} at `), true);
   assert.equal((await cliJson(t, ['set', at, 'users', '--delete'])).result, true);
   assert.equal(node.state.get('users'), undefined);
   assert.equal((await cli(t, ['set', at, 'users', '--delete'])).code, 1);
@@ -265,8 +270,8 @@ test('a node that catches up says so, and how far it is', () => {
     return table(seen)[1].split(/ {2,}/).at(-1);
   };
   assert.equal(state(null), 'up');
-  assert.equal(state({ ms: 10, bytes: 1_250_000, paths: 500, merged: 0 }), 'catching up, 1.3 MB');
-  assert.equal(state({ ms: 10, bytes: 9_000_000, paths: 1000, merged: 259 }), 'catching up, 25 % merged');
+  assert.equal(state({ ms: 10, bytes: 1_250_000, paths: 500, merged: 0 }), 'catching up 1.3 MB');
+  assert.equal(state({ ms: 10, bytes: 9_000_000, paths: 1000, merged: 259 }), 'catching up 25 %');
 });
 
 test('a table fits, and nothing of it is lost where there is room', () => {

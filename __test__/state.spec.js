@@ -289,6 +289,7 @@ test('converged, and what is known of each peer', async (t) => {
   const peer = a.peers.get(b.id);
   await until('the way is measured', () => peer.rtt !== null && peer.lag === 0);
   assert.ok(peer.rtt >= 0);
+  assert.equal(a.state.explain(b.id).things[0].replica, peer.replica);
   a.state.set('more', 1);
   assert.equal(peer.lag, 1);
   assert.equal(a.state.converged().get(b.id).context, false);

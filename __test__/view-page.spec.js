@@ -7,7 +7,9 @@ const { once } = require('node:events');
 const path = require('node:path');
 const test = require('node:test');
 
+const { openView } = require('../lib/view/server');
 const { Browser, findChromium } = require('./support/browser');
+const { openNode } = require('./support/nodes');
 const { Fellow, Workshop, startFile } = require('./support/process');
 const { until } = require('./support/until');
 
@@ -120,6 +122,29 @@ test('when the node that it looks through is killed it goes on through another o
   await all[2].ask('set', 'later', 1);
   await page.until('what is written then is seen', has('#tree .row .key', 'later'));
   assert.deepEqual(page.browser.complaints, []);
+});
+
+test('a node that catches up is shown to, and how far it is', options, async (t) => {
+  const node = await openNode(t);
+  let catchingUp = { ms: 1500, bytes: 3 << 20, paths: 500, merged: 0 };
+  const report = (name, others) => ({
+    id: name, replica: name, name, tags: {}, address: null, ms: 1, clockAheadMs: 0, jobs: [],
+    stats: { ...node.stats(), links: others.map((id) => ({ id, state: 'up', rttMs: 1, lag: 0, lagMs: 0, catchingUp: id === 'away' ? null : catchingUp })) },
+  });
+  const reports = async () => [report('there', ['away']), report('away', ['there'])];
+  const view = await openView({ state: node.state, isConnected: true, reports });
+  t.after(() => view.close());
+  const browser = await Browser.open(chromium);
+  t.after(() => browser.close());
+  await browser.goto(view.url);
+  const told = async (text) => until(text, () => browser.evaluate(has('#nodes tr', text)), DEADLINE_MS);
+  await told('catching up, 3 MiB received');
+  assert.equal(await browser.evaluate(has('#mesh .node', 'catching up')), true);
+  catchingUp = { ms: 2500, bytes: 9 << 20, paths: 1500, merged: 600 };
+  await told('catching up, 600 of 1,500 paths merged');
+  catchingUp = null;
+  await until('it has caught up', () => browser.evaluate(`!${has('#nodes tr', 'catching up')}`), DEADLINE_MS);
+  assert.deepEqual(browser.complaints, []);
 });
 
 test('while there is nobody to look through nobody is said to have gone', options, async (t) => {

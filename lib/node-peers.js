@@ -24,6 +24,11 @@ class NodePeer {
     this.tags = Object.freeze(tags);
   }
 
+  /** As `explain` names it as the maker of a write. Another one if it had to join again. */
+  get replica() {
+    return this[kInside].replica;
+  }
+
   /** `'up'`, `'busy'` while its event loop does not turn, `'gone'`. */
   get state() {
     if (!this[kInside].isUp) return 'gone';
@@ -50,8 +55,8 @@ class NodePeer {
   }
 
   toJSON() {
-    const { id, name, tags, address, state, rtt, lag, busyFor } = this;
-    return { id, name, tags, address, state, rtt, lag, busyFor };
+    const { id, replica, name, tags, address, state, rtt, lag, busyFor } = this;
+    return { id, replica, name, tags, address, state, rtt, lag, busyFor };
   }
 
   [inspect.custom](_depth, options) {

@@ -59,7 +59,7 @@ function row({ id, name, address, ms, stats, code }, { lag = 0, lagMs = 0, isBus
 function standing({ state, catchingUp }) {
   if (state !== 'catching up') return state;
   const { bytes, paths, merged } = catchingUp;
-  return merged > 0 ? `${state}, ${Math.floor((100 * merged) / paths)} % merged` : `${state}, ${(bytes / 1e6).toFixed(1)} MB`;
+  return merged > 0 ? `${state} ${Math.floor((100 * merged) / paths)} %` : `${state} ${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function judge(nodes) {
@@ -106,7 +106,7 @@ function table({ nodes }, width = Infinity) {
     const cut = cell.length > widths[column] ? `${cell.slice(0, widths[column] - 1)}~` : cell;
     if (column === last) return cut;
     return column < TEXTS ? cut.padEnd(widths[column]) : cut.padStart(widths[column]);
-  }).join('  '));
+  }).join('  ').slice(0, width));
 }
 
 function number(value) {
