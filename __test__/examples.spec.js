@@ -142,6 +142,8 @@ test('express.js: a session is the same on every worker, and outlives the one th
     workers.add(ann.worker);
   }
   assert.equal(workers.size, 3);
+  // Looked at and not changed.
+  for (let times = 0; times < 3; times++) assert.deepEqual((await ann.get('/who')).body, { user: 'ann' });
   const bob = app.browser('10.0.0.2');
   assert.equal((await bob.get('/me')).status, 401);
 

@@ -42,6 +42,13 @@ class SharedStore extends session.Store {
     this.#everywhere(callback);
   }
 
+  /** It was read and not changed, and lives longer for it, unless it is gone. */
+  touch(id, { cookie }, callback) {
+    const path = ['sessions', id];
+    if (this.#state.has(path)) this.#state.set([...path, 'cookie'], JSON.parse(JSON.stringify(cookie)));
+    callback();
+  }
+
   destroy(id, callback) {
     this.#state.delete(['sessions', id]);
     this.#everywhere(callback);
@@ -103,6 +110,7 @@ run({ workers: 3, port }, (node, { id }) => {
       return response.json({ user: request.session.user });
     });
   });
+  app.get('/who', (request, response) => response.json({ user: request.session.user ?? null }));
   app.get('/me', (request, response) => {
     const { session: { user } } = request;
     if (!user) return response.status(401).json({ error: 'Log in first' });
