@@ -54,6 +54,21 @@ test('a log hears of a join that takes its time', async (t) => {
   await node.close();
 });
 
+test('a log hears of a close that takes its time', async (t) => {
+  const entries = [];
+  const a = await openNode(t, { log: ({ message }) => entries.push(message) });
+  const b = await openNode(t, { seeds: [a.address] });
+  let finish;
+  a.worker('slow', () => new Promise((resolve) => (finish = resolve)));
+  const answer = b.call('slow', [], { to: a.id });
+  await until('it runs', () => finish !== undefined);
+  const closed = a.close();
+  await until('it tells', () => entries.some((message) => /^closes, for \d+ s so far: 1 functions and 0 jobs under way, 0 peers lack writes$/.test(message)));
+  finish(5);
+  assert.equal(await answer, 5);
+  await closed;
+});
+
 test('a node that catches up with a peer tells how far it is', async (t) => {
   const heard = [];
   const listener = (message) => heard.push(message);

@@ -1,6 +1,6 @@
 'use strict';
 
-/** Tells how far a node is in what may take long: in joining, and in being brought up to date. */
+/** Tells how far a node is in what may take long: in joining, in being brought up to date, in closing. */
 
 const { channel } = require('node:diagnostics_channel');
 
@@ -13,6 +13,7 @@ class Headway {
   #local;
   #log;
   #start = performance.now();
+  #closingSince;
   /** How far the catch-up was that was told of last, and is not told to be over. */
   #told;
 
@@ -31,8 +32,11 @@ class Headway {
     const far = this.#local.catchUp();
     const told = this.#told;
     if (told !== undefined && (far?.peer !== told.peer || far.ms < told.ms)) this.#tell('end', told);
-    if (far?.ms >= QUIET_MS) this.#tell('progress', far);
-    else if (!this.#local.isReady) this.#tellJoining();
+    const isCatchingUp = far?.ms >= QUIET_MS;
+    if (isCatchingUp) this.#tell('progress', far);
+    if (this.#log === undefined) return;
+    if (this.#local.isClosing) this.#tellClosing();
+    else if (!isCatchingUp && !this.#local.isReady) this.#tellJoining();
   }
 
   #tell(type, far) {
@@ -52,9 +56,17 @@ class Headway {
   }
 
   #tellJoining() {
-    if (this.#log === undefined || this.#local.isClosing) return;
     const { peers, things, bytesIn } = this.#local.stats();
     const message = `has been joining for ${seconds(performance.now() - this.#start)} s: ${peers} peers, ${things} things, ${bytesIn} bytes received`;
+    this.#local.log({ level: 'info', message });
+  }
+
+  #tellClosing() {
+    const now = performance.now();
+    this.#closingSince ??= now;
+    const { jobs, runs, links } = this.#local.stats();
+    const lacking = links.filter(({ lag }) => lag > 0).length;
+    const message = `closes, for ${seconds(now - this.#closingSince)} s so far: ${runs} functions and ${jobs} jobs under way, ${lacking} peers lack writes`;
     this.#local.log({ level: 'info', message });
   }
 }
