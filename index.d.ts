@@ -203,13 +203,18 @@ declare class Collective extends EventEmitter<Collective.Events> {
 declare namespace Collective {
   /** A node. Without a host it is `127.0.0.1`. */
   interface Address {
+    /** Default: `127.0.0.1`. */
     host?: string;
+    /** 0 is any that is free, where it is for listening. */
     port: number | string;
   }
 
   interface Operations {
+    /** Replaces what is there. */
     readonly SET: 0;
+    /** Adds to a number. */
     readonly INCREMENT: 1;
+    /** Takes it away. */
     readonly DELETE: 2;
   }
 
@@ -222,7 +227,9 @@ declare namespace Collective {
   interface Connection {
     /** Its identity, another one after each start. */
     readonly id: string;
+    /** Where it listens. */
     readonly host: string;
+    /** Where it listens. */
     readonly port: number;
   }
 
@@ -264,15 +271,21 @@ declare namespace Collective {
   }
 
   interface LogEntry {
+    /** How serious it is. */
     level: 'info' | 'warn' | 'error';
+    /** What has happened to the node, in words. */
     message: string;
-    /** Name and id of the node. */
+    /** The name of the node. */
     node: string;
+    /** Its id. */
     id: string;
-    /** Whom it is about, if that is a peer. */
+    /** The id of the peer that it is about, if it is. */
     peer?: string;
+    /** The name of that peer. */
     name?: string;
+    /** Where that peer listens; null if it does not. */
     address?: string | null;
+    /** That of an error or warning, or why a peer is gone. */
     code?: string;
   }
 
@@ -311,6 +324,7 @@ declare namespace Collective {
 
   /** In place of options: stands on a node that is there. */
   interface Guest {
+    /** It stays open when what stands on it is closed. */
     node: Node<any>;
   }
 
@@ -375,10 +389,13 @@ declare namespace Collective {
 
   /** What a node tells of itself. */
   interface Report {
-    /** As {@link Node} has these. */
+    /** As {@link Node} has it. */
     id: string;
+    /** As it shows itself to people. */
     name: string;
+    /** What others choose it by. */
     tags: Readonly<Record<string, string>>;
+    /** Where others reach it, `'host:port'`; null if it does not listen. */
     address: string | null;
     /** As {@link State.explain} names it as the maker of a write; not there without an answer. */
     replica?: string;
@@ -397,18 +414,26 @@ declare namespace Collective {
   interface RunningJob {
     /** As functions that run for it have it. */
     id: string;
+    /** That of the worker or function. */
     name: string;
-    /** On this machine's clock, in ms since 1970. */
+    /** When it began, on this machine's clock, in ms since 1970. */
     startedMs: number;
+    /** When its time is over, likewise. */
     deadlineMs: number;
+    /** What has become of it so far on each node that was asked. */
     outcomes: { node: string; status: Outcome['status'] | 'running' }[];
   }
 
   interface ObservedOutcome {
+    /** The id of the node. */
     node: string;
+    /** As it shows itself to people. */
     name: string;
+    /** As of an {@link Collective.Outcome}. */
     status: Outcome['status'];
+    /** If the status is `ok`. */
     value?: any;
+    /** If it is not. */
     error?: Error;
     /** How long it took, in whole ms. */
     ms: number;
@@ -606,7 +631,9 @@ declare namespace Collective {
 
   /** This node's part of the jobs of one name. */
   interface NodeWorker<Args extends unknown[] = any[], R = any> {
+    /** That of the jobs. */
     readonly name: string;
+    /** Whether `call` may ask another node when one is lost that may have run it. */
     readonly idempotent: boolean;
     /** As {@link Node.run} of this name. */
     run(...rest: Node.Rest<Args>): Gathering<R>;
@@ -682,8 +709,11 @@ declare namespace Collective {
   }
 
   interface GoodOutcome<R = any> extends OutcomeBase {
+    /** The function has given a value. */
     readonly status: 'ok';
+    /** What it gave. */
     readonly value: R;
+    /** There is none. */
     readonly error: undefined;
   }
 
@@ -697,7 +727,9 @@ declare namespace Collective {
      * - `aborted`: the job was ended
      */
     readonly status: 'error' | 'no-worker' | 'busy' | 'lost' | 'timeout' | 'aborted';
+    /** There is none. */
     readonly value: undefined;
+    /** Why there is no value, and whether the function has run. */
     readonly error: OutcomeError;
   }
 
@@ -863,7 +895,9 @@ declare namespace Collective {
     type Path = string | readonly string[];
 
     interface WatchOptions {
+      /** Ends it. */
       signal?: AbortSignal;
+      /** Begins with the value that is there. Default `false`. */
       initial?: boolean;
     }
 
@@ -994,9 +1028,11 @@ declare namespace Collective {
 
   /** A value, or a piece of one. */
   interface SetThing extends ThingBase {
+    /** What a SET has put there. */
     kind: 'set';
     /** The key of the SET: above `key` if this is a piece of a larger value. */
     setAt: string;
+    /** Which of them it is. */
     shape: 'scalar' | 'object' | 'array';
     /** Of an array. */
     length?: number;
@@ -1006,6 +1042,7 @@ declare namespace Collective {
 
   /** All increments of one node that count. The write is the last of them. */
   interface IncrementsThing extends ThingBase {
+    /** What INCREMENTs have added. */
     kind: 'increments';
     /** Their sum. */
     amount: number;
@@ -1017,7 +1054,9 @@ declare namespace Collective {
 
   /** There is an object or array here because something was written below. */
   interface MarkThing extends ThingBase {
+    /** What a write below has made of the path. */
     kind: 'mark';
+    /** Which of them it is. */
     shape: 'object' | 'array';
     /** The least length of an array. */
     length?: number;
@@ -1079,13 +1118,17 @@ declare namespace Collective {
     peers: number;
     /** Those that look on, which are no peers. */
     observers: number;
-    /** Own writes, those of others, and those that came more than once and were applied once. */
+    /** Own writes. */
     writesLocal: number;
+    /** Those of others. */
     writesRemote: number;
+    /** Those that came more than once and were applied once. */
     writesDuplicate: number;
-    /** Times it asked to be brought up to date, brought a peer up to date, and sent all there is. */
+    /** Times that it asked to be brought up to date. */
     pulls: number;
+    /** Times that it has brought a peer up to date. */
     feeds: number;
+    /** Those of them in which it sent all there is. */
     snapshots: number;
     /** Peers too slow for all that was written, brought up to date later. */
     overflows: number;
@@ -1109,8 +1152,9 @@ declare namespace Collective {
     jobBytesQueued: number;
     /** Events of peers that nobody listens to here. */
     eventsUnheard: number;
-    /** Bytes of messages by what they are for. */
+    /** Bytes of messages that came, by what they are for. */
     trafficIn: Traffic;
+    /** The same of those that it has sent. */
     trafficOut: Traffic;
     /** Names the set of writes that it has: two nodes with the same have the same. */
     context: string;
@@ -1124,11 +1168,15 @@ declare namespace Collective {
     handshakes: number;
     /** Connections made with a secret or certificate that is not the preferred one any more. */
     outdated: number;
-    /** Bytes on the network, and those given to connections and not taken by it yet. */
+    /** Bytes that came on the network. */
     bytesIn: number;
+    /** Bytes that the network has taken. */
     bytesOut: number;
+    /** Given to connections and not taken by the network yet. */
     bytesQueued: number;
+    /** Frames that came. */
     framesIn: number;
+    /** Frames that were sent. */
     framesOut: number;
     /** Times the event loop was woken. */
     rings: number;
@@ -1142,9 +1190,11 @@ declare namespace Collective {
     outcomes: Record<Outcome['status'], number>;
     /** How long those took that have ended. */
     jobMs: Histogram;
-    /** Decoded values that reads are served from, reads that were, and reads that were not. */
+    /** Decoded values that reads are served from. */
     cachedKeys: number;
+    /** Reads that were. */
     cacheHits: number;
+    /** Reads that were not. */
     cacheMisses: number;
     /** One of each peer. */
     links: LinkStats[];
@@ -1159,6 +1209,7 @@ declare namespace Collective {
     digests: number;
     /** Jobs, calls and events. */
     jobs: number;
+    /** Whatever else nodes say. */
     other: number;
   }
 
@@ -1167,13 +1218,17 @@ declare namespace Collective {
     bounds: number[];
     /** One more than bounds: those that took longer than the last. */
     counts: number[];
+    /** How long all of them took together. */
     sum: number;
   }
 
   /** How a peer stands to this node, at its last word. */
   interface LinkStats {
+    /** Of the peer. */
     id: string;
+    /** As it shows itself to people. */
     name: string;
+    /** `busy` while its event loop does not turn. */
     state: 'up' | 'busy';
     /** For how many ms its event loop has not turned. */
     busyFor: number;
@@ -1183,8 +1238,9 @@ declare namespace Collective {
     lag: number;
     /** For how many ms it has lacked some of them. It speaks once a second: less than that means little. */
     lagMs: number;
-    /** Whether it has the same writes, and if so whether its state is the same; null if one is not known. */
+    /** Whether it has the same writes. */
     sameContext: boolean;
+    /** If so, whether its state is the same; null if one of the two is not known. */
     sameHash: boolean | null;
     /** How far its clock is ahead of this machine's; null before that was measured. */
     clockAheadMs: number | null;
@@ -1194,8 +1250,9 @@ declare namespace Collective {
     catchUps: number;
     /** How far it is in bringing this node up to date; null if it does not. */
     catchingUp: CatchUp | null;
-    /** Bytes of messages since it came. */
+    /** Bytes of messages of its since it came. */
     bytesIn: number;
+    /** Bytes of messages to it. */
     bytesOut: number;
   }
 
@@ -1205,6 +1262,7 @@ declare namespace Collective {
     ms: number;
     /** What has come. How much there will be nobody knows before the end. */
     bytes: number;
+    /** Paths of which that tells. */
     paths: number;
     /** Of these paths; 0 until all have come. */
     merged: number;
@@ -1212,17 +1270,25 @@ declare namespace Collective {
 
   /** The address a node listens on, as Node.js's `server.address()`. */
   interface ListeningAddress {
+    /** An IP address. */
     address: string;
+    /** `IPv4` or `IPv6`. */
     family: string;
+    /** Also where any that is free was asked for. */
     port: number;
   }
 
   /** An error with a stable `code`: ours begin with `ERR_`, the system's are as Node.js has them. */
   interface CodedError extends Error {
+    /** What went wrong, for programs. */
     code: string;
+    /** What the system has refused. */
     syscall?: string;
+    /** Whose connection it is about. */
     address?: string;
+    /** Whose connection it is about. */
     port?: number;
+    /** The id of the peer that it is about. */
     peer?: string;
   }
 
@@ -1445,7 +1511,9 @@ declare namespace Collective {
     type BroadcastCallback<R = any> = (error: CallError | null, result: R, id: string, origin: Origin) => void;
 
     interface CallError {
+      /** For people. */
       message: string;
+      /** A number as in JSON-RPC, or a text of ours. */
       code: number | string;
     }
   }
@@ -1517,7 +1585,9 @@ declare namespace Collective {
     /** The same as {@link Servent.createWorker}. */
     constructor(servent: Servent, name: string, func?: Worker.Func<Args, R>);
 
+    /** That of its jobs. */
     readonly name: string;
+    /** Whose part it does. */
     readonly servent: Servent;
     /** What does this node's part. It may be replaced. */
     func: Worker.Func<Args, R> | undefined;
@@ -1565,6 +1635,7 @@ declare namespace Collective {
 
     /** 24 upper-case hexadecimal digits. */
     readonly id: string;
+    /** Whose job it is. */
     readonly worker: Worker<Args, R>;
     /** How many nodes were asked, this one included. */
     readonly peers: number;
@@ -1623,7 +1694,9 @@ declare namespace Collective {
     }
 
     interface Failure<Status extends string = string> extends Origin {
+      /** As of an {@link Collective.Outcome}. */
       status: Status;
+      /** Why there is no value. */
       error: NodeError;
     }
   }
@@ -1648,7 +1721,9 @@ declare namespace Collective {
   interface Exposed {
     /** Of the call; its callback gets the same. */
     readonly id: string;
+    /** The name that was called. */
     readonly method: string;
+    /** What it was called with. */
     readonly params: any[];
     /** Who calls. */
     readonly peer: Peer;

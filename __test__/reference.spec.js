@@ -174,6 +174,28 @@ test('every type has a table or is one of those that are described where they ar
   assert.deepEqual(lines(others), lines(IN_COMMENTS));
 });
 
+test('every member that is typed is described where it is', () => {
+  const bare = [];
+  for (const file of ['index.d.ts', 'cluster.d.ts']) {
+    const source = ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true);
+    const visit = (node) => {
+      if (ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node)) bare.push(...undescribed(node));
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+  }
+  assert.deepEqual(bare, []);
+});
+
+/** Members without a comment; of several of a name one has it. */
+function undescribed({ name, members }) {
+  const described = new Set(USUAL);
+  for (const member of members) {
+    if (member.jsDoc !== undefined) described.add(member.name?.getText());
+  }
+  return members.filter((member) => member.name && !described.has(member.name.getText())).map((member) => `${name.text}.${member.name.getText()}`);
+}
+
 test('README: the figures are those of docs/performance.md', () => {
   const [, section] = /^## How fast\n([^]*?)^## /m.exec(read('README.md'));
   const rows = section.split('\n').filter((line) => /\d.*\|$/.test(line));
