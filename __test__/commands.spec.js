@@ -103,6 +103,25 @@ test('get, set and explain', async (t) => {
   assert.deepEqual(await cliJson(t, ['get', at, 'users']), { code: 1 });
 });
 
+test('watch and top go on through another node when theirs goes away', async (t) => {
+  const [first, second] = await openNodes(t, 2);
+  const at = first.address;
+  second.state.set('k', 1);
+  const watch = startFile(t, BIN, { args: ['watch', at, 'k', '--initial', '--count', '2'] });
+  await until('it looks on', () => watch.output.stdout === 'k = 1\n', 30_000);
+  // It asks who else there is before this one is even there.
+  const top = startFile(t, BIN, { args: ['top', at, '--json', '--interval', '200'] });
+  const looks = () => top.output.stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line).nodes.map(({ id, state }) => `${id} ${state}`));
+  await until('both look on', () => looks().some((nodes) => nodes.length === 2), 30_000);
+  await first.close();
+  second.state.set('k', 2);
+  assert.deepEqual(await once(watch, 'close'), [0, null]);
+  assert.equal(watch.output.stdout, 'k = 1\nk = 2\n');
+  await until('top has found the other', () => looks().at(-1).join() === `${second.id} up`, 30_000);
+  await second.close();
+  assert.deepEqual(await once(top, 'close'), [3, null], 'there was one node alone');
+});
+
 test('watch prints what changes', async (t) => {
   const node = await openNode(t);
   node.state.set('a.b', 1);

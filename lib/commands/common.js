@@ -9,6 +9,9 @@ const { open } = require('../observer.js');
 const { Progress } = require('../progress.js');
 const { CommandError, EXIT } = require('./exit.js');
 
+/** How long a command that goes on looks for another node when its own is gone. */
+const SEEK_MS_MAX = 15_000;
+
 const CONNECT_OPTIONS = {
   'cluster': { type: 'string' },
   'tls-key': { type: 'string' },
@@ -123,6 +126,34 @@ function fetched(local) {
   return { done: merged, total: merged > 0 ? paths : 0, note };
 }
 
+/**
+ * Whether a command that goes on has lost the cluster: at once where there was one node alone, else
+ * when no other was found for a while.
+ */
+class Loss {
+  #observer;
+  #nodes = 1;
+  #since;
+
+  constructor(observer) {
+    this.#observer = observer;
+  }
+
+  /** How many nodes there were at the last look. */
+  note({ length }) {
+    if (this.#observer.isConnected) this.#nodes = length;
+  }
+
+  get isTotal() {
+    if (this.#observer.isConnected) {
+      this.#since = undefined;
+      return false;
+    }
+    this.#since ??= performance.now();
+    return this.#nodes === 1 || performance.now() - this.#since > SEEK_MS_MAX;
+  }
+}
+
 /** A path as it is written on a command line: dotted, or a JSON array of segments. */
 function pathOf(text) {
   if (text === undefined) return [];
@@ -145,6 +176,6 @@ function lost() {
 }
 
 module.exports = {
-  CONNECT_USAGE, CommandError, EXIT, STATE_USAGE, count, json, lost, observeOptions, parse, pathOf,
+  CONNECT_USAGE, CommandError, EXIT, Loss, STATE_USAGE, count, json, lost, observeOptions, parse, pathOf,
   withObserver, wrongUsage,
 };

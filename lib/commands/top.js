@@ -1,6 +1,6 @@
 'use strict';
 
-const { CONNECT_USAGE, EXIT, count, lost, parse, withObserver } = require('./common.js');
+const { CONNECT_USAGE, EXIT, Loss, count, lost, parse, withObserver } = require('./common.js');
 const { SORTS, number, overview, summary, table } = require('./overview.js');
 const { plot } = require('./plot.js');
 const { Rates } = require('./rates.js');
@@ -38,6 +38,7 @@ async function run(args) {
   return withObserver(address, values, { state: false }, async (observer, signal) => {
     const screen = process.stdout.isTTY && !values.json ? new Screen(address, values.sort) : undefined;
     const rates = new Rates();
+    const loss = new Loss(observer);
     try {
       for (let look = 0; look < looks && !signal.aborted && !screen?.isLeft; look++) {
         if (look > 0) await pause(interval, signal, screen);
@@ -46,7 +47,8 @@ async function run(args) {
         rates.look(reports, performance.now());
         if (screen !== undefined) screen.show(reports, rates);
         else console.log(values.json ? JSON.stringify(plain(reports, rates)) : line(reports, rates));
-        if (!observer.isConnected && screen === undefined) throw lost();
+        loss.note(reports);
+        if (screen === undefined && loss.isTotal) throw lost();
       }
     } finally {
       screen?.close();

@@ -35,7 +35,7 @@ async function run(args) {
   const options = { ...values, timeout: values.timeout ?? String(TIMEOUT_MS) };
   return withObserver(positionals[0], options, { state: true }, async (observer, signal) => {
     // Who else there is: through them it goes on should the node go away before a page is opened.
-    await observer.reports();
+    observer.reports().catch(() => {});
     const view = await serve(observer, port);
     let forget;
     try {

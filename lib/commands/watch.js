@@ -1,10 +1,11 @@
 'use strict';
 
-const { CONNECT_USAGE, EXIT, STATE_USAGE, count, lost, parse, pathOf, withObserver } = require('./common.js');
+const { CONNECT_USAGE, EXIT, Loss, STATE_USAGE, count, lost, parse, pathOf, withObserver } = require('./common.js');
 
 const USAGE = `npx collective-io watch <host:port> [path] [options]
 
 Prints what changes at a path and below it, a line each, until Ctrl-C: the path and what is there now.
+When the node goes away it goes on through another one, and misses no last value.
 
 ${STATE_USAGE}
 
@@ -27,9 +28,13 @@ async function run(args) {
   return withObserver(positionals[0], values, { state: true }, async (observer, signal) => {
     const end = new AbortController();
     signal.addEventListener('abort', () => end.abort());
-    const timer = setInterval(() => observer.isConnected || end.abort(), LOOK_MS);
+    const loss = new Loss(observer);
+    const timer = setInterval(() => loss.isTotal && end.abort(), LOOK_MS);
     try {
-      for await (const change of observer.state.watch(path, { signal: end.signal, initial: values.initial })) {
+      const changes = observer.state.watch(path, { signal: end.signal, initial: values.initial });
+      // Where else there are nodes. Who is silent holds nothing up.
+      observer.reports().then((reports) => loss.note(reports), () => {});
+      for await (const change of changes) {
         console.log(line(change, values.json));
         if (--left === 0) return EXIT.OK;
       }
