@@ -125,7 +125,7 @@ class Observer {
     }
     if (isConnected && this.isConnected) {
       const places = [...reports.values()].map(({ id, address }) => [id, address]);
-      this.#places = new Map(places.filter(([, address]) => address !== null));
+      this.#places = new Map(places.filter(([, address]) => typeof address === 'string'));
     }
     return [...reports.values()];
   }
