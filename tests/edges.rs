@@ -593,6 +593,32 @@ fn a_fold_into_write_zero_is_refused() {
     hostile.assert_refused();
 }
 
+/// Nodes tell each other when they have heard others. What comes back late must not keep the dead alive.
+#[test]
+fn the_dead_are_folded_while_others_come_and_go_all_the_time() {
+    let mut mesh = Mesh::linked(2);
+    let dead = mesh.add(Config::default());
+    mesh.link(dead, 0);
+    mesh.link(dead, 1);
+    mesh.run(1_500);
+    mesh.increment(dead, "n", 1.0);
+    mesh.run(1_500);
+    mesh.leave(dead);
+    mesh.deliver();
+    for _ in 0..100 {
+        let passer = mesh.add(Config::default());
+        mesh.link(passer, 0);
+        mesh.link(passer, 1);
+        mesh.wait_on_the_way(150);
+        mesh.wait_on_the_way(150);
+        mesh.leave(passer);
+        mesh.deliver();
+    }
+    mesh.deliver();
+    assert_eq!([0, 1].map(|node| mesh.stats(node).folds), [1, 1]);
+    assert_eq!([0, 1].map(|node| mesh.read(node, "n")), [Some("1".into()), Some("1".into())]);
+}
+
 #[test]
 fn nobody_can_fold_a_living_replica_away() {
     let mut hostile = Hostile::new();

@@ -42,6 +42,15 @@ impl Folds {
         }
     }
 
+    /// Others say when they have heard it, later by what their word took to come. Whoever is alive is
+    /// heard anew with each heartbeat; a gain of less than `slack_ms` may be one's own word that came
+    /// back, by which nodes would keep for alive among themselves who is gone.
+    pub fn told_heard(&mut self, replica: ReplicaId, at_ms: u64, slack_ms: u64) {
+        if self.heard.get(&replica).is_none_or(|&known| known + slack_ms <= at_ms) {
+            self.heard(replica, at_ms);
+        }
+    }
+
     /// Its process has ended, as far as one can know.
     pub fn is_dead(&mut self, replica: ReplicaId) {
         if !self.stubs.contains_key(&replica) {
@@ -68,7 +77,9 @@ impl Folds {
     /// Those that nobody has heard since and that have written nothing need not be known.
     pub fn forget_idle(&mut self, since_ms: u64, vector: &VersionVector) {
         self.heard.retain(|&replica, at| *at >= since_ms || vector.get(replica) > 0);
-        self.dead.retain(|&replica| vector.get(replica) > 0);
+        // As long as it is told when it was heard: else it would seem to be away.
+        let heard = &self.heard;
+        self.dead.retain(|replica| vector.get(*replica) > 0 || heard.contains_key(replica));
     }
 
     // ---- folded
@@ -229,5 +240,35 @@ impl Folds {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_go_to_and_fro_keep_nobody_alive() {
+        const ON_THE_WAY_MS: u64 = 100;
+        let gone = ReplicaId(1);
+        let mut nodes = [Folds::default(), Folds::default()];
+        nodes[0].heard(gone, 0);
+        for exchange in 1..200 {
+            let now = exchange * ON_THE_WAY_MS;
+            let [from, to] = if exchange % 2 == 1 { [0, 1] } else { [1, 0] };
+            let (_, at) = nodes[from].all_heard().next().expect("heard");
+            let ago = now - ON_THE_WAY_MS - at;
+            nodes[to].told_heard(gone, now - ago, 500);
+        }
+        assert!(nodes.iter().all(|node| !node.heard_since(gone, ON_THE_WAY_MS + 1)));
+    }
+
+    #[test]
+    fn who_is_heard_with_every_heartbeat_is_alive_for_those_who_are_told() {
+        let mut node = Folds::default();
+        for second in 0..10 {
+            node.told_heard(ReplicaId(1), second * 1000 + second % 3, 500);
+        }
+        assert!(node.heard_since(ReplicaId(1), 9000));
     }
 }

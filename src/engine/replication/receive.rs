@@ -277,7 +277,8 @@ impl Replication {
         self.rows.learn(peer, &vector);
         self.heard(peer, now.monotonic_ms);
         for (replica, ago_ms) in digest.heard.into_iter().filter(|&(id, _)| id != self.own) {
-            self.folds.heard(replica, now.monotonic_ms.saturating_sub(ago_ms));
+            let at_ms = now.monotonic_ms.saturating_sub(ago_ms);
+            self.folds.told_heard(replica, at_ms, self.config.heartbeat_interval_ms / 2);
         }
         for replica in digest.dead.into_iter().filter(|&id| id != self.own) {
             self.folds.is_dead(replica);
