@@ -435,7 +435,10 @@ impl Ledger {
                 // What this node had lost itself before it asked is no news to it.
                 let knew = self.knew(life, ask.replica, node);
                 let told = went.filter(|&(down, _)| down > ask.asked_ms && !knew);
-                let told_ms = told.and_then(|(_, up_again)| Some(up_again? + TELLING_MS));
+                // What it has begun since it came again was on its way then, and is not lost.
+                let is_void = |&up_again: &u64| run.is_none_or(|run| run.taken_ms < up_again);
+                let told_ms = told.and_then(|(_, up_again)| up_again.filter(is_void));
+                let told_ms = told_ms.map(|up_again| up_again + TELLING_MS);
                 let stayed = !self.saw_go(life, node, ask.asked_ms);
                 if stayed && told_ms.is_some_and(|told_ms| told_ms < self.over_ms(ask, node)) {
                     return wrong("it is lost, and came again to tell");
