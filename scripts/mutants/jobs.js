@@ -284,16 +284,25 @@ module.exports = [
   {
     name: 'event-overtakes-event',
     file: LINE,
-    find: 'Class::Event => large.is_event,',
+    find: 'Class::Event => large.class == Class::Event,',
     replace: 'Class::Event => false,',
     breaks: 'jobs: events',
   },
   {
     name: 'postponement-overtakes-call',
     file: LINE,
-    find: 'Class::About(job) => large.job == Some(job),',
+    find: 'Class::About(job) => large.is_of(job),',
     replace: 'Class::About(_) => false,',
     breaks: 'jobs 4',
+  },
+  {
+    name: 'call-taken-back-that-has-gone',
+    file: LINE,
+    find: 'position(|large| large.class == Class::Call(job));',
+    replace: 'position(|large| large.is_of(job));',
+    breaks: 'jobs 4',
+    test: '--lib jobs::line',
+    because: 'a postponement must wait behind its call until that has gone in pieces, and no longer',
   },
   {
     name: 'half-a-call-stays',

@@ -110,9 +110,14 @@ struct Parcel {
 struct Large {
     message: Bytes,
     at: usize,
-    /// The job that it asks for or belongs to.
-    job: Option<JobId>,
-    is_event: bool,
+    class: Class,
+}
+
+impl Large {
+    /// Whether it asks for this job or belongs to it.
+    fn is_of(&self, job: JobId) -> bool {
+        self.class == Class::Call(job) || self.class == Class::About(job)
+    }
 }
 
 /// What a message is to the order of things.
@@ -271,18 +276,13 @@ impl Line {
     /// Queues a message. `frames` are the message in frames, the same for every peer.
     pub fn push(&mut self, class: Class, frames: &Bytes, message: &Bytes) {
         let behind_large = |large: &Large| match class {
-            Class::Event => large.is_event,
-            Class::About(job) => large.job == Some(job),
+            Class::Event => large.class == Class::Event,
+            Class::About(job) => large.is_of(job),
             Class::Call(_) | Class::Other => false,
         };
         if message.len() > self.bounds.piece_bytes || self.large.iter().any(behind_large) {
             self.bytes += message.len();
-            let job = match class {
-                Class::Call(job) | Class::About(job) => Some(job),
-                Class::Event | Class::Other => None,
-            };
-            let is_event = class == Class::Event;
-            self.large.push_back(Large { message: message.clone(), at: 0, job, is_event });
+            self.large.push_back(Large { message: message.clone(), at: 0, class });
         } else {
             self.enqueue(frames.clone(), message.len(), false);
         }
@@ -290,13 +290,12 @@ impl Line {
 
     /// Takes back a call that has not gone out whole. `false`: it has; the peer must be told.
     pub fn take_back(&mut self, job: JobId) -> bool {
-        let Some(place) = self.large.iter().position(|large| large.job == Some(job)) else {
-            return false;
-        };
+        let call = self.large.iter().position(|large| large.class == Class::Call(job));
+        let Some(place) = call else { return false };
         let begun = self.large[place].at > 0;
         let bytes = &mut self.bytes;
         self.large.retain(|large| {
-            let keep = large.job != Some(job);
+            let keep = !large.is_of(job);
             if !keep {
                 *bytes -= large.message.len() - large.at;
             }
@@ -714,6 +713,22 @@ mod tests {
         pair.push(Class::Other, 250);
         sent.extend(pair.sent());
         assert_eq!(pair.arrive(sent), [250]);
+    }
+
+    /// What was said of it while it was going still waits, and is no sign that it has not gone.
+    #[test]
+    fn a_call_that_has_gone_whole_is_not_taken_back() {
+        let mut pair = Pair::new();
+        pair.push(Class::Call(JobId(7)), 950);
+        pair.push(Class::About(JobId(7)), 20);
+        let mut sent = Vec::new();
+        while pair.from.large.len() > 1 {
+            sent.extend(pair.from.poll_send(0, 1, 1).map(|frames| frames.slice(4..)));
+        }
+        assert!(!pair.from.take_back(JobId(7)));
+        pair.push(Class::About(JobId(7)), 30);
+        sent.extend(pair.sent());
+        assert_eq!(pair.arrive(sent), [950, 20, 30]);
     }
 
     #[test]
