@@ -27,6 +27,7 @@ const REGRESSIONS: &[(u64, &str)] = &[
 /// The same for runs of all streams.
 const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (883, "a call that had gone was taken back, as its postponement had not, and ran on"),
+    (4_749, "who was met by one that had not heard of its fold was to make its writes again"),
     (
         9_815,
         "what came to a node after it had lost its caller was expected to be lost with the rest",

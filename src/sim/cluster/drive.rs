@@ -268,6 +268,9 @@ impl Cluster {
             }
             Event::PeerUp { peer, advertised, observer, .. } => {
                 life.tried.extend(advertised);
+                if life.engine.context().get(peer) > 0 {
+                    self.taken_for_themselves.insert(peer);
+                }
                 if observer {
                     life.observers.insert(peer);
                 }
@@ -331,12 +334,14 @@ impl Cluster {
     }
 
     /// What it wrote with no peer, a node that was forgotten makes again: the last SET of a path,
-    /// the sum of the increments since; unless it cannot, as what stood there then does not now.
+    /// the sum of the increments since; unless it cannot, as what stood there then does not now. If a
+    /// peer had taken it for what it was, it need not.
     pub(super) fn check_made_again(&mut self, node: usize) -> Result<(), String> {
         let life = self.nodes[node].life.as_mut().expect("its engine just spoke");
         let made = std::mem::take(&mut life.made_again);
         let alone = std::mem::take(&mut life.alone);
-        if !std::mem::take(&mut life.comes_back) {
+        let was_met = self.taken_for_themselves.contains(&life.replica);
+        if !std::mem::take(&mut life.comes_back) || (was_met && made.is_empty()) {
             return Ok(());
         }
         let seen_by_others = |&&index: &&usize| {

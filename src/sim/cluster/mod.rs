@@ -66,6 +66,9 @@ pub struct Cluster {
     pub rare: Gone,
     /// What a replica covered when it first said hello to another one.
     first_meetings: BTreeMap<(ReplicaId, ReplicaId), Context>,
+    /// Whom peers have met that know them by name, since the node that was away can be reached: they
+    /// had not folded them.
+    taken_for_themselves: BTreeSet<ReplicaId>,
 }
 
 pub struct Node {
@@ -216,6 +219,7 @@ impl Cluster {
             struck: plan.faults.iter().copied().filter(|f| f.when() == When::Lasts).collect(),
             rare: Gone::default(),
             first_meetings: BTreeMap::new(),
+            taken_for_themselves: BTreeSet::new(),
             plan,
         };
         for node in 0..cluster.plan.nodes {
@@ -297,6 +301,7 @@ impl Cluster {
     /// The node that was away can be reached again.
     pub fn come_back(&mut self) -> Result<(), Trouble> {
         let sides = self.sides.take().unwrap_or_default();
+        self.taken_for_themselves.clear();
         if let Some(node) = sides.iter().position(|&apart| apart) {
             if let Some(life) = &mut self.nodes[node].life {
                 life.comes_back = life.engine.peers().is_empty();
