@@ -286,7 +286,6 @@ fn a_goodbye_ends_the_link_and_what_was_written_before_arrives() {
     assert!(mesh.events(1).iter().any(left));
 }
 
-/// The sum that its writer had come to step by step is shown until then, the exact one afterwards.
 #[test]
 fn what_is_written_before_a_peer_has_said_anything_follows_its_first_word() {
     let mut mesh = Mesh::new(2);
@@ -330,6 +329,7 @@ fn no_more_is_kept_for_a_peer_that_says_nothing_than_may_be_queued_for_it() {
     mesh.assert_converged();
 }
 
+/// The sum that its writer had come to step by step is shown until then, the exact one afterwards.
 #[test]
 fn who_observes_a_counter_is_told_when_its_writer_is_folded() {
     let mut mesh = Mesh::linked(2);
