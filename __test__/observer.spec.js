@@ -136,19 +136,19 @@ test('when the node goes away it goes on through another one', async (t) => {
   await a.close();
   await until('it is lost', () => !observer.isConnected);
   b.state.set('k', 1);
-  await until('it is connected', () => observer.isConnected);
+  await until('it is connected', () => observer.isConnected, 30_000);
   await until('it goes on', () => observer.state.get('k') === 1);
   const through = async () => (await observer.reports())[0].id;
   const second = await through();
   assert.equal([b.id, c.id].includes(second), true);
   const [left, right] = second === b.id ? [b, c] : [c, b];
   await left.close();
-  await until('it goes on once more', async () => observer.isConnected && await through() === right.id);
+  await until('it goes on once more', async () => observer.isConnected && await through() === right.id, 30_000);
   assert.equal(right.stats().observers, 1);
   // Where it began comes before those that it was told of.
   const first = await openNode(t, { listen: address, seeds: [right.address] });
   await right.close();
-  await until('it is back', async () => observer.isConnected && await through() === first.id);
+  await until('it is back', async () => observer.isConnected && await through() === first.id, 30_000);
   assert.equal(observer.state.get('k'), 1);
 });
 

@@ -48,7 +48,7 @@ async function open(address, options, opened) {
   const stop = () => local.destroy();
   signal?.addEventListener('abort', stop, { once: true });
   try {
-    await connected(local, native.connect[0], timeout);
+    await connected(local, { address: native.connect[0], timeout, hasState });
   } catch (error) {
     await local.destroy();
     throw signal?.aborted ? aborted(signal) : error;
@@ -224,15 +224,17 @@ class Observer {
    * its place, an address that reports have told may be that of a stranger, whose state is another one.
    */
   async #isThere(id, address, options) {
-    let probe;
+    const { timeout, signal } = options;
+    const opening = open(address, options, () => {});
     try {
-      probe = await open(address, options, () => {});
-      return id === undefined || probe.#entry?.id === id;
+      // Opening has an end, and so has what comes after a failure; whatever keeps either holds up nothing here.
+      const probe = await Promise.race([opening, sleep(2 * timeout, undefined, { signal, ref: false })]);
+      return probe !== undefined && (id === undefined || probe.#entry?.id === id);
     } catch (error) {
-      if (options.signal.aborted) throw error;
+      if (signal.aborted) throw error;
       return false;
     } finally {
-      await probe?.close();
+      opening.then((probe) => probe.close(), () => {});
     }
   }
 }
@@ -261,7 +263,7 @@ function refused(event, address) {
 }
 
 /** The node is connected, and has what the other has if it is to; rejected if it cannot be. */
-function connected(local, address, timeout) {
+function connected(local, { address, timeout, hasState }) {
   return new Promise((resolve, reject) => {
     let warning;
     const done = (settle, value) => {
@@ -273,7 +275,8 @@ function connected(local, address, timeout) {
     const timer = setTimeout(() => done(reject, warning ?? late()), timeout);
     const face = {
       event(event) {
-        if (event.type === 'connect') clearTimeout(timer);
+        // All of the state may take as long as it takes; else there is nothing more to wait for.
+        if (event.type === 'connect' && hasState) clearTimeout(timer);
         else if (event.type === 'warning') warning = eventError(event);
         else if (event.type === 'connectFailed' || event.type === 'disconnect') done(reject, warning ?? refused(event, address));
         else if (event.type === 'closed') done(reject, codedError('ERR_CLOSED'));
