@@ -369,7 +369,7 @@ declare namespace Collective {
   /** Who looks on, as {@link Collective.observe} gives it. Keeps the process alive until it is closed. */
   interface Observer<S = any> {
     /**
-     * Whether it is connected. If it was lost it dials again by itself; and where the last reports
+     * Whether it is connected. If it was lost it dials again by itself; and where reports have
      * told that other nodes listen, to go on through the first of them that is there.
      */
     readonly isConnected: boolean;

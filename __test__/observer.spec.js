@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { randomBytes } = require('node:crypto');
 const test = require('node:test');
 
-const { observe } = require('..');
+const { Servent, observe } = require('..');
 const { openNode, openNodes } = require('./support/nodes');
 const { freeAddresses } = require('./support/ports');
 const { Fellow } = require('./support/process');
@@ -142,7 +142,10 @@ test('when the node goes away it goes on through another one', async (t) => {
   const second = await through();
   assert.equal([b.id, c.id].includes(second), true);
   const [left, right] = second === b.id ? [b, c] : [c, b];
-  await left.close();
+  // What it says while it leaves makes nobody forgotten.
+  const closed = left.close();
+  while (observer.isConnected) await observer.reports();
+  await closed;
   await until('it goes on once more', async () => observer.isConnected && await through() === right.id, 30_000);
   assert.equal(right.stats().observers, 1);
   // Where it began comes before those that it was told of.
@@ -150,6 +153,16 @@ test('when the node goes away it goes on through another one', async (t) => {
   await right.close();
   await until('it is back', async () => observer.isConnected && await through() === first.id, 30_000);
   assert.equal(observer.state.get('k'), 1);
+});
+
+test('it goes on through a node that its own knows of no more', async (t) => {
+  const [a, b] = await openNodes(t, 2);
+  const observer = await open(t, a.address);
+  assert.equal((await observer.reports()).length, 2);
+  new Servent({ node: a }).removePeer(b.id);
+  await until('it is alone', async () => a.peers.size === 0 && (await observer.reports()).length === 1);
+  await a.close();
+  await until('it goes on', async () => observer.isConnected && (await observer.reports())[0].id === b.id, 30_000);
 });
 
 test('it does not go on through a stranger who has the address', async (t) => {

@@ -17,6 +17,8 @@ const ASKED_AT_ONCE = 16;
 /** Nodes of which there are reports; the others of a larger mesh are left out. */
 const NODES_MAX = 1024;
 
+/** Nodes whose addresses are remembered. */
+const PLACES_MAX = 64;
 /** How long the node may take to come back before another one is looked for, and between two rounds of that. */
 const SEEK_MS = 1000;
 /** For a look whether a node is there, and then for the connection. */
@@ -69,7 +71,7 @@ class Observer {
   #state;
   /** What is known of the node that it is connected with, or was. */
   #entry;
-  /** Where nodes listen, by id, as far as the last reports told. */
+  /** Where nodes listen, by id, as reports have told; who was told of last comes last. */
   #places = new Map();
   /** It looks for another node, until this is aborted. */
   #seeking;
@@ -106,7 +108,6 @@ class Observer {
    */
   async reports() {
     if (this.#local.isClosing) throw closedError();
-    const { isConnected } = this;
     const reports = new Map();
     let routes = [{ ...(this.#entry ?? { id: null, name: null, tags: {}, address: this.#address }), route: [] }];
     while (routes.length > 0 && reports.size < NODES_MAX) {
@@ -123,10 +124,7 @@ class Observer {
       }
       routes = [...next.values()].slice(0, NODES_MAX - reports.size);
     }
-    if (isConnected && this.isConnected) {
-      const places = [...reports.values()].map(({ id, address }) => [id, address]);
-      this.#places = new Map(places.filter(([, address]) => typeof address === 'string'));
-    }
+    this.#remember([...reports.values()]);
     return [...reports.values()];
   }
 
@@ -171,6 +169,21 @@ class Observer {
     return outcomes[0] ?? { outcome: OUTCOMES.findIndex(({ status }) => status === 'lost') };
   }
 
+  /** A node that leaves, or is cut off, may know of nobody any more: what was told before is kept. */
+  #remember(reports) {
+    for (const { id, address } of reports.slice(0, PLACES_MAX)) {
+      if (id === null || typeof address !== 'string') continue;
+      for (const [other, place] of this.#places) {
+        if (other === id || place === address) this.#places.delete(other);
+      }
+      this.#places.set(id, address);
+    }
+    for (const id of this.#places.keys()) {
+      if (this.#places.size <= PLACES_MAX) break;
+      this.#places.delete(id);
+    }
+  }
+
   #note(event) {
     if (event.type === 'connect') {
       const { node: id, name, tags, address, advertised } = event;
@@ -200,7 +213,7 @@ class Observer {
     const options = { ...this.#options, state: false, timeout, signal };
     for (;;) {
       await sleep(SEEK_MS, undefined, { signal });
-      const candidates = [[undefined, this.#given], ...this.#places];
+      const candidates = [[undefined, this.#given], ...[...this.#places].reverse()];
       for (const [id, address] of candidates) {
         if (this.isConnected) return;
         if (address === this.#address) continue;
