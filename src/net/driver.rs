@@ -67,6 +67,8 @@ pub(super) struct Driver {
     /// Until the node listens, or knows that it need not. The engine's timers rest meanwhile.
     opening: Option<Opening>,
     connect: Vec<Address>,
+    /// Who looks on is told at once if it cannot: it has one address, and is ready for nothing else.
+    announces: bool,
     listener: Option<Listener>,
     /// Until a node that was opened without listening listens, and on which host.
     late_opening: Option<(String, Opening)>,
@@ -160,6 +162,7 @@ impl Driver {
             handshake_timeout: Duration::from_millis(config.handshake_timeout_ms),
             opening: Some(Box::pin(opening)),
             connect,
+            announces: config.observer,
             listener: None,
             late_opening: None,
             advertised,
@@ -418,8 +421,9 @@ impl Driver {
                 if let Some(listener) = listener {
                     self.listen(listener);
                 }
+                let announce = self.announces;
                 for address in mem::take(&mut self.connect) {
-                    self.turn(Some(Input::Command(Command::Connect { address, announce: false })));
+                    self.turn(Some(Input::Command(Command::Connect { address, announce })));
                 }
                 self.shared.hold(|core, now| core.engine.handle_timeout(now));
                 self.turn(None);
