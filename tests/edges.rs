@@ -619,6 +619,32 @@ fn the_dead_are_folded_while_others_come_and_go_all_the_time() {
     assert_eq!([0, 1].map(|node| mesh.read(node, "n")), [Some("1".into()), Some("1".into())]);
 }
 
+/// Nobody has what it waits for: it would be asked for again and again.
+#[test]
+fn what_waits_of_a_replica_goes_when_that_is_folded() {
+    let mut mesh = Mesh::linked(3);
+    mesh.increment(2, "n", 1.0);
+    mesh.run(1_500);
+    let mut bytes = message::begin(Kind::Writes);
+    let head = WritesHead { origin: mesh.id(2), first: 40, seen: Vec::new() };
+    message::append(&mut bytes, &head);
+    let (action, arrays, cuts) = (ActionItem::Set("1"), Vec::new(), Vec::new());
+    let write = Item::Write(WriteItem { hlc: 5, path: vec!["late"], action, arrays, cuts });
+    message::append(&mut bytes, &write);
+    let link = mesh.links_between(0, 1)[0];
+    mesh.receive(0, link, bytes.into());
+    mesh.leave(2);
+    mesh.deliver();
+    mesh.run(1_500);
+    assert!(mesh.stats(0).pulls > 2, "{} pulls", mesh.stats(0).pulls);
+    mesh.run(20_000);
+    assert_eq!(mesh.stats(0).folds, 1);
+    let pulls = mesh.stats(0).pulls;
+    mesh.run(5_000);
+    assert_eq!(mesh.stats(0).pulls, pulls);
+    assert_eq!(mesh.hash(0), mesh.hash(1));
+}
+
 #[test]
 fn nobody_can_fold_a_living_replica_away() {
     let mut hostile = Hostile::new();

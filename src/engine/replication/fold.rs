@@ -219,6 +219,8 @@ impl Replication {
 
     fn rename_known(&mut self) {
         self.rows.rename(&self.folds);
+        // What is received of them from here on is not taken either.
+        self.waiting.drop_origins(|origin| self.folds.is_folded(origin));
         self.checkpoints.clear();
         if let Some(merging) = &mut self.merging {
             merging.rename(&self.folds);

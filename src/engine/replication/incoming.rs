@@ -122,6 +122,11 @@ impl Waiting {
         }
     }
 
+    pub fn drop_origins(&mut self, is_over: impl Fn(ReplicaId) -> bool) {
+        let over: Vec<ReplicaId> = self.origins.keys().copied().filter(|&id| is_over(id)).collect();
+        over.into_iter().for_each(|id| self.drop_origin(id));
+    }
+
     fn drop_origin(&mut self, id: ReplicaId) {
         if let Some(origin) = self.origins.remove(&id) {
             self.bytes -= origin.bytes;
