@@ -252,6 +252,7 @@ proptest! {
         let items = [
             write(ActionItem::Set(&json)),
             Item::Seen(grown),
+            Item::Before(counter),
             write(ActionItem::Increment { epoch, total, run }),
             Item::Fold { replica, counter, absorb },
             write(ActionItem::Delete),

@@ -53,6 +53,49 @@ fn a_batch_is_one_message_and_is_applied_whole() {
 }
 
 #[test]
+fn increments_in_a_row_go_as_one() {
+    let mut mesh = Mesh::linked(3);
+    mesh.run(1_500);
+    mesh.increment(0, "n", 1.0);
+    mesh.deliver();
+    let before = mesh.carried(0, 1);
+    mesh.begin_batch(0);
+    for round in 0..1000 {
+        mesh.increment(0, "n", 1.0);
+        if round % 250 == 0 {
+            mesh.increment(0, "list.1.n", 0.5);
+        }
+    }
+    mesh.end_batch(0);
+    mesh.deliver();
+    let bytes = mesh.carried(0, 1) - before;
+    assert!(bytes < 2_500, "{bytes} bytes for 1,004 increments, of which 8 go");
+    mesh.assert_all_read("", r#"{"list":{"1":{"n":2}},"n":1001}"#);
+    assert_eq!([1, 2].map(|node| mesh.stats(node).writes_remote), [1005; 2]);
+    mesh.run(1_500);
+    mesh.assert_converged();
+}
+
+/// What a SET had seen of them it removes, whichever of them went.
+#[test]
+fn a_set_that_had_seen_increments_removes_those_that_went_with_the_last_of_them() {
+    let mut mesh = Mesh::linked(2);
+    mesh.begin_batch(0);
+    (0..5).for_each(|_| mesh.increment(0, "n", 1.0));
+    mesh.end_batch(0);
+    mesh.deliver();
+    mesh.hold(0, 1);
+    mesh.set(1, "n", "100");
+    mesh.begin_batch(0);
+    (0..5).for_each(|_| mesh.increment(0, "n", 1.0));
+    mesh.end_batch(0);
+    mesh.release(0, 1);
+    mesh.run(1_500);
+    mesh.assert_all_read("", r#"{"n":105}"#);
+    mesh.assert_converged();
+}
+
+#[test]
 fn what_arrives_during_a_batch_waits_for_its_end() {
     let mut mesh = Mesh::linked(3);
     mesh.begin_batch(0);

@@ -106,6 +106,14 @@ fn a_batch_with_a_set_an_increment_and_a_delete() {
 }
 
 #[test]
+fn an_increment_that_stands_for_others() {
+    let mut bytes = Vec::new();
+    message::append(&mut bytes, &Item::Before(300));
+    assert_eq!(to_hex(&bytes), squeeze("03 ac02"));
+    assert_eq!(message::decode_item(&bytes), Ok((Item::Before(300), &[][..])));
+}
+
+#[test]
 fn a_pull() {
     let pull = Pull { id: 7, vector: vec![(US, 3), (THEM, 300)] };
     let hex = "19000000 04 07 02 88ef99abc5e88c9111 03 a8cf9aadcaf4a8d1a101 ac02";

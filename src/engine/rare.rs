@@ -32,6 +32,7 @@ macro_rules! rare {
 rare! {
     // Writes on their way.
     QueueOverflow, "queue-overflow", "writes were left out, as too much was under way to a peer";
+    IncrementsJoined, "increments-joined", "an increment stood for those just before it";
     WriteWaits, "write-waits", "a write came before one that it depends on";
     WaitingOverflow, "waiting-overflow", "too many writes waited for others, and were dropped";
     DuplicateWrite, "duplicate-write", "a write came for the second time";

@@ -14,6 +14,8 @@ pub struct Batch {
     pub origin: ReplicaId,
     /// Counter of the next write in it.
     pub next: u64,
+    /// That write stands for so many before it as well.
+    pub before: u64,
     /// What the origin covered before that write.
     pub seen: VersionVector,
     pub message: Bytes,
@@ -34,7 +36,7 @@ impl Batch {
         let at = message.len() - rest.len();
         let seen = head.seen.into();
         let (origin, next) = (head.origin, head.first);
-        Ok(Batch { origin, next, seen, message, at, from, relayed: false })
+        Ok(Batch { origin, next, before: 0, seen, message, at, from, relayed: false })
     }
 
     fn bytes(&self) -> usize {

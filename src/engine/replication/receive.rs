@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::checks;
 use super::incoming::Batch;
+use super::outbox::is_mere_increment;
 use super::{fingerprint, Merging, Replication, Target};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
@@ -134,32 +135,45 @@ impl Replication {
                     batch.seen.join(&self.told_vector(grown)?);
                     self.folds.rename(&mut batch.seen);
                 }
+                Item::Before(writes) => {
+                    batch.before = batch.before.checked_add(writes).ok_or(Malformed)?;
+                    batch.next = batch.next.checked_add(writes).ok_or(Malformed)?;
+                }
                 Item::Write(_) | Item::Fold { .. } => {
+                    if batch.before > 0 && !is_mere_increment(&item) {
+                        return Err(Malformed);
+                    }
                     let dot = Dot::new(batch.origin, batch.next);
                     checks::counter(dot.counter)?;
                     if self.vector.covers(dot) {
                         self.counts.writes_duplicate += 1;
                     } else {
-                        let ready = self.vector.get(dot.replica) + 1 == dot.counter
+                        let first = dot.counter - batch.before;
+                        let ready = self.vector.get(dot.replica) + 1 >= first
                             && self.vector.includes(&batch.seen);
                         if !ready {
                             self.rare.note(Rare::WriteWaits);
                             return Ok(Progress::Waits);
                         }
+                        // A feed may have brought some of those that it stands for.
+                        batch.seen.raise(dot.replica, dot.counter - 1);
                         match item {
                             Item::Write(write) => {
+                                self.counts.writes_remote +=
+                                    dot.counter - self.vector.get(dot.replica);
                                 self.apply_remote(now, dot, write, &batch.seen)?;
                             }
                             Item::Fold { replica, counter, absorb } => {
                                 self.apply_fold(now, Stub { replica, counter, into: dot, absorb });
                                 self.folds.rename(&mut batch.seen);
                             }
-                            Item::Seen(_) => {}
+                            Item::Seen(_) | Item::Before(_) => {}
                         }
                         self.relay(batch);
                     }
                     batch.seen.raise(dot.replica, dot.counter);
                     batch.next += 1;
+                    batch.before = 0;
                 }
             }
             batch.at = message.len() - after.len();
@@ -211,7 +225,6 @@ impl Replication {
         let seen = Arc::new(seen.clone());
         self.document.apply(&op, &seen, &self.vector, Whose::Remote);
         Arc::make_mut(&mut self.vector).raise(dot.replica, dot.counter);
-        self.counts.writes_remote += 1;
         Ok(())
     }
 

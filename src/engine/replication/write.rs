@@ -124,9 +124,10 @@ impl Replication {
             arrays: op.arrays.to_vec(),
             cuts: cuts.iter().map(|(key, cut)| (key.as_bytes(), cut.clone())).collect(),
         });
-        if self.outbox.push(self.own, op.dot.counter, &self.vector, &item).is_err() {
+        match self.outbox.push(self.own, op.dot.counter, &self.vector, &item) {
+            Ok(replaced) => self.rare.note_if(replaced, Rare::IncrementsJoined),
             // It removed more counters than one message holds.
-            self.leave_out();
+            Err(_) => self.leave_out(),
         }
     }
 

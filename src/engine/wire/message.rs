@@ -121,6 +121,8 @@ pub enum Item<'a> {
         /// Earlier folds of the origin whose counters join this one's.
         absorb: Vec<u64>,
     },
+    /// The next item is an increment that stands for so many before it as well, of the same counter.
+    Before(u64),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
