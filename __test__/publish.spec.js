@@ -27,7 +27,7 @@ const FILES = [
   'benches/engine.rs', 'benches/memory.rs',
   'tests/exhaustive.rs', 'tests/fuzzing.rs', 'tests/simulation.rs', 'tests/turmoil.rs',
   // What a user reads. How the package is made stays in the repository.
-  'docs/api.md', 'docs/errors.md', 'docs/jobs.md', 'docs/operations.md', 'docs/performance.md', 'docs/protocol.md',
+  'docs/api.md', 'docs/errors.md', 'docs/jobs.md', 'docs/operations.md', 'docs/performance.md', 'docs/performance.svg', 'docs/protocol.md',
   'docs/replication.md', 'docs/security.md',
   'docs/guides/ask-all-nodes.md', 'docs/guides/cache.md', 'docs/guides/from-collective.md',
   'docs/guides/from-partition.md', 'docs/guides/kubernetes.md', 'docs/guides/opentelemetry.md',
