@@ -174,17 +174,14 @@ fn digests_after(guests: usize, go: fn(&mut Mesh, usize)) -> u64 {
     const SILENCE_MS: u64 = 12_000;
     let mut mesh = Mesh::linked(2);
     for _ in 0..guests {
-        let guest = mesh.add(Config::default());
-        mesh.link(guest, 0);
-        mesh.link(guest, 1);
+        let guest = mesh.add_linked(Config::default(), &[0, 1]);
         mesh.run(10);
         mesh.increment(guest, "guests", 1.0);
         mesh.run(10);
         go(&mut mesh, guest);
     }
     // Keeps those that left from being folded.
-    let away = mesh.add(Config::default());
-    mesh.link(away, 0);
+    let away = mesh.add_linked(Config::default(), &[0]);
     mesh.run(10);
     mesh.set(away, "away", "true");
     mesh.run(10);
@@ -227,9 +224,7 @@ fn ten_thousand_restarts_of_one_address_leave_nothing() {
     mesh.link_all();
     let guest_config = Config { advertised: Some(Address::new("guest:1")), ..config };
     for restart in 0..RESTARTS {
-        let guest = mesh.add(guest_config.clone());
-        mesh.link(guest, 0);
-        mesh.link(guest, 1);
+        let guest = mesh.add_linked(guest_config.clone(), &[0, 1]);
         mesh.run(20);
         mesh.increment(guest, "restarts", 1.0);
         mesh.set(guest, "last", &restart.to_string());

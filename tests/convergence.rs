@@ -286,11 +286,17 @@ fn a_goodbye_ends_the_link_and_what_was_written_before_arrives() {
     assert!(mesh.events(1).iter().any(left));
 }
 
-#[test]
-fn what_is_written_before_a_peer_has_said_anything_follows_its_first_word() {
-    let mut mesh = Mesh::new(2);
+/// Two nodes that know each other, and not yet where the other stands.
+fn before_the_first_word(config: Config) -> Mesh {
+    let mut mesh = Mesh::with(vec![config; 2]);
     mesh.link(0, 1);
     mesh.deliver_hellos();
+    mesh
+}
+
+#[test]
+fn what_is_written_before_a_peer_has_said_anything_follows_its_first_word() {
+    let mut mesh = before_the_first_word(Config::default());
     mesh.set(0, "x", "1");
     assert!(!mesh.under_way(0, 1).contains(&Kind::Writes));
     mesh.deliver();
@@ -301,9 +307,7 @@ fn what_is_written_before_a_peer_has_said_anything_follows_its_first_word() {
 
 #[test]
 fn what_is_written_before_a_peer_has_said_anything_goes_ahead_of_the_goodbye() {
-    let mut mesh = Mesh::new(2);
-    mesh.link(0, 1);
-    mesh.deliver_hellos();
+    let mut mesh = before_the_first_word(Config::default());
     mesh.set(0, "x", "1");
     mesh.wait(0);
     mesh.begin_batch(0);
@@ -317,9 +321,7 @@ fn what_is_written_before_a_peer_has_said_anything_goes_ahead_of_the_goodbye() {
 #[test]
 fn no_more_is_kept_for_a_peer_that_says_nothing_than_may_be_queued_for_it() {
     let config = Config { queue_bytes_max: 4096, ..Config::default() };
-    let mut mesh = Mesh::with(vec![config; 2]);
-    mesh.link(0, 1);
-    mesh.deliver_hellos();
+    let mut mesh = before_the_first_word(config);
     for n in 0..500 {
         mesh.set(0, &format!("k.{}", n % 10), &n.to_string());
     }

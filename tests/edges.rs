@@ -597,18 +597,14 @@ fn a_fold_into_write_zero_is_refused() {
 #[test]
 fn the_dead_are_folded_while_others_come_and_go_all_the_time() {
     let mut mesh = Mesh::linked(2);
-    let dead = mesh.add(Config::default());
-    mesh.link(dead, 0);
-    mesh.link(dead, 1);
+    let dead = mesh.add_linked(Config::default(), &[0, 1]);
     mesh.run(1_500);
     mesh.increment(dead, "n", 1.0);
     mesh.run(1_500);
     mesh.leave(dead);
     mesh.deliver();
     for _ in 0..100 {
-        let passer = mesh.add(Config::default());
-        mesh.link(passer, 0);
-        mesh.link(passer, 1);
+        let passer = mesh.add_linked(Config::default(), &[0, 1]);
         mesh.wait_on_the_way(150);
         mesh.wait_on_the_way(150);
         mesh.leave(passer);

@@ -607,15 +607,15 @@ module.exports = [
   {
     name: 'fold-before-caught-up',
     file: `${REPLICATION}/fold.rs`,
-    find: 'if !caught_up || !lowest ||',
-    replace: 'if !lowest ||',
+    find: '.all(|&id| self.own < id) && others.iter().all(has_all_of) {',
+    replace: '.all(|&id| self.own < id) && (others.iter().all(has_all_of) || true) {',
     breaks: 'rules 5, 8',
   },
   {
     name: 'fold-with-cuts-open',
     file: `${REPLICATION}/fold.rs`,
-    find: 'if !caught_up || !lowest || self.document.has_cuts_of(dead) {',
-    replace: 'if !caught_up || !lowest {',
+    find: '!self.is_over(now, dead, others) || self.document.has_cuts_of(dead) {',
+    replace: '!self.is_over(now, dead, others) {',
     breaks: 'rules 5, 8',
   },
   {
@@ -664,7 +664,7 @@ module.exports = [
   {
     name: 'absorbed-before-all-know',
     file: `${REPLICATION}/fold.rs`,
-    find: '.filter(|&into| into.replica == self.own && self.is_known_to(&others, into))',
+    find: '.filter(|&into| into.replica == self.own && self.is_known_to(others, into))',
     replace: '.filter(|&into| into.replica == self.own)',
     breaks: 'rules 5, 8',
   },

@@ -435,21 +435,29 @@ impl Engine {
         self.membership.set_busy_ms(busy_ms);
     }
 
+    /// The address told to peers.
+    pub fn advertised(&self) -> Option<&Address> {
+        self.membership.advertised()
+    }
+
     /// The address told to peers, once it is known.
     pub fn set_advertised(&mut self, advertised: Option<Address>) {
         self.membership.set_advertised(advertised);
     }
 
     /// Gives back what a node that has left needs no more: all but its name and counts.
-    pub fn retire(&mut self, now: Now) {
+    /// Dropping that takes its time with a large state, which is for the caller to find.
+    pub fn retire(&mut self, now: Now) -> Box<dyn Send> {
         let own = self.id();
-        let counts = self.replication.counts.clone();
-        self.replication = Replication::new(own, self.config.clone(), now);
-        self.replication.counts = counts;
-        self.jobs = Jobs::new(own, self.config.clone());
-        self.membership = Membership::new(own, &self.config);
-        self.outputs = VecDeque::new();
-        self.held = None;
+        let mut replication = Replication::new(own, self.config.clone(), now);
+        replication.counts = self.replication.counts.clone();
+        Box::new((
+            std::mem::replace(&mut self.replication, replication),
+            std::mem::replace(&mut self.jobs, Jobs::new(own, self.config.clone())),
+            std::mem::replace(&mut self.membership, Membership::new(own, &self.config)),
+            std::mem::take(&mut self.outputs),
+            self.held.take(),
+        ))
     }
 
     // ---- handle

@@ -23,15 +23,15 @@ use tokio::time::{sleep_until, Instant};
 use super::connection::{Arrival, Connection, Outbox};
 use super::dialer::{dial, DialError, Dialled, DIALS_MAX};
 use super::events::{NodeEvent, Ring};
-use super::listener::{advertised, Listen, ListenFailure, Listener};
+use super::listener::{advertised, is_local, Listen, ListenFailure, Listener};
 use super::options::split_address;
 use super::secure::{Credentials, Failure, Guard, Identities, Proof};
-use super::shared::{Shared, Stage};
+use super::shared::{Core, Shared, Stage};
 use super::socket::TcpStream;
 use super::{runtime, system, ERR_CREDENTIALS_REMOVED, ERR_IDENTITY_MISMATCH, ERR_INTERNAL};
 use crate::engine::wire::message::{self, Hello};
 use crate::engine::{
-    Address, CloseReason, Command, Config, Event, Input, LinkId, NodeId, Output, ReplicaId,
+    Address, CloseReason, Command, Config, Event, Input, LinkId, NodeId, Now, Output, ReplicaId,
 };
 
 /// Outputs taken per hold of the engine's lock: JavaScript may be waiting for it.
@@ -530,6 +530,11 @@ impl Driver {
         match result {
             Ok(stream) => self.open_link(stream, Came::Dialled(address)),
             Err(DialError { code, vacant }) => {
+                // Peers of a node that others can reach may be on other machines, and their loopback
+                // addresses with them.
+                let is_alone =
+                    |core: &mut Core, _: Now| core.engine.advertised().is_some_and(is_local);
+                let vacant = vacant && self.shared.hold(is_alone);
                 self.turn(Some(Input::DialFailed { address, code: code.to_owned(), vacant }));
             }
         }

@@ -193,6 +193,12 @@ fn bind(
     Err(failure)
 }
 
+/// Whether an address is written so that it means this machine on every machine.
+pub(super) fn is_local(address: &Address) -> bool {
+    split_address(&address.0)
+        .is_some_and(|(host, _)| host == "localhost" || host.parse().is_ok_and(is_loopback))
+}
+
 fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }

@@ -289,10 +289,10 @@ impl Shared {
 
     pub fn retire(&self) {
         if self.stage() == Stage::Ended {
-            self.hold(|core, now| {
-                core.engine.retire(now);
-                core.peeked = VecDeque::new();
-            });
+            let held =
+                self.hold(|core, now| (core.engine.retire(now), std::mem::take(&mut core.peeked)));
+            // On the network thread, since the application waits for nothing here.
+            runtime::spawn(async move { drop(held) });
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::driver::STRANGERS_MAX;
 use super::*;
+use crate::engine::rare::Rare;
 use crate::engine::{
     Address, Ask, Config, End, Engine, Item, JobId, Now, Offer, Outcome, To, Write as Local,
 };
@@ -665,6 +666,28 @@ fn a_failed_connect_is_told_once_and_goes_on_in_silence() {
     listener.accept().expect("another dial");
     let events = node.node.take_events(usize::MAX);
     assert!(!events.iter().any(|event| matches!(event, NodeEvent::ConnectFailed { .. })));
+}
+
+/// Whether a node, with a peer left, takes the refusal of a third one's loopback address for its end.
+fn concludes_an_end(advertised: Option<&str>) -> bool {
+    let mut a = TestNode::open(|options| options.config.advertised = advertised.map(Address::new));
+    let seed = Address::new(format!("127.0.0.1:{}", a.port()));
+    let _stays = TestNode::open(|options| options.connect = vec![seed.clone()]);
+    let mut goes = TestNode::open(|options| options.connect = vec![seed.clone()]);
+    let place = Address::new(format!("127.0.0.1:{}", goes.port()));
+    a.wait_for_peers(2);
+    goes.node.destroy();
+    goes.wait_closed();
+    wait_until(|| a.node.with_engine(|engine, _| engine.peers().len()) == 1);
+    a.node.connect(place);
+    a.wait(|event| matches!(event, NodeEvent::ConnectFailed { .. }).then_some(()));
+    a.node.with_engine(|engine, _| engine.rare().has(Rare::AddressVacant))
+}
+
+#[test]
+fn who_is_not_at_its_loopback_address_has_ended_for_nodes_of_one_machine() {
+    assert!(concludes_an_end(None));
+    assert!(!concludes_an_end(Some("db-1.example:9000")), "its peers may be on other machines");
 }
 
 #[test]

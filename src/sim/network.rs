@@ -16,6 +16,8 @@ use crate::engine::{Address, CloseReason, Input, LinkId};
 
 /// How long a dial into the void takes to fail: the shell's dial timeout.
 const DIAL_TIMEOUT_MS: u64 = 2000;
+/// The answer of a host where nobody listens.
+const REFUSED: &str = "ECONNREFUSED";
 
 /// What comes to a node, and when its turn has come.
 #[derive(Debug)]
@@ -136,7 +138,6 @@ enum Happening {
         life: u64,
         address: Address,
         code: &'static str,
-        vacant: bool,
     },
 }
 
@@ -203,19 +204,16 @@ impl Network {
     pub fn dial(&mut self, now: u64, from: usize, address: Address, to: Option<usize>) {
         let life = self.hosts[from].life;
         let Some(to) = to else {
-            let (code, vacant) = ("ENOTFOUND", false);
-            return self.at(now + 1, Happening::DialFailed { from, life, address, code, vacant });
+            let code = "ENOTFOUND";
+            return self.at(now + 1, Happening::DialFailed { from, life, address, code });
         };
         let (there, back) = (&self.paths[from][to], &self.paths[to][from]);
         if there.missing || there.severed {
-            let (code, vacant) = ("EHOSTUNREACH", false);
-            self.at(now + 5, Happening::DialFailed { from, life, address, code, vacant });
+            let code = "EHOSTUNREACH";
+            self.at(now + 5, Happening::DialFailed { from, life, address, code });
         } else if there.void || back.void {
-            let (code, vacant) = ("ETIMEDOUT", false);
-            self.at(
-                now + DIAL_TIMEOUT_MS,
-                Happening::DialFailed { from, life, address, code, vacant },
-            );
+            let code = "ETIMEDOUT";
+            self.at(now + DIAL_TIMEOUT_MS, Happening::DialFailed { from, life, address, code });
         } else {
             let arrival = now + self.latency(from, to);
             self.at(arrival, Happening::DialArrives { from, life, to, address });
@@ -391,8 +389,9 @@ impl Network {
                     self.ready.push_back(Delivery { node: end.node, input });
                 }
             }
-            Happening::DialFailed { from, life, address, code, vacant } => {
+            Happening::DialFailed { from, life, address, code } => {
                 if self.hosts[from].up && self.hosts[from].life == life {
+                    let vacant = self.one_machine && code == REFUSED;
                     let input = Input::DialFailed { address, code: code.into(), vacant };
                     self.ready.push_back(Delivery { node: from, input });
                 }
@@ -406,16 +405,13 @@ impl Network {
         }
         let answer_at = now + self.latency(to, from);
         if self.paths[to][from].void || self.paths[from][to].severed {
-            let (code, vacant) = ("ETIMEDOUT", false);
-            self.at(
-                now + DIAL_TIMEOUT_MS,
-                Happening::DialFailed { from, life, address, code, vacant },
-            );
+            let code = "ETIMEDOUT";
+            self.at(now + DIAL_TIMEOUT_MS, Happening::DialFailed { from, life, address, code });
             return;
         }
         if !self.hosts[to].up {
-            let (code, vacant) = ("ECONNREFUSED", self.one_machine);
-            self.at(answer_at, Happening::DialFailed { from, life, address, code, vacant });
+            let code = REFUSED;
+            self.at(answer_at, Happening::DialFailed { from, life, address, code });
             return;
         }
         let connection = self.next_connection;

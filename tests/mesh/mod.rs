@@ -98,6 +98,13 @@ impl Mesh {
     }
 
     /// The same for one that is given addresses from the start.
+    /// One more that is linked with these.
+    pub fn add_linked(&mut self, config: Config, others: &[usize]) -> usize {
+        let node = self.add(config);
+        others.iter().for_each(|&other| self.link(node, other));
+        node
+    }
+
     pub fn add_told(&mut self, config: Config, addresses: &[&str]) -> usize {
         if let Some(address) = config.advertised.clone() {
             self.listening.insert(address, self.nodes.len());

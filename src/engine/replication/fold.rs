@@ -82,38 +82,37 @@ impl Replication {
         }
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
         self.folds.forget_idle(since_ms, &self.vector);
+        // While one is away nothing is forgotten, whatever it covers. With a row of each that came and
+        // went, what is kept and told would grow with the square of their number.
         let mut rows = std::mem::take(&mut self.rows);
-        rows.retain(|id| self.needs_row(now, id));
+        rows.retain(|id| self.is_alive(now, id));
         self.rows = rows;
         let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
         if is_bystander || self.is_settling() || self.pull.is_some() {
             return;
         }
-        let candidates: Vec<ReplicaId> = self.folds.all_dead().collect();
-        for replica in candidates {
-            self.fold_if_safe(now, replica);
-        }
-    }
-
-    /// Folds a dead replica if this node is the one to do it, everybody alive covers the same of
-    /// it, and nothing that still has to be told depends on it by name.
-    fn fold_if_safe(&mut self, now: Now, dead: ReplicaId) {
-        let counter = self.vector.get(dead);
         let Some(others) = self.others_alive(now) else { return };
-        if counter == 0 || !self.is_over(now, dead, &others) {
-            return;
-        }
         let has_all_of = |&id: &ReplicaId| {
             self.rows.get(id).is_some_and(|row| self.vector.get(id) >= row.get(id))
         };
-        let caught_up = others.iter().all(has_all_of);
-        let lowest = others.iter().all(|&id| self.own < id);
-        if !caught_up || !lowest || self.document.has_cuts_of(dead) {
+        if others.iter().all(|&id| self.own < id) && others.iter().all(has_all_of) {
+            let candidates: Vec<ReplicaId> = self.folds.all_dead().collect();
+            for replica in candidates {
+                self.fold_if_safe(now, replica, &others);
+            }
+        }
+    }
+
+    /// Folds a dead replica, which is for this node to do, if everybody alive covers the same of it
+    /// and nothing that still has to be told depends on it by name.
+    fn fold_if_safe(&mut self, now: Now, dead: ReplicaId, others: &[ReplicaId]) {
+        let counter = self.vector.get(dead);
+        if counter == 0 || !self.is_over(now, dead, others) || self.document.has_cuts_of(dead) {
             return;
         }
         let own_folds = self.folds.stubs().into_iter().map(|stub| stub.into);
         let absorb: BTreeSet<u64> = own_folds
-            .filter(|&into| into.replica == self.own && self.is_known_to(&others, into))
+            .filter(|&into| into.replica == self.own && self.is_known_to(others, into))
             .map(|into| into.counter)
             .collect();
         let absorb: Vec<u64> = absorb.into_iter().collect();
@@ -247,18 +246,12 @@ impl Replication {
         });
     }
 
-    fn is_alive(&self, now: Now, replica: ReplicaId) -> bool {
+    /// Whether it is here, or was heard not long ago. One that is said to be dead may be alive all the
+    /// same: two can have one address.
+    pub(super) fn is_alive(&self, now: Now, replica: ReplicaId) -> bool {
         let silence_ms = 2 * self.config.loss_timeout_ms + 2 * self.config.heartbeat_interval_ms;
         let since_ms = now.monotonic_ms.saturating_sub(silence_ms);
         self.sessions.contains_key(&replica) || self.folds.heard_since(replica, since_ms)
-    }
-
-    /// Whether it matters what a replica covers: nobody waits for one that is dead, and while one is
-    /// away nothing is forgotten. With a row of each that came and went, what is kept and told would
-    /// grow with the square of their number. One that is said to be dead and is heard may live: two
-    /// can have one address.
-    pub(super) fn needs_row(&self, now: Now, replica: ReplicaId) -> bool {
-        self.is_alive(now, replica)
     }
 
     /// All other replicas that may still write. `None` if one of them is away.

@@ -705,7 +705,7 @@ impl Replication {
             Some(_) => None,
         };
         self.rare.note_if(hash.is_none(), Rare::HashPutOff);
-        let rows = self.rows.iter().filter(|&(id, _)| self.needs_row(now, id));
+        let rows = self.rows.iter().filter(|&(id, _)| self.is_alive(now, id));
         let rows: Vec<_> = rows.map(|(id, row)| (id, row.entries())).collect();
         let links = self.sessions.keys().copied().filter(|&id| !self.is_bystander(id));
         let links: Vec<ReplicaId> = links.collect();

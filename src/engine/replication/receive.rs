@@ -297,7 +297,7 @@ impl Replication {
             self.folds.is_dead(replica);
         }
         for (replica, row) in digest.rows {
-            if replica != self.own && !self.folds.is_folded(replica) && self.needs_row(now, replica)
+            if replica != self.own && !self.folds.is_folded(replica) && self.is_alive(now, replica)
             {
                 let mut row = self.told_vector(row)?;
                 self.folds.rename(&mut row);
