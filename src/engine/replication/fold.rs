@@ -155,25 +155,30 @@ impl Replication {
         let vector = Arc::make_mut(&mut self.vector);
         vector.remove(stub.replica);
         vector.raise(stub.into.replica, stub.into.counter);
-        self.take_fold(now, stub);
+        if self.take_fold(now, stub) {
+            self.rename_known();
+        }
     }
 
-    /// Renames what a dead replica made, here and in what we know of others.
-    fn take_fold(&mut self, now: Now, stub: Stub) {
+    /// Renames what a dead replica made. Says whether that changes what we know of others.
+    fn take_fold(&mut self, now: Now, stub: Stub) -> bool {
         if self.folds.beside(&stub) != Ordering::Equal {
             // Another part of the cluster had more of it, or less: who had less begins again.
             self.forgotten |= self.folds.beside(&stub) == Ordering::Less;
-            return;
+            return false;
         }
         if !self.folds.is_folded(stub.replica) {
             self.document.fold(fold_of(&stub, None));
             self.take_stub(now, stub);
+            true
         } else if let Some((stands, gives_way)) = self.folds.reconcile(stub.replica, stub.into) {
             self.rare.note(Rare::FoldedTwice);
             let mut fold = fold_of(&stub, Some(gives_way));
             fold.into = stands;
             self.document.fold(fold);
-            self.rename_known();
+            true
+        } else {
+            false
         }
     }
 
@@ -186,6 +191,7 @@ impl Replication {
         theirs: &VersionVector,
         ours: &mut VersionVector,
     ) {
+        let mut renames = false;
         for stub in stubs {
             if stub.replica == self.own {
                 self.forgotten = true;
@@ -203,19 +209,24 @@ impl Replication {
             let known = self.folds.is_folded(stub.replica);
             self.rare.note_if(!known, Rare::StubAdopted);
             if known || ours.get(stub.replica) >= stub.counter {
-                self.take_fold(now, stub.clone());
+                renames |= self.take_fold(now, stub.clone());
             } else {
                 self.take_stub(now, stub.clone());
+                renames = true;
             }
+        }
+        // Once: who joins may be told of all that ended within a month.
+        if renames {
+            self.rename_known();
         }
         self.folds.rename(ours);
     }
 
     fn take_stub(&mut self, now: Now, stub: Stub) {
         self.folds.add(stub, now.monotonic_ms + self.config.forget_after_ms);
-        self.rename_known();
     }
 
+    /// Gives what we know of others the names that folds have changed.
     fn rename_known(&mut self) {
         self.rows.rename(&self.folds);
         // What is received of them from here on is not taken either.

@@ -20,6 +20,8 @@ struct Folded {
 #[derive(Clone, Debug, Default)]
 pub struct Folds {
     stubs: BTreeMap<ReplicaId, Folded>,
+    /// Whose folds these are, or were.
+    folders: BTreeSet<ReplicaId>,
     /// For folds that not everybody is known to have yet: the earlier folds that they absorb.
     absorbs: BTreeMap<Dot, Vec<u64>>,
     /// Folds of a replica that another node folded at the same time, and the fold that stands.
@@ -87,11 +89,14 @@ impl Folds {
     pub fn add(&mut self, stub: Stub, expires_ms: u64) {
         let folded = Folded { counter: stub.counter, into: stub.into };
         // What was folded into the one that is folded now goes along.
-        for earlier in self.stubs.values_mut() {
-            if earlier.into.replica == stub.replica {
-                earlier.into = stub.into;
+        if self.folders.remove(&stub.replica) {
+            for earlier in self.stubs.values_mut() {
+                if earlier.into.replica == stub.replica {
+                    earlier.into = stub.into;
+                }
             }
         }
+        self.folders.insert(stub.into.replica);
         for standing in self.twins.values_mut().filter(|into| into.replica == stub.replica) {
             *standing = stub.into;
         }
@@ -120,6 +125,7 @@ impl Folds {
         for folded in self.stubs.values_mut().filter(|folded| folded.into == gives_way) {
             folded.into = stands;
         }
+        self.folders.insert(stands.replica);
         Some((stands, gives_way))
     }
 
@@ -141,6 +147,7 @@ impl Folds {
     pub fn expire(&mut self, now_ms: u64) {
         if self.stubs.is_empty() {
             self.twins.clear();
+            self.folders.clear();
         }
         let stubs = &mut self.stubs;
         self.expiry.retain(|&(at, replica)| {
@@ -181,14 +188,16 @@ impl Folds {
     /// Rewrites a vector told by another replica in our names: one that covers all of a folded
     /// replica covers its fold.
     pub fn rename(&self, vector: &mut VersionVector) {
-        for (&replica, folded) in &self.stubs {
-            let counter = vector.get(replica);
+        // By what the vector names: there is a stub for each process that ended within a month.
+        let folded = vector.iter().filter_map(|(id, counter)| {
+            let folded = *self.stubs.get(&id)?;
             // More than was folded has no other name.
-            if counter > 0 && counter <= folded.counter {
-                vector.remove(replica);
-                if counter == folded.counter {
-                    vector.add_alias(folded.into);
-                }
+            (counter <= folded.counter).then_some((id, counter, folded))
+        });
+        for (replica, counter, folded) in folded.collect::<Vec<_>>() {
+            vector.remove(replica);
+            if counter == folded.counter {
+                vector.add_alias(folded.into);
             }
         }
         for (&gives_way, &stands) in &self.twins {
