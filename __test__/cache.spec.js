@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { ReadCache, ENTRIES_MAX } = require('../lib/cache');
-const { Slots } = require('../lib/slots');
+const { Slots, TOLD } = require('../lib/slots');
 
 /** A document with one level, and counts of what it is asked. */
 class FakeNative {
@@ -24,14 +24,16 @@ class FakeNative {
     return this.values.get(key);
   };
 
-  watch = (key) => {
-    const slot = this.#free.pop() ?? this.watched.size;
+  load = (key, insteadOf) => {
+    if (insteadOf !== 0) this.unwatch(insteadOf);
+    const slot = this.#free.pop() ?? this.watched.size + 1;
     this.watched.set(slot, key);
-    return slot;
+    this.slots[TOLD] = slot;
+    return this.get(key);
   };
 
   unwatch = (slot) => {
-    this.watched.delete(slot);
+    assert.ok(this.watched.delete(slot), 'it was watched');
     this.#free.push(slot);
   };
 
@@ -84,33 +86,57 @@ test('peeking uses what is there and leaves nothing', () => {
 });
 
 test('a read that fails is not taken for a value', () => {
-  const { cache, native } = setup();
-  const { get } = native;
-  native.get = () => {
-    throw new Error('no');
+  let broken = true;
+  const decode = (json) => {
+    if (broken) throw new Error('no');
+    return JSON.parse(json);
   };
+  const { cache, native } = setup({ decode });
+  native.write('a', 'text');
   assert.throws(() => cache.get('a'), /no/);
-  native.get = get;
-  native.write('a', 1);
-  assert.equal(cache.get('a'), 1);
+  assert.throws(() => cache.get('a'), /no/);
+  broken = false;
+  assert.equal(cache.get('a'), 'text');
+  assert.equal(cache.size, 1);
+});
+
+test('numbers are taken as they come', () => {
+  const { cache, native } = setup({ decode: () => assert.fail('it is no text') });
+  native.values.set('a', -0.5);
+  assert.equal(cache.get('a'), -0.5);
+  assert.equal(cache.peek('b'), undefined);
 });
 
 test('the number of entries and slots is bounded', () => {
   const { cache, native } = setup();
-  const keys = Array.from({ length: ENTRIES_MAX + 10 }, (_, index) => `key${index}`);
-  for (const key of keys) {
-    native.values.set(key, JSON.stringify(key));
-    assert.equal(cache.get(key), key);
+  const names = (name, count) => Array.from({ length: count }, (_, index) => `${name}${index}`);
+  const read = (keys) => {
+    const { reads } = native;
+    for (const key of keys) {
+      native.values.set(key, JSON.stringify(key));
+      assert.equal(cache.get(key), key);
+      assert.ok(cache.size <= ENTRIES_MAX);
+    }
+    assert.equal(native.watched.size, cache.size);
+    return native.reads - reads;
+  };
+  const hot = names('hot', 100);
+  assert.equal(read(hot), 100);
+  for (let round = 0; round < 8; round++) {
+    const half = names(`key${round}.`, ENTRIES_MAX / 2 - 100);
+    assert.equal(read(half), half.length);
+    assert.equal(read(half.slice(-1000)), 0, 'the youngest are still there');
+    assert.equal(read(hot), 0, 'so is what is read again and again');
   }
-  assert.ok(cache.size <= ENTRIES_MAX);
-  assert.equal(native.watched.size, cache.size);
-  assert.ok(native.slots.length <= ENTRIES_MAX);
+  assert.ok(native.slots.length <= 2 * ENTRIES_MAX);
+  assert.equal(read(['key0.0']), 1, 'the oldest is not');
 
-  const reads = native.reads;
-  assert.equal(cache.get(keys.at(-1)), keys.at(-1));
-  assert.equal(native.reads, reads, 'the youngest is still there');
-  assert.equal(cache.get('key0'), 'key0');
-  assert.equal(native.reads, reads + 1, 'the oldest is not');
+  // All of the last age, and nothing new: what neither has goes all the same.
+  const kept = [...names('key6.', ENTRIES_MAX / 2 - 100), ...names('key7.', ENTRIES_MAX / 2 - 100)];
+  for (let round = 0; round < 3; round++) read(kept);
+  assert.equal(read(kept.slice(-1000)), 0);
+  read(names('other', 2 * ENTRIES_MAX));
+  assert.ok(cache.size <= ENTRIES_MAX);
 });
 
 test('slots keep their words when the array grows', () => {

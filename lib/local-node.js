@@ -61,7 +61,7 @@ class LocalNode {
   #cache = new ReadCache(this.#slots);
   #frozen = new ReadCache(this.#slots, { decode: parseFrozen, check: checkDotted });
   /** Likewise what stands at a key, for views that are walked again and again. */
-  #shapes = new ReadCache(this.#slots, { decode: Number, check: () => {} });
+  #shapes = new ReadCache(this.#slots, { check: () => {} });
   #watches = new Watches(this);
   #faces = new Set();
   /** Counts what becomes of own jobs and calls. */
@@ -128,7 +128,8 @@ class LocalNode {
     this.#native = this.#handle.functions();
     this.#slots.open((words) => this.#handle.resizeSlots(words));
     for (const user of [this.#cache, this.#frozen, this.#watches, this.#questions]) user.open(this.#native);
-    this.#shapes.open({ ...this.#native, get: this.#native.shape });
+    const { shape, loadShape, unwatch } = this.#native;
+    this.#shapes.open({ get: shape, load: loadShape, unwatch });
     if (!options.observer) this.#offerOwn();
     this.#native.beat();
     this.#timer = setInterval(() => this.#beat(), BEAT_MS).unref();

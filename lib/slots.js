@@ -1,6 +1,8 @@
 'use strict';
 
 const WORDS_INITIAL = 1024;
+/** The word of no key: it takes the slot that a call gives beside its result. No slot is 0. */
+const TOLD = 0;
 
 /**
  * The words that Rust changes when what a watched key shows has changed; shared by all caches of a
@@ -44,4 +46,4 @@ function make(length) {
   return new Uint32Array(new SharedArrayBuffer(length * Uint32Array.BYTES_PER_ELEMENT));
 }
 
-module.exports = { Slots };
+module.exports = { Slots, TOLD };

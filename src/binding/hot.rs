@@ -15,7 +15,7 @@ use super::error::{check, Failure};
 use super::instance::Instance;
 use super::text::{to_js, with_path, Root, Text};
 use super::{events, memory};
-use crate::engine::{Ask, JobId, RunId, Shown, Write, WriteError};
+use crate::engine::{Ask, JobId, Reading, RunId, Shown, Write, WriteError};
 
 /// Bytes of a value's JSON read without an allocation.
 const VALUE_BYTES_INLINE: usize = 1024;
@@ -30,13 +30,14 @@ type Trace = Text<256>;
 type Value = Text<VALUE_BYTES_INLINE>;
 type Raw = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Raw); 23] = [
+const FUNCTIONS: [(&CStr, Raw); 24] = [
     (c"get", get),
     (c"set", set),
     (c"increment", increment),
     (c"add", add),
     (c"delete", delete),
-    (c"watch", watch),
+    (c"load", load),
+    (c"loadShape", load_shape),
     (c"unwatch", unwatch),
     (c"drain", drain),
     (c"keys", keys),
@@ -104,11 +105,66 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [key]| {
-            match with_path(env, key, Root::Allowed, |path| Ok(instance.read(path)))? {
-                Some(json) => to_js(env, &json),
-                None => Ok(UNDEFINED),
-            }
+            let reading = with_path(env, key, Root::Allowed, |path| Ok(instance.read(path)))?;
+            value_or_json(env, reading)
         })
+    }
+}
+
+/// `get` of a key that is watched from here on: its slot then stands in word 0 of the slots. Another
+/// slot is watched no longer, whatever comes of the call; 0 for none.
+unsafe extern "C" fn load(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key, instead_of]| {
+            unwatch_slot(env, instance, instead_of)?;
+            let (reading, slot) = with_path(env, key, Root::Allowed, |path| {
+                Ok(instance.watch(path, |engine| engine.reading(path)))
+            })?;
+            // Of a call that throws nobody takes the slot.
+            value_or_json(env, reading).inspect_err(|_| instance.unwatch(slot))
+        })
+    }
+}
+
+/// `load`, but of what `shape` gives.
+unsafe extern "C" fn load_shape(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    // SAFETY: Node-API calls this function as `functions` made it.
+    unsafe {
+        enter(env, info, |instance, [key, instead_of]| {
+            unwatch_slot(env, instance, instead_of)?;
+            let (shown, slot) = with_path(env, key, Root::Allowed, |path| {
+                Ok(instance.watch(path, |engine| engine.shown(path)))
+            })?;
+            number_of(env, shown).inspect_err(|_| instance.unwatch(slot))
+        })
+    }
+}
+
+/// A number as such, everything else as its JSON text, and nothing as `undefined`.
+///
+/// # Safety
+///
+/// `env` is the environment of the running call.
+unsafe fn value_or_json(
+    env: sys::napi_env,
+    reading: Option<Reading>,
+) -> Result<sys::napi_value, Failure> {
+    // SAFETY: as this function's; `value` outlives the call.
+    unsafe {
+        match reading {
+            Some(Reading::Number(number)) => {
+                let mut value = ptr::null_mut();
+                check(sys::napi_create_double(env, number, &mut value))?;
+                Ok(value)
+            }
+            Some(Reading::Held(json)) => to_js(env, &json),
+            Some(Reading::Made(json)) => to_js(env, &json),
+            None => Ok(UNDEFINED),
+        }
     }
 }
 
@@ -182,26 +238,30 @@ unsafe extern "C" fn delete(env: sys::napi_env, info: sys::napi_callback_info) -
     }
 }
 
-unsafe extern "C" fn watch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    // SAFETY: Node-API calls this function as `functions` made it.
-    unsafe {
-        enter(env, info, |instance, [key]| {
-            let slot = with_path(env, key, Root::Allowed, |path| Ok(instance.watch(path)))?;
-            let mut value = ptr::null_mut();
-            check(sys::napi_create_uint32(env, slot, &mut value))?;
-            Ok(value)
-        })
-    }
-}
-
 unsafe extern "C" fn unwatch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [slot]| {
-            instance.unwatch(index(env, slot)? as u32);
+            unwatch_slot(env, instance, slot)?;
             Ok(UNDEFINED)
         })
     }
+}
+
+/// # Safety
+///
+/// `env` is the environment of the running call and `slot` one of its values.
+unsafe fn unwatch_slot(
+    env: sys::napi_env,
+    instance: &Instance,
+    slot: sys::napi_value,
+) -> Result<(), Failure> {
+    // SAFETY: as this function's.
+    let slot = unsafe { index(env, slot)? } as u32;
+    if slot != 0 {
+        instance.unwatch(slot);
+    }
+    Ok(())
 }
 
 unsafe extern "C" fn drain(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -230,17 +290,26 @@ unsafe extern "C" fn shape(env: sys::napi_env, info: sys::napi_callback_info) ->
     // SAFETY: Node-API calls this function as `functions` made it.
     unsafe {
         enter(env, info, |instance, [key]| {
-            let shape = match with_path(env, key, Root::Allowed, |path| Ok(instance.shown(path)))? {
-                Shown::Nothing => 0,
-                Shown::Number(_) | Shown::OtherScalar | Shown::Hole => 1,
-                Shown::Object => 2,
-                Shown::Array(length) => 3 + length,
-            };
-            let mut value = ptr::null_mut();
-            check(sys::napi_create_uint32(env, shape, &mut value))?;
-            Ok(value)
+            let shown = with_path(env, key, Root::Allowed, |path| Ok(instance.shown(path)))?;
+            number_of(env, shown)
         })
     }
+}
+
+/// # Safety
+///
+/// `env` is the environment of the running call.
+unsafe fn number_of(env: sys::napi_env, shown: Shown) -> Result<sys::napi_value, Failure> {
+    let number = match shown {
+        Shown::Nothing => 0,
+        Shown::Number(_) | Shown::OtherScalar | Shown::Hole => 1,
+        Shown::Object => 2,
+        Shown::Array(length) => 3 + length,
+    };
+    let mut value = ptr::null_mut();
+    // SAFETY: as this function's; `value` outlives the call.
+    check(unsafe { sys::napi_create_uint32(env, number, &mut value) })?;
+    Ok(value)
 }
 
 /// Members of an object or array after one, at most so many.

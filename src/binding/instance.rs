@@ -13,8 +13,8 @@ use super::error::{check, Failure};
 use super::versions::Slots;
 use super::{events, memory};
 use crate::engine::{
-    Ask, AskError, Asked, Changes, Container, Engine, Item, JobId, Now, ObserverId, Page, Refusal,
-    RunId, Shown, To, Write,
+    Ask, AskError, Asked, Changes, Container, Engine, Item, JobId, Now, ObserverId, Page, Reading,
+    Refusal, RunId, Shown, To, Write,
 };
 use crate::net::{self, NodeEvent};
 
@@ -77,24 +77,28 @@ impl Instance {
         &self.node
     }
 
-    pub fn read(&self, path: &[&str]) -> Option<String> {
-        self.node.with_engine(|engine, _| engine.read(path))
+    pub fn read(&self, path: &[&str]) -> Option<Reading> {
+        self.node.look(|engine| engine.reading(path))
     }
 
     pub fn shown(&self, path: &[&str]) -> Shown {
-        self.node.with_engine(|engine, _| engine.shown(path))
+        self.node.look(|engine| engine.shown(path))
     }
 
     pub fn container(&self, path: &[&str]) -> Option<Container> {
-        self.node.with_engine(|engine, _| engine.container(path))
+        self.node.look(|engine| engine.container(path))
     }
 
-    pub fn watch(&self, path: &[&str]) -> u32 {
-        self.node.with_engine(|engine, _| engine.watch(path))
+    /// What `f` finds at a path that is watched from here on; and its slot, which JavaScript is
+    /// told as well.
+    pub fn watch<R>(&self, path: &[&str], f: impl FnOnce(&mut Engine) -> R) -> (R, u32) {
+        let (found, slot) = self.node.look(|engine| (f(engine), engine.watch(path)));
+        self.slots.borrow_mut().tell(slot);
+        (found, slot)
     }
 
     pub fn unwatch(&self, slot: u32) {
-        self.node.with_engine(|engine, _| engine.unwatch(slot));
+        self.node.look(|engine| engine.unwatch(slot));
     }
 
     /// The slots that the write itself touches are published before this returns. What remote

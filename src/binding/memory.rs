@@ -29,13 +29,22 @@ impl Words {
 
     /// Adds one to a word. What is beyond the last is none of ours.
     pub fn bump(&mut self, index: u32) {
+        self.change(index, |word| word.wrapping_add(1));
+    }
+
+    /// Writes a word, likewise.
+    pub fn put(&mut self, index: u32, value: u32) {
+        self.change(index, |_| value);
+    }
+
+    fn change(&mut self, index: u32, f: impl FnOnce(u32) -> u32) {
         let index = index as usize;
         if index < self.length {
             // SAFETY: the word is there, as `new` was promised; `&mut self` makes this the only
             // access from Rust.
             unsafe {
                 let word = self.first.add(index);
-                *word = (*word).wrapping_add(1);
+                *word = f(*word);
             }
         }
     }
@@ -112,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_bumped_in_memory_of_others() {
+    fn words_are_changed_in_memory_of_others() {
         let mut memory = vec![0u32, 7, u32::MAX];
         let (first, length) = (memory.as_mut_ptr(), memory.len());
         // SAFETY: `memory` is read through `first` alone while `words` is used.
@@ -123,9 +132,12 @@ mod tests {
         // SAFETY: the first word is there.
         assert_eq!(unsafe { *first }, 1, "as JavaScript reads it, between two calls");
         words.bump(0);
+        words.put(1, 9);
+        words.put(3, 9);
         words = Words::NONE;
         words.bump(0);
-        assert_eq!(memory, [2, 7, 1]);
+        words.put(0, 9);
+        assert_eq!(memory, [2, 9, 1]);
     }
 
     /// Writes `text` as Node-API would.

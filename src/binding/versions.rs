@@ -1,7 +1,8 @@
 //! The version slots: one word per watched key, in memory that JavaScript allocated.
 //!
 //! JavaScript keeps decoded values and asks again only when the word has changed. Words are written
-//! on the JavaScript thread alone, so both sides use plain loads and stores.
+//! on the JavaScript thread alone, so both sides use plain loads and stores. Word 0 stands for no
+//! key: it takes the slot that a call gives beside its result.
 
 use std::ptr;
 
@@ -56,6 +57,11 @@ impl Slots {
         for &slot in touched {
             self.words.bump(slot);
         }
+    }
+
+    /// Says which slot the running call has found.
+    pub fn tell(&mut self, slot: u32) {
+        self.words.put(0, slot);
     }
 
     /// Lets go of the array.

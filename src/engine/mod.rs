@@ -41,7 +41,7 @@ use rand_chacha::ChaCha8Rng;
 pub use causality::VersionVector as Context;
 pub use config::{Config, Limits};
 pub use document::observe::ObserverId;
-pub use document::{Container, Explanation, Page, Shown};
+pub use document::{Container, Explanation, Page, Reading, Shown};
 pub use error::{AskError, CloseReason, WarningCode, WriteError};
 pub use event::{
     Address, Again, Ask, Asked, Command, End, Event, Input, Item, Now, Offer, Outcome, Output,
@@ -147,6 +147,11 @@ impl Engine {
     /// JSON text of what is shown at the path; the empty path is the whole document.
     pub fn read(&mut self, path: &[&str]) -> Option<String> {
         self.replication.read(path)
+    }
+
+    /// The same, a number as one and a text as it is at hand.
+    pub fn reading(&mut self, path: &[&str]) -> Option<Reading> {
+        self.replication.reading(path)
     }
 
     /// What kind of thing the path shows; nothing below it is read.

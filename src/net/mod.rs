@@ -106,6 +106,11 @@ impl Node {
         self.0.with_engine(f)
     }
 
+    /// The same for a call that only reads: nothing it does is for the network.
+    pub fn look<R>(&self, f: impl FnOnce(&mut Engine) -> R) -> R {
+        self.0.look(f)
+    }
+
     /// The same for a call that somebody may be waiting for, and that may be the only one for long:
     /// what it sends to one peer, while nothing else is under way, is written before this returns.
     /// That spares the peer two wake-ups of our threads, and costs the caller a system call.

@@ -1,5 +1,6 @@
 //! What the driver and the application's thread share.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::AtomicU64;
@@ -175,6 +176,15 @@ impl Shared {
         self.call(Engine::is_quiet, f)
     }
 
+    /// Without the looks at the clock and at what there is to do: a driver that has something to
+    /// merge comes back to it by itself, and to what follows from that.
+    pub fn look<R>(self: &Arc<Self>, f: impl FnOnce(&mut Engine) -> R) -> R {
+        let mut core = self.core.lock();
+        let outcome = catch_unwind(AssertUnwindSafe(|| f(&mut core.engine)));
+        drop(core);
+        outcome.unwrap_or_else(|panic| self.end_with(panic))
+    }
+
     /// `may_write`: whether the caller may write himself what there is to be sent after `f`.
     fn call<R>(
         self: &Arc<Self>,
@@ -212,12 +222,15 @@ impl Shared {
                 }
                 result
             }
-            Err(panic) => {
-                self.fail("this node");
-                self.destroy();
-                resume_unwind(panic)
-            }
+            Err(panic) => self.end_with(panic),
         }
+    }
+
+    /// A panic below a call of the application's ends the node, and goes on to the caller.
+    fn end_with(self: &Arc<Self>, panic: Box<dyn Any + Send>) -> ! {
+        self.fail("this node");
+        self.destroy();
+        resume_unwind(panic)
     }
 
     pub fn listen(self: &Arc<Self>, host: String, port: u16) -> bool {

@@ -46,7 +46,7 @@ pub use explain::Explanation;
 pub use fold::Fold;
 pub use listing::Page;
 pub use merge::{BodyState, State, ValueState};
-pub use read::{Container, Shown};
+pub use read::{Container, Reading, Shown};
 pub use tree::NodeId;
 
 use super::causality::VersionVector;
@@ -380,14 +380,13 @@ impl Document {
         let mut hash = tree::ROOT_HASH;
         self.watch.touch(hash, whose);
         if path.is_empty() {
-            self.watch.touch_below(hash, PathKey::default, whose);
+            self.watch.touch_below(hash, whose);
         }
         for (depth, segment) in path.iter().enumerate() {
             hash = tree::child_hash(hash, segment.as_ref());
             self.watch.touch(hash, whose);
             if depth + 1 == region {
-                let key = || PathKey::new(&path[..region]);
-                self.watch.touch_below(hash, key, whose);
+                self.watch.touch_below(hash, whose);
             }
         }
         self.watch.observers.note(path, region, whose);

@@ -1,5 +1,7 @@
 //! What is shown: see the section of that name in `docs/replication.md`.
 
+use ecow::EcoString;
+
 use super::amount::Amount;
 use super::json::{self, Level};
 use super::path::array_index;
@@ -22,6 +24,16 @@ pub enum Shown {
     Object,
     /// With its length.
     Array(u32),
+}
+
+/// What a path shows, in the form it is at hand in.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    Number(f64),
+    /// JSON text that the document holds as well.
+    Held(EcoString),
+    /// JSON text put together for the reader.
+    Made(String),
 }
 
 /// What is shown at a path that shows an object or an array.
@@ -81,6 +93,30 @@ impl Document {
             }
         }
         Some(out)
+    }
+
+    /// What [`read`](Self::read) gives, spared the making of a text that is there, or not needed.
+    pub fn reading<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Reading> {
+        match self.walk(path)? {
+            Place::Inside(text) => Some(Reading::Made(text)),
+            Place::Hole => Some(Reading::Made("null".into())),
+            Place::Node(id, mut winners) => match self.face(id, &winners) {
+                Face::Nothing => None,
+                Face::Number(number) => Some(Reading::Number(number)),
+                Face::Text(index) => match &self.tree.node(id).values[index].body {
+                    Body::Scalar(text) => {
+                        let number = json::number(text).map(Reading::Number);
+                        Some(number.unwrap_or_else(|| Reading::Held(text.clone())))
+                    }
+                    Body::Whole(text) => Some(Reading::Held(text.clone())),
+                    _ => None,
+                },
+                Face::Object | Face::Array { .. } => {
+                    let mut out = String::new();
+                    self.write(id, &mut winners, &mut out).then_some(Reading::Made(out))
+                }
+            },
+        }
     }
 
     pub fn container<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Container> {
@@ -230,7 +266,8 @@ impl Document {
     /// Goes down to a path through what its ancestors show.
     pub(super) fn walk<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Place> {
         let mut id = ROOT;
-        let mut winners = vec![None];
+        let mut winners = Winners::with_capacity(path.len() + 1);
+        winners.push(None);
         for (depth, segment) in path.iter().enumerate() {
             let segment = segment.as_ref();
             match self.way(id, &mut winners, segment) {

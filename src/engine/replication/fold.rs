@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Replication, Waits, LATELY_MS};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
+use crate::engine::document::watch::{Watch, Whose};
 use crate::engine::document::Fold;
 use crate::engine::event::{Again, Now};
 use crate::engine::id::{Dot, ReplicaId};
@@ -301,14 +302,12 @@ impl Replication {
     }
 
     /// The watched paths go on to the replica that takes this one's place.
-    pub fn take_watch(&mut self) -> crate::engine::document::watch::Watch {
+    pub fn take_watch(&mut self) -> Watch {
         std::mem::take(&mut self.document.watch)
     }
 
-    pub fn put_watch(&mut self, mut watch: crate::engine::document::watch::Watch) {
-        watch.touch_below(0, PathKey::default, crate::engine::document::watch::Whose::Remote);
-        watch.touch(0, crate::engine::document::watch::Whose::Remote);
-        watch.observers.note_all();
+    pub fn put_watch(&mut self, mut watch: Watch) {
+        watch.touch_all(Whose::Remote);
         self.document.watch = watch;
     }
 }

@@ -37,7 +37,7 @@ use super::clock::Clock;
 use super::config::Config;
 use super::document::observe::ObserverId;
 use super::document::watch::Whose;
-use super::document::{Container, Document, Explanation, Page, Shown};
+use super::document::{Container, Document, Explanation, Page, Reading, Shown};
 use super::error::WarningCode;
 use super::event::Now;
 use super::id::{Dot, ReplicaId};
@@ -365,6 +365,11 @@ impl Replication {
     pub fn read(&mut self, path: &[&str]) -> Option<String> {
         self.settle(path);
         self.document.read(path)
+    }
+
+    pub fn reading(&mut self, path: &[&str]) -> Option<Reading> {
+        self.settle(path);
+        self.document.reading(path)
     }
 
     pub fn shown(&mut self, path: &[&str]) -> Shown {
