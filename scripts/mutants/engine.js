@@ -743,7 +743,7 @@ module.exports = [
   },
   {
     name: 'stale-hello-accepted',
-    file: 'src/engine/mod.rs',
+    file: 'src/engine/hello.rs',
     find: 'if let Some(frames) = self.replication.farewell(hello.replica) {',
     replace: 'if let Some(frames) = self.replication.farewell(hello.replica).filter(|_| false) {',
     breaks: 'rule 9',

@@ -3,6 +3,7 @@
 /** Defects of jobs, calls and events. What is promised: docs/jobs.md. */
 
 const JOBS = 'src/engine/jobs/mod.rs';
+const RECEIVE = 'src/engine/jobs/receive.rs';
 const LINE = 'src/engine/jobs/line.rs';
 const GATHER = 'src/engine/jobs/gather.rs';
 const RUN = 'src/engine/jobs/run.rs';
@@ -170,7 +171,7 @@ module.exports = [
   },
   {
     name: 'event-for-nobody-taken',
-    file: JOBS,
+    file: RECEIVE,
     find: `        let Some(name) = self.offers.events.get(emit.name) else {
             self.events_unheard += 1;
             return Ok(false);
@@ -253,14 +254,14 @@ module.exports = [
   },
   {
     name: 'unnoticed-loss-sends-the-unsent',
-    file: JOBS,
+    file: RECEIVE,
     find: '                    line.forget_unsent();\n',
     replace: '',
     breaks: 'jobs: lines',
   },
   {
     name: 'unnoticed-loss-cancels-nothing',
-    file: JOBS,
+    file: RECEIVE,
     find: `                        let cancel = Cancel { job, reason: Some("null") };
                         self.push(peer, Class::About(job), &Parcel::new(Kind::Cancel, &cancel));`,
     replace: '                        let _ = job;',
@@ -268,7 +269,7 @@ module.exports = [
   },
   {
     name: 'unnoticed-loss-ends-nothing',
-    file: JOBS,
+    file: RECEIVE,
     find: `                    self.part(peer);
                 } else if was_lost`,
     replace: `                } else if was_lost`,
@@ -345,7 +346,7 @@ module.exports = [
     name: 'taken-before-it-is-taken',
     edits: [
       {
-        file: JOBS,
+        file: RECEIVE,
         find: `        if !kept {
             self.taken(now, peer, cost);`,
         replace: `        {

@@ -5,6 +5,7 @@
 const MEMBERSHIP = 'src/engine/membership/mod.rs';
 const BOOK = 'src/engine/membership/address_book.rs';
 const ENGINE = 'src/engine/mod.rs';
+const HELLO = 'src/engine/hello.rs';
 
 const APPLICATION = 'simulated applications dismiss nobody and say nothing of being busy';
 
@@ -152,7 +153,7 @@ module.exports = [
   // ---- what applications want
   {
     name: 'other-limits-accepted',
-    file: ENGINE,
+    file: HELLO,
     find: 'if hello.limits != self.limits() && self.config.follows && !observer {',
     replace: 'if hello.limits != self.limits() && self.config.follows && false {',
     breaks: 'rule 10',

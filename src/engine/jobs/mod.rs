@@ -6,14 +6,18 @@
 //! | `run` | the other side: what runs here, for whom, until when |
 //! | `line` | what goes to one peer, in order and once |
 //! | `inbox` | what waits for the application |
+//! | `receive` | what peers send |
+//! | `checks` | what is refused |
 //!
 //! One rule: a job ends when every node asked has an outcome, or at its deadline. A node has its
 //! outcome when it answers, when nothing can be sent to it, and when it is lost; the rest is the
 //! deadline's. Nothing comes after the end.
 
+mod checks;
 mod gather;
 mod inbox;
 mod line;
+mod receive;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,13 +31,11 @@ use super::error::AskError;
 use super::event::{Ask, Asked, End, Item, Now, Offer, Outcome, Refusal, Running, Stop, To};
 use super::id::{JobId, LinkId, ReplicaId, RunId};
 use super::rare::{Gone, Rare};
-use super::text;
-use super::wire::message::{
-    self, Answer, AnswerItem, Call, Cancel, Emit, Kind, Malformed, Postpone, PARCELS,
-};
+use super::wire::message::{self, Answer, AnswerItem, Call, Cancel, Emit, Kind, Postpone};
+use checks::describe;
 use gather::{Gathers, Settled};
 use inbox::{Inbox, Urgency};
-use line::{Arrived, Bounds, Class, Line, WasLost};
+use line::{Bounds, Class, Line};
 use run::Runs;
 
 /// Bytes of a name.
@@ -384,68 +386,6 @@ impl Jobs {
         self.misnamed = self.lines.keys().copied().collect();
     }
 
-    /// A message of jobs from a peer; parcels of unknown kinds are counted like others.
-    pub fn receive(
-        &mut self,
-        now: Now,
-        peer: ReplicaId,
-        link: LinkId,
-        message: Bytes,
-    ) -> Result<(), Malformed> {
-        let Some(line) = self.lines.get_mut(&peer) else { return Ok(()) };
-        match Kind::of(&message) {
-            Some(Kind::Resume) => {
-                let resume: message::Resume = message::decode(&message)?;
-                let was_lost = line.receive_resume(resume)?;
-                self.numbers.insert(link, resume.next);
-                if was_lost == WasLost::News {
-                    self.rare.note(Rare::LossLearned);
-                    line.forget_unsent();
-                    if let Some(early) = self.early.get_mut(&peer) {
-                        early.drain(..).for_each(|early| line.take(early.cost));
-                    }
-                    // Calls that went again may get there yet.
-                    for job in self.gathers.waiting_for(peer) {
-                        let cancel = Cancel { job, reason: Some("null") };
-                        self.push(peer, Class::About(job), &Parcel::new(Kind::Cancel, &cancel));
-                    }
-                    self.part(peer);
-                } else if was_lost == WasLost::Known {
-                    // All that it has asked came before this.
-                    if let Some(early) = self.early.get_mut(&peer) {
-                        early.drain(..).for_each(|early| line.take(early.cost));
-                    }
-                    for run in self.runs.of(peer) {
-                        self.stop(run, Stop::CallerLost);
-                    }
-                }
-                self.ready.insert(peer);
-                return Ok(());
-            }
-            Some(Kind::Ack) => {
-                line.receive_ack(message::decode(&message)?)?;
-                self.ready.insert(peer);
-                return Ok(());
-            }
-            _ => {}
-        }
-        let next = self.numbers.get_mut(&link).ok_or(Malformed)?;
-        let number = *next;
-        *next += 1;
-        let arrived = line.receive(number, message)?;
-        self.note_ack(now, peer);
-        match arrived {
-            Arrived::Nothing => Ok(()),
-            Arrived::Message { message, cost } if self.is_early(peer, &message)? => {
-                self.rare.note(Rare::PeerUnknownYet);
-                let early = Early { message, cost, now };
-                self.early.entry(peer).or_default().push_back(early);
-                Ok(())
-            }
-            Arrived::Message { message, cost } => self.receive_parcel(now, peer, &message, cost),
-        }
-    }
-
     // ---- time
 
     pub fn deadline(&self) -> Option<u64> {
@@ -524,133 +464,6 @@ impl Jobs {
         if self.lines.get(&peer).is_some_and(|line| line.bytes() > 0) {
             self.ready.insert(peer);
         }
-    }
-
-    // ---- parcels
-
-    /// Whether a parcel has to wait until the application knows the peer. All of them wait that
-    /// may lead to an item of the peer's doing, so that they keep their order; checked like others.
-    fn is_early(&self, peer: ReplicaId, message: &Bytes) -> Result<bool, Malformed> {
-        if !self.early.contains_key(&peer) {
-            return Ok(false);
-        }
-        match Kind::of(message) {
-            Some(Kind::Call) => {
-                let (call, trace) = message::decode_call(message)?;
-                self.check_call(call, trace)?;
-            }
-            Some(Kind::Emit) => {
-                let emit: Emit<'_> = message::decode(message)?;
-                self.check_told(emit.name, emit.args)?;
-            }
-            Some(Kind::Cancel) => {
-                let cancel: Cancel<'_> = message::decode(message)?;
-                cancel.reason.map(|reason| self.told(reason)).transpose()?;
-            }
-            Some(Kind::Postpone) => {
-                message::decode::<Postpone>(message)?;
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn receive_parcel(
-        &mut self,
-        now: Now,
-        peer: ReplicaId,
-        message: &Bytes,
-        cost: u64,
-    ) -> Result<(), Malformed> {
-        // What waits for the application keeps its cost until it is taken.
-        let kept = match Kind::of(message) {
-            Some(Kind::Call) => {
-                let (call, trace) = message::decode_call(message)?;
-                self.check_call(call, trace)?;
-                self.receive_call(now, peer, call, trace, cost)
-            }
-            Some(Kind::Emit) => self.receive_emit(peer, message::decode(message)?, cost)?,
-            Some(Kind::Answer) => self.receive_answer(peer, message::decode(message)?, cost)?,
-            Some(Kind::Cancel) => {
-                let cancel: Cancel<'_> = message::decode(message)?;
-                let why = match cancel.reason {
-                    Some(reason) => Stop::Cancelled(self.told(reason)?),
-                    None => Stop::Timeout,
-                };
-                if let Some(run) = self.runs.find(peer, cancel.job) {
-                    self.stop(run, why);
-                }
-                false
-            }
-            Some(Kind::Postpone) => {
-                let Postpone { job, remaining_ms } = message::decode(message)?;
-                if let Some(run) = self.runs.find(peer, job) {
-                    self.runs.postpone(run, now.monotonic_ms.saturating_add(remaining_ms));
-                }
-                false
-            }
-            // Of a higher minor version, or no parcel at all.
-            _ if message.first().is_some_and(|&kind| kind >= PARCELS) => false,
-            _ => return Err(Malformed),
-        };
-        if !kept {
-            self.taken(now, peer, cost);
-        }
-        Ok(())
-    }
-
-    fn receive_call(
-        &mut self,
-        now: Now,
-        peer: ReplicaId,
-        call: Call<'_>,
-        trace: &str,
-        cost: u64,
-    ) -> bool {
-        match self.start_run(now, peer, call, trace, Some((peer, cost))) {
-            Ok(kept) => kept,
-            Err(refused) => {
-                let answer = match refused {
-                    Outcome::NoWorker => AnswerItem::NoWorker,
-                    Outcome::Timeout => AnswerItem::Timeout,
-                    _ => AnswerItem::Busy,
-                };
-                self.reply(peer, call.job, answer);
-                false
-            }
-        }
-    }
-
-    fn receive_emit(
-        &mut self,
-        peer: ReplicaId,
-        emit: Emit<'_>,
-        cost: u64,
-    ) -> Result<bool, Malformed> {
-        self.check_told(emit.name, emit.args)?;
-        let Some(name) = self.offers.events.get(emit.name) else {
-            self.events_unheard += 1;
-            return Ok(false);
-        };
-        let item = Item::Emitted { peer, name: name.clone(), args: emit.args.into() };
-        self.inbox.push(Urgency::Now, item, Some((peer, cost)));
-        Ok(true)
-    }
-
-    fn receive_answer(
-        &mut self,
-        peer: ReplicaId,
-        answer: Answer<'_>,
-        cost: u64,
-    ) -> Result<bool, Malformed> {
-        let outcome = match answer.answer {
-            AnswerItem::Ok(value) => Outcome::Ok(self.told(value)?),
-            AnswerItem::Error(error) => Outcome::Error(self.told(error)?),
-            AnswerItem::NoWorker => Outcome::NoWorker,
-            AnswerItem::Timeout => Outcome::Timeout,
-            AnswerItem::Busy => Outcome::Busy,
-        };
-        Ok(self.settle_at_cost(answer.job, peer, outcome, Some((peer, cost))))
     }
 
     // ---- what runs here
@@ -848,76 +661,6 @@ impl Jobs {
             self.ack_at_ms = Some(now.monotonic_ms + self.config.heartbeat_interval_ms);
         }
     }
-
-    // ---- checks
-
-    fn check(&self, name: &str, args: &str) -> Result<(), AskError> {
-        if self.left {
-            return Err(AskError::Closed);
-        }
-        if name.is_empty() || name.len() > NAME_BYTES_MAX {
-            return Err(AskError::InvalidName { bytes: name.len(), limit: NAME_BYTES_MAX });
-        }
-        let limits = &self.config.limits;
-        if args.len() > limits.value_bytes_max {
-            let (bytes, limit) = (args.len(), limits.value_bytes_max);
-            return Err(AskError::TooLarge { bytes, limit });
-        }
-        if !args.starts_with('[') {
-            return Err(AskError::Invalid { detail: "no array".into() });
-        }
-        let (depth, limit) = (text::nesting(args), limits.depth_max + 1);
-        if depth > limit {
-            return Err(AskError::TooDeep { depth, limit });
-        }
-        Ok(())
-    }
-
-    /// The description of the error that an answer over the limits is turned into.
-    fn refusal(&self, json: &str) -> Option<String> {
-        let limits = &self.config.limits;
-        let error = if json.len() > limits.value_bytes_max {
-            AskError::TooLarge { bytes: json.len(), limit: limits.value_bytes_max }
-        } else {
-            let depth = text::nesting(json);
-            if depth <= limits.depth_max {
-                return None;
-            }
-            AskError::TooDeep { depth, limit: limits.depth_max }
-        };
-        let message = error.to_string().replacen("The arguments", "The answer", 1);
-        Some(describe(&message, error.code()))
-    }
-
-    fn check_call(&self, call: Call<'_>, trace: &str) -> Result<(), Malformed> {
-        if trace.len() > TRACE_BYTES_MAX {
-            return Err(Malformed);
-        }
-        self.check_told(call.name, call.args)
-    }
-
-    fn check_told(&self, name: &str, args: &str) -> Result<(), Malformed> {
-        text::validate(args).map_err(|_| Malformed)?;
-        self.check(name, args).or_else(|error| match error {
-            AskError::Closed => Ok(()),
-            _ => Err(Malformed),
-        })
-    }
-
-    /// A value from a peer.
-    fn told(&self, json: &str) -> Result<Arc<str>, Malformed> {
-        let limits = &self.config.limits;
-        text::validate(json).map_err(|_| Malformed)?;
-        if json.len() > limits.value_bytes_max || text::nesting(json) > limits.depth_max {
-            return Err(Malformed);
-        }
-        Ok(json.into())
-    }
-}
-
-/// JSON text of an error of the engine's own.
-fn describe(message: &str, code: &str) -> String {
-    serde_json::json!({ "name": "Error", "message": message, "code": code }).to_string()
 }
 
 /// A message and its frames.

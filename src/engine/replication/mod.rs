@@ -9,6 +9,7 @@ mod alone;
 mod checkpoints;
 mod checks;
 mod confirm;
+mod digest;
 mod feed;
 mod fold;
 mod folds;
@@ -42,7 +43,7 @@ use super::error::WarningCode;
 use super::event::Now;
 use super::id::{Dot, ReplicaId};
 use super::rare::{Gone, Rare};
-use super::wire::message::{self, DigestClock, DigestOf, Kind, Pull};
+use super::wire::message::{self, Kind, Pull};
 use alone::AloneLog;
 use checkpoints::Checkpoints;
 use feed::{Feed, Next};
@@ -692,51 +693,6 @@ impl Replication {
 
     fn send(&mut self, peer: ReplicaId, frames: Bytes) {
         if let Some(session) = self.sessions.get_mut(&peer) {
-            session.outstanding += frames.len();
-            self.sends.push_back((peer, frames));
-        }
-    }
-
-    // ---- digests
-
-    fn send_digests(&mut self, now: Now) {
-        let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
-        self.send_digests_to(now, &peers);
-    }
-
-    fn send_digests_to(&mut self, now: Now, peers: &[ReplicaId]) {
-        let hash = match self.merging {
-            None => self.document.hash(HASH_BYTES),
-            Some(_) => None,
-        };
-        self.rare.note_if(hash.is_none(), Rare::HashPutOff);
-        let rows = self.rows.iter().filter(|&(id, _)| self.is_alive(now, id));
-        let rows: Vec<_> = rows.map(|(id, row)| (id, row.entries())).collect();
-        let links = self.sessions.keys().copied().filter(|&id| !self.is_bystander(id));
-        let links: Vec<ReplicaId> = links.collect();
-        let heard = self.heard_lately(now);
-        let dead: Vec<ReplicaId> = self.folds.all_dead().collect();
-        let mut told = Vec::with_capacity(rows.len());
-        for &peer in peers {
-            let Some(session) = self.sessions.get_mut(&peer) else { continue };
-            let theirs = session.links.as_ref();
-            let knows_itself = |id: ReplicaId| {
-                id == peer || id == self.own || theirs.is_some_and(|links| links.contains(&id))
-            };
-            told.clear();
-            told.extend(rows.iter().filter(|&&(id, _)| !knows_itself(id)));
-            let digest = DigestOf {
-                vector: self.vector.entries(),
-                hash,
-                links: &links,
-                rows: &told,
-                heard: &heard,
-                dead: &dead,
-                forgotten: Vec::new(),
-            };
-            let echo = session.clock.map(|(sent_ms, at_ms)| (sent_ms, now.monotonic_ms - at_ms));
-            let clock = DigestClock { sent_ms: now.monotonic_ms, echo, wall_ms: now.wall_ms };
-            let frames = message::encode(Kind::Digest, &(digest, clock));
             session.outstanding += frames.len();
             self.sends.push_back((peer, frames));
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::checks;
 use super::incoming::Batch;
 use super::outbox::is_mere_increment;
-use super::{fingerprint, Merging, Replication, Target};
+use super::{Merging, Replication, Target};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
 use crate::engine::document::watch::Whose;
@@ -18,7 +18,7 @@ use crate::engine::event::Now;
 use crate::engine::id::{Dot, ReplicaId};
 use crate::engine::rare::Rare;
 use crate::engine::wire::message::{
-    self, ActionItem, Digest, DigestClock, FeedEnd, Item, Kind, Malformed, Pull, Stub, WriteItem,
+    self, ActionItem, FeedEnd, Item, Kind, Malformed, Pull, Stub, WriteItem,
 };
 
 /// How often at most the same origin's clock is reported.
@@ -261,93 +261,9 @@ impl Replication {
         }
     }
 
-    // ---- digests
-
-    fn receive_clock(&mut self, now: Now, peer: ReplicaId, clock: DigestClock) {
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
-        session.clock = Some((clock.sent_ms, now.monotonic_ms));
-        let since =
-            |(sent_ms, held_ms)| now.monotonic_ms.checked_sub(sent_ms)?.checked_sub(held_ms);
-        session.rtt_ms = clock.echo.and_then(since).or(session.rtt_ms);
-        let sent_ms = i128::from(clock.wall_ms) + i128::from(session.rtt_ms.unwrap_or(0) / 2);
-        let ahead_ms = sent_ms - i128::from(now.wall_ms);
-        session.clock_ahead_ms = i64::try_from(ahead_ms).ok();
-    }
-
-    fn receive_digest(
-        &mut self,
-        now: Now,
-        peer: ReplicaId,
-        digest: Digest,
-    ) -> Result<(), Malformed> {
-        if digest.forgotten.iter().any(|stub| stub.replica == self.own) {
-            self.forgotten = true;
-            return Ok(());
-        }
-        self.alone.meet(self.vector.get(self.own));
-        let mut vector = self.told_vector(digest.vector)?;
-        self.folds.rename(&mut vector);
-        self.rows.learn(peer, &vector);
-        self.heard(peer, now.monotonic_ms);
-        for (replica, ago_ms) in digest.heard.into_iter().filter(|&(id, _)| id != self.own) {
-            let at_ms = now.monotonic_ms.saturating_sub(ago_ms);
-            self.folds.told_heard(replica, at_ms, self.config.heartbeat_interval_ms / 2);
-        }
-        for replica in digest.dead.into_iter().filter(|&id| id != self.own) {
-            self.folds.is_dead(replica);
-        }
-        for (replica, row) in digest.rows {
-            if replica != self.own && !self.folds.is_folded(replica) && self.is_alive(now, replica)
-            {
-                let mut row = self.told_vector(row)?;
-                self.folds.rename(&mut row);
-                self.rows.learn(replica, &row);
-            }
-        }
-        if let Some(session) = self.sessions.get_mut(&peer) {
-            let same = session.links.as_ref().is_some_and(|links| links.iter().eq(&digest.links));
-            if !same {
-                session.links = Some(digest.links.into_iter().collect());
-            }
-            session.told = Some((fingerprint(&vector), digest.hash));
-            // What was folded meanwhile has no place in a vector any more.
-            let has = |(id, n): (ReplicaId, u64)| vector.get(id) >= n || self.folds.is_folded(id);
-            if session.lacks.as_ref().is_none_or(|(lacked, _)| lacked.iter().all(has)) {
-                let is_behind = !vector.includes(&self.vector);
-                session.lacks = is_behind.then(|| (self.vector.clone(), now.monotonic_ms));
-            }
-        }
-        self.say_unsaid(peer);
-        // What it was not sent it can pull now.
-        self.drained(peer, 0);
-        if self.vector.includes(&vector) {
-            if let Some(session) = self.sessions.get_mut(&peer) {
-                session.caught_up = true;
-            }
-            if vector.includes(&self.vector) {
-                self.compare(peer, digest.hash);
-            }
-        } else {
-            let first = self.sessions.get(&peer).is_some_and(|session| !session.caught_up);
-            let grace_ms = if first { 0 } else { self.config.gap_timeout_ms };
-            self.aim(peer, Some(vector), now.monotonic_ms + grace_ms);
-        }
-        Ok(())
-    }
-
-    /// Both cover the same writes, so both must hold the same state.
-    fn compare(&mut self, peer: ReplicaId, hash: Option<u64>) {
-        let (Some(theirs), None) = (hash, &self.merging) else { return };
-        if self.document.hash(usize::MAX).is_some_and(|ours| ours != theirs) {
-            self.counts.state_mismatches += 1;
-            let detail = format!("this node and {peer} cover the same writes with another state");
-            self.report(WarningCode::StateMismatch, Some(peer), detail);
-        }
-    }
-
     /// Sets what is to be got from a peer, unless something is set already. `None`: whatever it
     /// has, and only the end of a feed will do.
-    fn aim(&mut self, peer: ReplicaId, vector: Option<VersionVector>, due_ms: u64) {
+    pub(super) fn aim(&mut self, peer: ReplicaId, vector: Option<VersionVector>, due_ms: u64) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         match (&mut session.target, vector) {
             (Some(_), Some(_)) => {}
