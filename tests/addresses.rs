@@ -645,6 +645,41 @@ fn unframe(frames: &[u8]) -> Bytes {
     decoder.next_message().unwrap().unwrap()
 }
 
+// ---- many that come and go
+
+/// One is lost, then many come and go, in the time until it is dialled: that nobody is where it was
+/// is found all the same, and not held against those who have said goodbye.
+#[test]
+fn who_was_lost_among_many_is_found_to_have_ended() {
+    const STAYS: LinkId = LinkId(1);
+    let goodbye = || unframe(&message::encode_empty(Kind::Goodbye));
+    let lost = || CloseReason::Lost("reset".into());
+    for many_are_lost in [false, true] {
+        let mut node = Alone::new(learner());
+        node.meet(STAYS, ReplicaId(1), None);
+        node.meet(LinkId(2), ReplicaId(2), Some("127.0.0.1:2"));
+        node.input(Input::Closed { link: LinkId(2), reason: lost() });
+        for n in 3..2000u64 {
+            let link = LinkId(n);
+            node.meet(link, ReplicaId(n), Some(&format!("127.0.0.1:{n}")));
+            if !many_are_lost || n % 2 == 0 {
+                node.receive(link, goodbye());
+            }
+            node.input(Input::Closed { link, reason: lost() });
+        }
+        node.wait(1000);
+        assert!(node.dialled().iter().any(|address| address == "127.0.0.1:2"));
+        node.sent(STAYS, Kind::Digest);
+        let address = Address::new("127.0.0.1:2");
+        node.input(Input::DialFailed { address, code: "ECONNREFUSED".into(), vacant: true });
+        node.wait(2000);
+        let digests = node.sent(STAYS, Kind::Digest);
+        let told = digests.last().expect("a digest");
+        let (told, _): (Digest, _) = message::decode_head(told).expect("a digest");
+        assert!(told.dead.contains(&ReplicaId(2)), "{} are dead", told.dead.len());
+    }
+}
+
 // ---- connections made anew
 
 #[test]

@@ -102,6 +102,10 @@ impl AddressBook {
         self.learn(now_ms, now_ms + self.redial_min_ms, address, replica);
     }
 
+    pub fn knows(&self, address: &Address) -> bool {
+        self.entries.contains_key(address)
+    }
+
     /// Where an address stands in the order of what the user wants; `None` if he did not give it.
     pub fn order_of(&self, address: &Address) -> Option<u64> {
         match self.entries.get(address)?.origin {

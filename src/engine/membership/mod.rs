@@ -525,6 +525,7 @@ impl Membership {
             self.book.lost(now_ms, peer, rng);
             if reason == CloseReason::Left {
                 self.book.forget_learned(peer);
+                self.forget_address(closed.theirs.advertised.as_ref(), peer);
             }
             let is_lost = matches!(reason, CloseReason::Lost(_) | CloseReason::Silent);
             if is_lost && closed.dialled.is_none() {
@@ -712,12 +713,8 @@ impl Membership {
         if before.advertised == advertised {
             return;
         }
-        if let Some(address) = before.advertised {
-            // Who comes to be there is another, but this one lives.
-            if self.by_address.get(&address) == Some(&peer) {
-                self.by_address.remove(&address);
-            }
-        }
+        // Who comes to be there is another, but this one lives.
+        self.forget_address(before.advertised.as_ref(), peer);
         if let Some(address) = advertised {
             self.book.leads_to(&address, peer);
             self.note_address(address, peer);
@@ -727,14 +724,23 @@ impl Membership {
     /// Remembers who is at an address. Who was there before and is no peer is gone for good.
     fn note_address(&mut self, address: Address, replica: ReplicaId) {
         if self.by_address.len() >= ADDRESSES_MAX {
-            let peers = &self.peers;
-            self.by_address.retain(|_, id| peers.contains_key(id));
+            let (peers, book) = (&self.peers, &self.book);
+            // Of who was lost and is dialled it may yet be found that nobody is there any more.
+            self.by_address.retain(|at, id| peers.contains_key(id) || book.knows(at));
         }
         let before = self.by_address.insert(address, replica);
         let gone = before.filter(|&id| id != replica && !self.peers.contains_key(&id));
         if let Some(peer) = gone {
             self.rare.note(Rare::AddressTaken);
             self.steps.push_back(Step::Dead { peer });
+        }
+    }
+
+    /// The replica is not there any more, or nobody has to be told when another one is.
+    fn forget_address(&mut self, address: Option<&Address>, replica: ReplicaId) {
+        let Some(address) = address else { return };
+        if self.by_address.get(address) == Some(&replica) {
+            self.by_address.remove(address);
         }
     }
 
