@@ -515,6 +515,35 @@ fn a_counter_at_the_end_does_not_overflow_the_batch() {
     hostile.write(u64::MAX, &["k"], ActionItem::Set("1"), Vec::new());
 }
 
+/// Ours never says an increment alone and then in another; a node that does leaves nothing behind.
+#[test]
+fn an_increment_that_stands_for_one_that_is_here_leaves_nothing_of_it() {
+    let increment = |total: f64| ActionItem::Increment {
+        epoch: 1,
+        total: Amount::from_f64(total),
+        run: Some(Run { base: None, value: total }),
+    };
+    let hashes = [false, true].map(|alone_too| {
+        let mut peer = Hostile::new();
+        peer.write_at(5, 1, &["a", "b"], increment(1.0), Vec::new());
+        if alone_too {
+            peer.write_at(6, 2, &["a", "b"], increment(2.0), Vec::new());
+        }
+        let mut bytes = message::begin(Kind::Writes);
+        message::append(&mut bytes, &WritesHead { origin: X, first: 2, seen: Vec::new() });
+        message::append(&mut bytes, &Item::Before(1));
+        let (path, action) = (vec!["a", "b"], increment(3.0));
+        let write = WriteItem { hlc: 7, path, action, arrays: Vec::new(), cuts: Vec::new() };
+        message::append(&mut bytes, &Item::Write(write));
+        peer.say(bytes);
+        assert_eq!(peer.mesh.stats(0).bad_messages, 0);
+        assert_eq!(peer.mesh.context(0).get(X), 3);
+        assert_eq!(peer.mesh.read(0, "").as_deref(), Some(r#"{"a":{"b":3}}"#));
+        peer.mesh.hash(0)
+    });
+    assert_eq!(hashes[0], hashes[1]);
+}
+
 #[test]
 fn a_key_deeper_than_the_limit_is_refused_in_a_feed() {
     let mut hostile = Hostile::new();
