@@ -18,6 +18,8 @@ const vm = require('node:vm');
 const { join } = require('..');
 
 const GROWTH_BYTES_MAX = 5 << 20;
+/** Who has written is dead for 12 s before it is folded, and who has not is away for a minute. */
+const FORGOTTEN_WITHIN_MS = 90_000;
 /** With less the allocator has not come to rest. */
 const MINUTES_TO_JUDGE = 10;
 /** How often it is looked at what there is; a multiple of 6. */
@@ -69,6 +71,8 @@ async function cycle(cycles) {
     await (round % 10 === 9 ? node.destroy() : node.close());
     if (round % 1000 === 999) say(`${round + 1} nodes opened and closed`);
   }
+  const left = await forgotten([peer, other]);
+  if (left > 0) wrong.push(`${left} that have ended are not forgotten`);
   await Promise.all([peer.close(), other.close()]);
   // The peers' own are gone as well.
   const after = await look();
@@ -80,6 +84,14 @@ async function cycle(cycles) {
   say(`${cycles} nodes opened and closed: ${inMiB(grown)} MiB more`);
   if (cycles >= 10_000 && grown > GROWTH_BYTES_MAX) wrong.push(`${inMiB(grown)} MiB more after ${cycles} cycles`);
   return wrong;
+}
+
+/** How many replicas nodes still know beside themselves when they have had time to fold the others. */
+async function forgotten(nodes) {
+  const left = () => Math.max(...nodes.map((node) => node.stats().replicas)) - nodes.length;
+  const deadline = performance.now() + FORGOTTEN_WITHIN_MS;
+  while (left() > 0 && performance.now() < deadline) await sleep(100);
+  return left();
 }
 
 /** Everything that nodes do, with keys that stay the same. */

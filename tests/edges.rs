@@ -644,6 +644,56 @@ fn the_dead_are_folded_while_others_come_and_go_all_the_time() {
     assert_eq!([0, 1].map(|node| mesh.read(node, "n")), [Some("1".into()), Some("1".into())]);
 }
 
+/// One process after another is killed and back at once, all but the first.
+#[test]
+fn the_killed_are_folded_while_others_are_killed_all_the_time() {
+    const NODES: usize = 8;
+    let at = |place: usize| format!("127.0.0.1:{}", 7000 + place);
+    let addresses: Vec<String> = (0..NODES).map(at).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let config = |place: usize| Config {
+        advertised: Some(Address::new(at(place))),
+        learn_addresses: true,
+        loss_timeout_ms: 2000,
+        heartbeat_interval_ms: 400,
+        ..Config::default()
+    };
+    let mut mesh = Mesh::with(Vec::new());
+    let mut nodes: Vec<usize> = Vec::new();
+    for place in 0..NODES {
+        nodes.push(mesh.add_told(config(place), &addresses[..place]));
+    }
+    mesh.run(2000);
+    for round in 0..60 {
+        let place = 1 + round * 5 % (NODES - 1);
+        let killed = nodes[place];
+        mesh.stop(killed);
+        for &other in nodes.iter().filter(|&&other| other != killed) {
+            while mesh.is_linked(killed, other) {
+                mesh.cut(killed, other);
+            }
+        }
+        nodes[place] = mesh.add_told(config(place), &addresses);
+        for step in 0..10 {
+            for (turn, &node) in nodes.iter().enumerate() {
+                let key = format!("k{}.{}", (round + turn) % 3, turn % 2);
+                match (round + step + turn) % 5 {
+                    0 => mesh.set(node, &key, "1"),
+                    1 if mesh.read(node, &key).is_some() => mesh.delete(node, &key),
+                    2 => mesh.set(node, &format!("k{}", turn % 3), r#"{"0":2,"1":{}}"#),
+                    _ => mesh.increment(node, &format!("n{}", round % 3), 1.0),
+                }
+            }
+            mesh.run(100);
+        }
+    }
+    let stats = mesh.stats(0);
+    assert!(stats.folds > 40, "{} folds, {} replicas", stats.folds, stats.replicas);
+    let mismatches: Vec<u64> =
+        nodes.iter().map(|&node| mesh.stats(node).state_mismatches).collect();
+    assert_eq!(mismatches, [0; NODES]);
+}
+
 /// Nobody has what it waits for: it would be asked for again and again.
 #[test]
 fn what_waits_of_a_replica_goes_when_that_is_folded() {
