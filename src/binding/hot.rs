@@ -153,18 +153,15 @@ unsafe fn value_or_json(
     env: sys::napi_env,
     reading: Option<Reading>,
 ) -> Result<sys::napi_value, Failure> {
+    let Some(reading) = reading else { return Ok(UNDEFINED) };
     // SAFETY: as this function's; `value` outlives the call.
     unsafe {
-        match reading {
-            Some(Reading::Number(number)) => {
-                let mut value = ptr::null_mut();
-                check(sys::napi_create_double(env, number, &mut value))?;
-                Ok(value)
-            }
-            Some(Reading::Held(json)) => to_js(env, &json),
-            Some(Reading::Made(json)) => to_js(env, &json),
-            None => Ok(UNDEFINED),
+        if let Some(number) = reading.number() {
+            let mut value = ptr::null_mut();
+            check(sys::napi_create_double(env, number, &mut value))?;
+            return Ok(value);
         }
+        to_js(env, &reading.json())
     }
 }
 

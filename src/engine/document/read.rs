@@ -1,5 +1,7 @@
 //! What is shown: see the section of that name in `docs/replication.md`.
 
+use std::borrow::Cow;
+
 use ecow::EcoString;
 
 use super::amount::Amount;
@@ -29,11 +31,42 @@ pub enum Shown {
 /// What a path shows, in the form it is at hand in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
+    /// A sum.
     Number(f64),
     /// JSON text that the document holds as well.
     Held(EcoString),
     /// JSON text put together for the reader.
     Made(String),
+}
+
+impl Reading {
+    /// The number that it is, if it is one.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Reading::Number(number) => Some(*number),
+            Reading::Held(text) => json::number(text),
+            Reading::Made(text) => json::number(text),
+        }
+    }
+
+    pub fn json(&self) -> Cow<'_, str> {
+        match self {
+            Reading::Number(number) => {
+                let mut text = String::new();
+                json::push_number(*number, &mut text);
+                text.into()
+            }
+            Reading::Held(text) => text.as_str().into(),
+            Reading::Made(text) => text.as_str().into(),
+        }
+    }
+
+    pub fn into_json(self) -> String {
+        match self {
+            Reading::Made(text) => text,
+            other => other.json().into_owned(),
+        }
+    }
 }
 
 /// What is shown at a path that shows an object or an array.
@@ -82,20 +115,10 @@ pub(super) enum Way {
 impl Document {
     /// JSON text of what the path shows; the empty path is the whole document, always an object.
     pub fn read<S: AsRef<str>>(&mut self, path: &[S]) -> Option<String> {
-        let mut out = String::new();
-        match self.walk(path)? {
-            Place::Inside(text) => out.push_str(&text),
-            Place::Hole => out.push_str("null"),
-            Place::Node(id, mut winners) => {
-                if !self.write(id, &mut winners, &mut out) {
-                    return None;
-                }
-            }
-        }
-        Some(out)
+        self.reading(path).map(Reading::into_json)
     }
 
-    /// What [`read`](Self::read) gives, spared the making of a text that is there, or not needed.
+    /// The same, spared the making of a text that is there, or not needed.
     pub fn reading<S: AsRef<str>>(&mut self, path: &[S]) -> Option<Reading> {
         match self.walk(path)? {
             Place::Inside(text) => Some(Reading::Made(text)),
@@ -104,11 +127,7 @@ impl Document {
                 Face::Nothing => None,
                 Face::Number(number) => Some(Reading::Number(number)),
                 Face::Text(index) => match &self.tree.node(id).values[index].body {
-                    Body::Scalar(text) => {
-                        let number = json::number(text).map(Reading::Number);
-                        Some(number.unwrap_or_else(|| Reading::Held(text.clone())))
-                    }
-                    Body::Whole(text) => Some(Reading::Held(text.clone())),
+                    Body::Scalar(text) | Body::Whole(text) => Some(Reading::Held(text.clone())),
                     _ => None,
                 },
                 Face::Object | Face::Array { .. } => {

@@ -364,8 +364,7 @@ impl Replication {
     // ---- reads: a path that waits to be merged is merged first
 
     pub fn read(&mut self, path: &[&str]) -> Option<String> {
-        self.settle(path);
-        self.document.read(path)
+        self.reading(path).map(Reading::into_json)
     }
 
     pub fn reading(&mut self, path: &[&str]) -> Option<Reading> {
