@@ -95,11 +95,16 @@ faults! {
     DeepPaths, "deep-paths", Lasts, 10, "paths of up to 40 segments";
     HotKey, "hot-key", Lasts, 10, "almost all writing goes to one path";
     MassDelete, "mass-delete", Strikes, 12, "a node deletes everything it shows";
+
+    // Drawn by a stream of its own.
+    Storm, "storm", Lasts, 5, "of up to eight nodes one is killed every second, and back soon";
 }
 
 impl Fault {
     /// Those that older seeds were drawn from.
     pub const FIRST: usize = 10;
+    /// Those that have one stream together.
+    pub const TOGETHER: usize = Fault::Storm as usize;
 
     pub fn of_name(name: &str) -> Option<Fault> {
         Fault::ALL.iter().copied().find(|fault| fault.name() == name)
@@ -116,6 +121,14 @@ impl Fault {
                 | Fault::CrashAsker
                 | Fault::Comeback
         )
+    }
+
+    /// Whether it goes with a storm: it parts nobody for long, and ends no lives.
+    pub fn goes_with_storms(self) -> bool {
+        let network = [Fault::LinkReset, Fault::Delay, Fault::HalfOpen, Fault::SlowReader];
+        let others = [Fault::DuplicateLink, Fault::Reorder, Fault::Freeze, Fault::NewerMinor];
+        let clocks = [Fault::ClockJump, Fault::ClockDrift, Fault::ClockStrobe];
+        self.is_harmless() || [&network[..], &others, &clocks].concat().contains(&self)
     }
 
     /// Whether it is no more than something hard to do: nothing breaks.

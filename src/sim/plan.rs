@@ -68,10 +68,19 @@ pub struct Plan {
     /// One node is cut off from all others, from when and, after all other faults, for how long:
     /// until they have forgotten it.
     pub away: Option<Away>,
+    pub storm: Option<Storm>,
     /// Who looks on, and writes nothing.
     pub observer: Option<usize>,
     /// All nodes are on one machine: at a port that is refused no process listens.
     pub one_machine: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Storm {
+    /// From one kill to the next, in the mean.
+    pub every_ms: u64,
+    /// The longest that a node is away.
+    pub back_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +175,11 @@ impl Plan {
         } else if !wishes.first_streams && !wishes.reference {
             plan.draw_more(&mut chance, wishes.without);
             plan.draw_room(&mut stream(10));
+            let storms = &mut stream(13);
+            if storms.percent(Fault::Storm.percent()) && !wishes.without.has(Fault::Storm) {
+                plan.faults.retain(|fault| fault.goes_with_storms());
+                plan.switch_on(Fault::Storm, storms);
+            }
         }
         plan.switch_off(wishes.without);
         if wishes.observer {
@@ -214,7 +228,7 @@ impl Plan {
 
     /// The kinds of faults that the first streams do not draw, and limits.
     fn draw_more(&mut self, chance: &mut Chance, without: Faults) {
-        let more = &Fault::ALL[Fault::FIRST..];
+        let more = &Fault::ALL[Fault::FIRST..Fault::TOGETHER];
         let drawn: Vec<Fault> =
             more.iter().copied().filter(|fault| chance.percent(fault.percent())).collect();
         // Some runs are for what happens when nothing goes wrong.
@@ -312,6 +326,7 @@ impl Plan {
                 self.split_death_ms = Some(at);
                 self.duration_ms = self.duration_ms.max(at + SPLIT_MS + 2_000);
             }
+            Fault::Storm => self.draw_storm(chance),
             Fault::LargeValues => {
                 self.workload.large_percent = 3;
                 let part = self.config.part_bytes_max as u64;
@@ -335,6 +350,46 @@ impl Plan {
         self.away = Some(Away { from_ms, for_ms: all_ms - (self.duration_ms - from_ms) });
         // Others that die early would be forgotten before the end, when all is compared.
         self.faults.retain(|fault| !fault.ends_lives());
+    }
+
+    /// A mesh of processes of one application, from which one after another is killed, all but the
+    /// first. They lose and find each other fast.
+    fn draw_storm(&mut self, chance: &mut Chance) {
+        let nodes = chance.between(4, 8) as usize;
+        self.nodes = nodes;
+        self.connects =
+            (0..nodes).map(|node| (0..nodes).filter(|&to| to != node).collect()).collect();
+        self.open = true;
+        self.silent = vec![false; nodes];
+        self.starts_ms = vec![0; nodes];
+        self.advertises = (0..nodes).collect();
+        self.newer = vec![false; nodes];
+        self.writers = nodes;
+        (self.away, self.outrun_from_ms, self.split_death_ms) = (None, None, None);
+        (self.forgets, self.jobs) = (false, None);
+        self.config.learn_addresses = true;
+        (self.config.loss_timeout_ms, self.config.heartbeat_interval_ms) = (2_000, 400);
+        self.config.forget_after_ms = Config::default().forget_after_ms;
+        self.latency_ms = *chance.pick(&[(0, 1), (1, 5), (5, 50), (20, 150), (1, 500)]);
+        self.bytes_per_ms = self.bytes_per_ms.max(1_000);
+        self.fault_length_ms = *chance.pick(&[300, 2_000]);
+        self.storm = Some(Storm {
+            every_ms: *chance.pick(&[300, 1_000, 1_000, 2_000]),
+            back_ms: *chance.pick(&[0, 3, 300, 2_000]),
+        });
+        self.duration_ms = chance.between(10_000, 40_000);
+        self.writes = *chance.pick(&[100, 300, 600]);
+        if chance.percent(60) {
+            (self.workload.increment_weight, self.workload.delete_weight) = (20, chance.below(3));
+            self.workload.names.truncate(3);
+        }
+        // Counters that outlive many who have added to them.
+        if chance.percent(60) {
+            let workload = &mut self.workload;
+            (workload.set_weight, workload.delete_weight, workload.purge_percent) = (1, 0, 0);
+            (workload.increment_weight, workload.depth_max) = (40, 2);
+            (workload.hot_percent, workload.hot_paths) = (90, 2);
+        }
     }
 
     /// Nodes that all start at one moment, each with one or two to begin with.
@@ -451,6 +506,7 @@ impl Plan {
             advertises: (0..nodes).collect(),
             newer: vec![false; nodes],
             away: None,
+            storm: None,
             observer: None,
             one_machine: false,
         };

@@ -155,6 +155,8 @@ enum Happening {
     /// A node is cut off from all others.
     GoAway,
     SplitDeath,
+    /// A process is killed.
+    Kill,
     /// The others are parted.
     Split,
     /// Those kept apart are so no more.
@@ -236,6 +238,9 @@ impl Cluster {
         if let Some(at) = cluster.plan.split_death_ms {
             cluster.at(at, Happening::SplitDeath);
         }
+        if let Some(storm) = cluster.plan.storm {
+            cluster.at(storm.every_ms, Happening::Kill);
+        }
         if !cluster.strikes.is_empty() {
             cluster.at(cluster.plan.fault_gap_ms, Happening::Fault);
         }
@@ -278,6 +283,7 @@ impl Cluster {
                 | Happening::Mend(_)
                 | Happening::GoAway
                 | Happening::SplitDeath
+                | Happening::Kill
                 | Happening::Split
                 | Happening::Rejoin
                 | Happening::CutOldest(..)
@@ -358,6 +364,10 @@ impl Cluster {
                 Ok(())
             }
             Happening::SplitDeath => self.split_death(),
+            Happening::Kill => {
+                self.kill_one();
+                Ok(())
+            }
             Happening::Split => {
                 self.split();
                 Ok(())

@@ -122,6 +122,7 @@ impl Cluster {
             | Fault::Outrun
             | Fault::Forgotten
             | Fault::SplitDeath
+            | Fault::Storm
             | Fault::SharedAddress
             | Fault::NewerMinor
             | Fault::ClockDrift
@@ -235,6 +236,19 @@ impl Cluster {
             return;
         }
         self.keep_apart((0..self.nodes.len()).map(|other| other == node).collect());
+    }
+
+    /// Kills any but the first, which is back soon.
+    pub(super) fn kill_one(&mut self) {
+        let Some(storm) = self.plan.storm else { return };
+        let next = self.now + 1 + self.faults.gap(storm.every_ms);
+        self.at(next, Happening::Kill);
+        let node = 1 + self.faults.index(self.plan.nodes - 1);
+        if self.may_end(node) {
+            self.stop(node, false);
+            let back = self.now + self.faults.below(storm.back_ms + 1);
+            self.at(back, Happening::Start(node));
+        }
     }
 
     /// The node that writes leaves for good, and the others soon take sides.
