@@ -364,11 +364,11 @@ module.exports = [
   {
     name: 'large-costs-not-given-back',
     file: LINE,
-    find: '        self.taken_cost += cost;\n        self.ack_due |= self.taken_cost',
+    find: '        self.taken_cost = (self.taken_cost + cost).min(self.received_cost);\n        self.ack_due |= self.taken_cost',
     replace: `        if cost > 3000 {
             return;
         }
-        self.taken_cost += cost;
+        self.taken_cost = (self.taken_cost + cost).min(self.received_cost);
         self.ack_due |= self.taken_cost`,
     breaks: 'jobs 6',
   },

@@ -513,9 +513,10 @@ impl Line {
         }
     }
 
-    /// The application has taken what cost this, or never will.
+    /// The application has taken what cost this, or never will. What it takes late may have come over
+    /// an earlier line, which this one took the place of when this node got another replica id.
     pub fn take(&mut self, cost: u64) {
-        self.taken_cost += cost;
+        self.taken_cost = (self.taken_cost + cost).min(self.received_cost);
         self.ack_due |= self.taken_cost - self.acked.1 >= self.bounds.window / ACK_WINDOW_PART;
     }
 
@@ -748,6 +749,18 @@ mod tests {
             pair.ack();
         }
         assert_eq!(arrived, count);
+    }
+
+    #[test]
+    fn what_came_over_an_earlier_line_is_not_taken_of_this_one() {
+        let mut pair = Pair::new();
+        pair.push(Class::Event, 20);
+        pair.to.take(1000);
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [20]);
+        pair.to.take(1000);
+        // More would be malformed.
+        pair.ack();
     }
 
     #[test]
