@@ -8,8 +8,9 @@
  * many seeds that took and what failed. Exit code 1 if one is not caught.
  *
  * A mutant is `{ name, file, find, replace, breaks }`, or has `edits` instead of one edit. `find` is
- * in the file exactly once. `test` names the test of cargo that catches what no simulated cluster
- * can show, and `because` says why.
+ * in the file exactly once. `faults` names the kinds of faults whose seeds are played instead of those
+ * that draw their own. `test` names the test of cargo that catches what no simulated cluster can show,
+ * and `because` says why.
  */
 
 const { spawn, spawnSync } = require('node:child_process');
@@ -146,7 +147,7 @@ class Tree {
       if (mutant.test) return this.#test(mutant.test);
       const problem = this.build();
       if (problem) return { caught: false, message: `does not build: ${/^error.*/m.exec(problem) ?? problem}` };
-      return await this.#simulate(from, seeds);
+      return await this.#simulate(from, seeds, mutant.faults);
     } finally {
       this.#restore();
     }
@@ -160,15 +161,15 @@ class Tree {
   }
 
   /** Plays seeds in batches, each shared out among processes, until one fails. */
-  async #simulate(from, seeds) {
+  async #simulate(from, seeds, faults) {
     let batch = BATCH_MIN;
     for (let next = from; next < from + seeds; batch = Math.min(batch * 2, BATCH_MAX)) {
       const end = Math.min(next + batch, from + seeds);
       const share = Math.ceil((end - next) / this.#jobs);
       const plays = [];
-      for (let at = next; at < end; at += share) plays.push(play(this.#simulator, at, Math.min(share, end - at)));
+      for (let at = next; at < end; at += share) plays.push(play(this.#simulator, at, Math.min(share, end - at), faults));
       const failed = (await Promise.all(plays)).find(Boolean);
-      if (failed && !await this.#failsAnyway(failed.seed)) {
+      if (failed && !await this.#failsAnyway(failed.seed, faults)) {
         return { caught: true, seeds: failed.seed - from + 1, message: failed.message };
       }
       next = failed ? failed.seed + 1 : end;
@@ -176,12 +177,13 @@ class Tree {
     return { caught: false, seeds, message: '' };
   }
 
-  async #failsAnyway(seed) {
-    if (!this.#faulty.has(seed)) {
-      const sound = await play(this.#sound, seed, 1);
+  async #failsAnyway(seed, faults) {
+    const run = [seed, faults].join(' ').trim();
+    if (!this.#faulty.has(run)) {
+      const sound = await play(this.#sound, seed, 1, faults);
       if (!sound) return false;
-      this.#faulty.add(seed);
-      console.log(`seed ${seed} fails without a defect and counts for nothing: ${sound.message.slice(0, 160)}`);
+      this.#faulty.add(run);
+      console.log(`seed ${run} fails without a defect and counts for nothing: ${sound.message.slice(0, 160)}`);
     }
     return true;
   }
@@ -216,9 +218,9 @@ class Tree {
   }
 }
 
-/** Plays seeds until one fails. Gives its number and what was wrong, or nothing. */
-function play(simulator, from, seeds) {
-  const args = [simulator, '--seeds', seeds, '--from', from];
+/** Plays seeds, of these kinds of faults if any are named, until one fails. Gives its number and what was wrong, or nothing. */
+function play(simulator, from, seeds, faults) {
+  const args = [simulator, '--seeds', seeds, '--from', from, ...faults ? ['--faults', faults] : []];
   const child = process.platform === 'win32'
     ? spawn(args[0], args.slice(1), { stdio: ['ignore', 'pipe', 'ignore'] })
     : spawn('sh', ['-c', `ulimit -v ${MEMORY_KB}; exec "$@"`, 'sh', ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -257,7 +259,8 @@ function line({ mutant, caught, seeds, message }) {
 function table(results) {
   const rows = results.map(({ mutant, caught, seeds }) => {
     const count = caught ? seeds?.toLocaleString('en') ?? `\`${mutant.test}\`` : '**not caught**';
-    return `| \`${mutant.name}\` | ${mutant.breaks} | ${count} |`;
+    const of = caught && mutant.faults ? ` (\`--faults ${mutant.faults}\`)` : '';
+    return `| \`${mutant.name}\` | ${mutant.breaks} | ${count}${of} |`;
   });
   const played = results.filter(({ caught, mutant }) => caught && !mutant.test).map(({ seeds }) => seeds);
   played.sort((a, b) => a - b);

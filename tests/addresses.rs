@@ -131,6 +131,60 @@ fn who_is_lost_is_dialled_by_the_one_that_it_had_dialled() {
     assert!(mesh.is_linked(0, 1), "{} dials", mesh.dials(0, &at(1)));
 }
 
+/// The end of a process is known by the next one at its address, even if that says hello first.
+#[test]
+fn who_is_replaced_before_its_link_breaks_is_found_to_have_ended() {
+    let mut mesh = Mesh::with(vec![listener(0), listener(1)]);
+    mesh.link(0, 1);
+    mesh.run(1_500);
+    mesh.increment(1, "n", 1.0);
+    mesh.run(1_500);
+    let next = mesh.add_linked(listener(1), &[0]);
+    mesh.deliver();
+    mesh.stop(1);
+    mesh.cut(0, 1);
+    mesh.run(20_000);
+    for node in [0, next] {
+        assert_eq!(mesh.stats(node).folds, 1);
+        assert_eq!(mesh.read(node, "n").as_deref(), Some("1"));
+    }
+}
+
+/// One writes, and is gone together with the only one that has met it.
+#[test]
+fn whom_others_alone_have_met_is_found_to_have_ended() {
+    let mut mesh = Mesh::with((0..3).map(listener).collect());
+    mesh.link(0, 1);
+    mesh.link(1, 2);
+    mesh.run(1_500);
+    mesh.increment(2, "n", 1.0);
+    mesh.deliver();
+    for node in [1, 2] {
+        mesh.stop(node);
+    }
+    mesh.cut(1, 2);
+    mesh.cut(0, 1);
+    for node in [1, 2] {
+        mesh.add_linked(listener(node), &[0]);
+    }
+    mesh.run(30_000);
+    assert_eq!(mesh.stats(0).folds, 1);
+    assert_eq!(mesh.read(0, "n").as_deref(), Some("1"));
+}
+
+/// Two at one address: the second, whom nobody has to take for the end of the first.
+#[test]
+fn who_is_alive_has_not_ended_though_another_has_its_address() {
+    let mut mesh = Mesh::with(vec![listener(0), listener(1), listener(1)]);
+    mesh.link(0, 1);
+    mesh.link(1, 2);
+    mesh.run(1_500);
+    mesh.increment(2, "n", 1.0);
+    mesh.run(30_000);
+    assert_eq!([0, 1, 2].map(|node| mesh.stats(node).folds), [0, 0, 0]);
+    mesh.assert_all_read("n", "1");
+}
+
 // ---- learning
 
 #[test]

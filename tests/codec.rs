@@ -91,8 +91,11 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 fn stub() -> impl Strategy<Value = Stub> {
-    (replica(), number(), dot(), vec(number(), 0..3))
-        .prop_map(|(replica, counter, into, absorb)| Stub { replica, counter, into, absorb })
+    (replica(), number(), dot()).prop_map(|(replica, counter, into)| Stub {
+        replica,
+        counter,
+        into,
+    })
 }
 
 fn offer() -> impl Strategy<Value = Offer> {
@@ -212,7 +215,7 @@ proptest! {
     #[test]
     fn digests_pulls_and_ends(
         (vector, hash, links) in (vector(), of(any::<u64>()), vec(replica(), 0..4)),
-        (rows, heard) in (vec((replica(), self::vector()), 0..3), vec((replica(), number()), 0..3)),
+        (rows, beats) in (vec((replica(), self::vector()), 0..3), vec((replica(), number()), 0..3)),
         (dead, forgotten) in (vec(replica(), 0..3), vec(stub(), 0..3)),
         (id, parts, full) in (any::<u32>(), any::<u32>(), any::<bool>()),
         (sent_ms, echo, wall_ms) in (number(), of((number(), number())), number()),
@@ -220,7 +223,7 @@ proptest! {
     ) {
         let pull = Pull { id, vector: vector.clone() };
         let end = FeedEnd { id, parts, full, vector: vector.clone(), forgotten: forgotten.clone() };
-        let digest = Digest { vector, hash, links, rows, heard, dead, forgotten };
+        let digest = Digest { vector, hash, links, rows, beats, dead, forgotten };
         reads_back!(Kind::Digest, Digest, digest.clone(), &more);
         let clock = DigestClock { sent_ms, echo, wall_ms };
         more_reads_back!(Kind::Digest, Digest, digest, DigestClock, clock, &more);
@@ -248,13 +251,13 @@ proptest! {
                 cuts: cuts.iter().map(|(key, cut)| (&**key, cut.clone())).collect(),
             })
         };
-        let Stub { replica, counter, absorb, .. } = fold;
+        let Stub { replica, counter, .. } = fold;
         let items = [
             write(ActionItem::Set(&json)),
             Item::Seen(grown),
             Item::Before(counter),
             write(ActionItem::Increment { epoch, total, run }),
-            Item::Fold { replica, counter, absorb },
+            Item::Fold { replica, counter },
             write(ActionItem::Delete),
         ];
         let head = WritesHead { origin, first, seen };

@@ -148,8 +148,7 @@ fn a_part_of_a_feed() {
 
 #[test]
 fn the_end_of_a_feed() {
-    let hex =
-        "20000000 06 01 01 01 01 a8cf9aadcaf4a8d1a101 03 01 09 04 a8cf9aadcaf4a8d1a101 03 01 01";
+    let hex = "1e000000 06 01 01 01 01 a8cf9aadcaf4a8d1a101 03 01 09 04 a8cf9aadcaf4a8d1a101 03";
     same_bytes(Kind::FeedEnd, &feed_end(), hex, &mut Bytes::new());
 }
 
@@ -362,7 +361,7 @@ fn digest() -> Digest {
         hash: Some(0x0123_4567_89ab_cdef),
         links: vec![US],
         rows: vec![(ReplicaId(5), vec![(THEM, 1)])],
-        heard: vec![(ReplicaId(5), 1500)],
+        beats: vec![(ReplicaId(5), 1500)],
         dead: vec![ReplicaId(6)],
         forgotten: Vec::new(),
     }
@@ -460,8 +459,7 @@ fn feed() -> Bytes {
 }
 
 fn feed_end() -> FeedEnd {
-    let forgotten =
-        vec![Stub { replica: ReplicaId(9), counter: 4, into: Dot::new(THEM, 3), absorb: vec![1] }];
+    let forgotten = vec![Stub { replica: ReplicaId(9), counter: 4, into: Dot::new(THEM, 3) }];
     FeedEnd { id: 1, parts: 1, full: true, vector: vec![(THEM, 3)], forgotten }
 }
 

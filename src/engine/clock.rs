@@ -10,7 +10,7 @@ use super::id::{Rank, ReplicaId};
 ///
 /// Folding gives a write another replica's name; its place in the order stays, or what is shown
 /// would change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
     pub hlc: u64,
     pub rank: Rank,

@@ -78,7 +78,9 @@ pub struct LinkId(pub u64);
 /// Orders writes with equal clocks, by who made them, whoever their replica was folded into since.
 ///
 /// Part of a replica id: two that differ have different ones but once in four billion times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Rank(u32);
 
 impl Rank {

@@ -499,7 +499,7 @@ impl Engine {
             Input::Opened { link, dialled } => self.membership.opened(now_ms, link, dialled),
             Input::DialFailed { address, code, vacant } => {
                 if vacant {
-                    self.membership.vacant(&address);
+                    self.membership.vacant(now.monotonic_ms, &address);
                 }
                 self.membership.dial_failed(now_ms, address, code, &mut self.rng);
             }
@@ -538,6 +538,10 @@ impl Engine {
         }
         self.membership.handle_timeout(now_ms, &mut self.rng);
         self.replication.handle_timeout(now);
+        if let Some(missing) = self.replication.take_missing() {
+            let replication = &self.replication;
+            self.membership.look_for(now_ms, &missing, |id| replication.concerns(now, id));
+        }
         self.jobs.handle_timeout(now);
         self.follow_up(now);
     }

@@ -18,8 +18,7 @@ pub fn feed(input: &[u8]) {
         victim.receive(&bytes);
         parts += 1;
     }
-    let folded =
-        Stub { replica: ReplicaId(9), counter: 4, into: Dot::new(THEM, 3), absorb: vec![] };
+    let folded = Stub { replica: ReplicaId(9), counter: 4, into: Dot::new(THEM, 3) };
     let end = FeedEnd {
         id: PULL,
         parts,

@@ -158,7 +158,7 @@ impl Document {
     /// The node's counter part of one replica.
     pub fn part(&self, path: &[&str], replica: ReplicaId) -> Option<&Part> {
         let node = self.tree.node(self.tree.find(path)?);
-        node.parts().iter().find(|part| part.slot() == (replica, 0))
+        node.parts().iter().find(|part| part.slot() == (replica, false))
     }
 
     /// Walks to the path, adding nodes and splitting values; at each proper ancestor takes away
@@ -249,7 +249,7 @@ impl Document {
         let path = key.segments();
         let Some(id) = self.tree.find(&path) else { return };
         let path_hash = self.tree.node(id).path_hash;
-        let mine = |part: &Part| part.slot() == (cut.replica, 0) && part.epoch == cut.epoch;
+        let mine = |part: &Part| part.slot() == (cut.replica, false) && part.epoch == cut.epoch;
         let Some(at) = self.tree.node(id).parts().iter().position(mine) else { return };
         if self.tree.node(id).parts()[at].low >= cut.counter {
             return;

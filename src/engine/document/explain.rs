@@ -336,10 +336,10 @@ impl Document {
     /// What hides a value at the last node of the way, if that is open.
     fn fate(&self, value: &Value, verdict: &Verdict, way: &Trace<'_>) -> Option<Hidden> {
         let at = usize::from(value.at);
-        if way.winners.get(at).copied().flatten() != Some(value.dot) {
+        if !way.wins(at, value) {
             let winner = at.checked_sub(1).and_then(|above| way.nodes.get(above)).and_then(|&id| {
                 let node = self.tree.node(id);
-                let won = |root: &&Value| node.is_root_value(root) && way.wins(at, root.dot);
+                let won = |root: &&Value| node.is_root_value(root) && way.wins(at, root);
                 node.values.iter().find(won)
             });
             return Some(Hidden::new(
@@ -548,8 +548,8 @@ impl Trace<'_> {
         self.path[..depth].join(".")
     }
 
-    fn wins(&self, depth: usize, dot: Dot) -> bool {
-        self.winners.get(depth).copied().flatten() == Some(dot)
+    fn wins(&self, depth: usize, value: &Value) -> bool {
+        self.winners.get(depth).copied().flatten() == Some(value.stamp())
     }
 }
 

@@ -5,13 +5,13 @@
 //! declared in one step and carried out path by path, in the background; a path that is touched
 //! before its turn is done first, like a path that waits to be merged.
 
-use super::amount::Amount;
 use super::path::PathKey;
 use super::things::Part;
 use super::tree::NodeId;
 use super::watch::Whose;
 use super::Document;
 use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::rare::Rare;
 
 /// One dead replica and the write that folds it.
 #[derive(Clone, Debug)]
@@ -20,8 +20,6 @@ pub struct Fold {
     /// Another fold of the same replica, made at the same time, which gives way to `into`.
     pub twin: Option<Dot>,
     pub into: Dot,
-    /// Earlier folds whose settled parts join this one's.
-    pub absorb: Vec<Dot>,
 }
 
 impl Fold {
@@ -30,8 +28,11 @@ impl Fold {
     }
 
     fn takes_part(&self, part: &Part) -> bool {
-        let twin = part.settled && self.twin == Some(Dot::new(part.replica, part.epoch));
-        part.replica == self.from || twin
+        part.replica == self.from || self.takes_twin(part)
+    }
+
+    fn takes_twin(&self, part: &Part) -> bool {
+        part.settled && self.twin == Some(Dot::new(part.replica, part.epoch))
     }
 }
 
@@ -130,57 +131,41 @@ impl Document {
     }
 
     fn fold_parts(&mut self, id: NodeId, fold: &Fold) {
-        let twins = |part: &Part| part.slot() == (fold.into.replica, fold.into.counter);
-        let there = self.tree.node(id).parts().iter().any(twins);
-        let joins = |part: &Part| {
-            let absorbed =
-                part.settled && fold.absorb.contains(&Dot::new(part.replica, part.epoch));
-            fold.takes_part(part) || absorbed
-        };
         let node = self.tree.node_mut(id);
         for run in node.parts_mut().iter_mut().filter_map(|part| part.run.as_mut()) {
             if run.base.is_some_and(|base| fold.takes(base)) {
                 run.base = Some(fold.into);
             }
         }
-        let joining = node.parts().iter().filter(|part| joins(part)).count();
-        let dead = node.parts().iter().any(|part| fold.takes_part(part));
-        if joining == 0 || (joining == 1 && !dead) {
+        if !node.parts().iter().any(|part| fold.takes_part(part)) {
             return;
         }
         let path_hash = node.path_hash;
-        let mut parts = node.take_parts();
-        let (mut sum, mut latest) = (Amount::ZERO, None);
+        let (taken, mut parts): (Vec<Part>, Vec<Part>) =
+            node.take_parts().into_iter().partition(|part| fold.takes_part(part));
         let mut stepped = false;
-        parts.retain(|part| {
-            if joins(part) {
-                self.uncount_part(path_hash, part);
-                stepped |= part.run.is_some();
-                sum = sum.plus(&part.sum());
-                latest = latest.max(Some((part.hlc, part.rank.or_of(part.replica))));
+        for mut part in taken {
+            self.uncount_part(path_hash, &part);
+            stepped |= part.run.is_some();
+            let is_twin = fold.takes_twin(&part);
+            part.settle(fold.into);
+            match parts.iter_mut().find(|other| other.slot() == part.slot()) {
+                // Two folds of one replica settle the same increments: once is enough.
+                Some(earlier) if is_twin && earlier.epoch >= part.epoch => {}
+                Some(earlier) => {
+                    self.rare.note(Rare::FoldsAbsorbed);
+                    self.uncount_part(path_hash, earlier);
+                    earlier.add_settled(&part);
+                    self.count_part(path_hash, earlier);
+                }
+                None => {
+                    self.count_part(path_hash, &part);
+                    let at = parts.partition_point(|other| other.slot() < part.slot());
+                    parts.insert(at, part);
+                }
             }
-            !joins(part)
-        });
-        let (hlc, rank) = latest.unwrap_or_default();
-        let settled = Part {
-            replica: fold.into.replica,
-            hlc,
-            rank,
-            epoch: fold.into.counter,
-            low: fold.into.counter - 1,
-            low_total: Amount::ZERO,
-            high: fold.into.counter,
-            high_total: sum,
-            run: None,
-            settled: true,
-        };
-        // Two folds of one replica settle the same increments: once is enough.
-        if !there {
-            self.count_part(path_hash, &settled);
-            let at = parts.partition_point(|other| other.slot() < settled.slot());
-            parts.insert(at, settled);
         }
-        self.tree.node_mut(id).set_parts(parts);
+        self.tree.node_mut(id).set_parts(parts.into_iter().collect());
         if stepped {
             // Shown until now as its writer had added it up, from here on as the exact sum is.
             let key = self.tree.key(id);

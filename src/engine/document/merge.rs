@@ -3,8 +3,10 @@
 //! An optimised OR-set in the manner of Bieniusa et al., "An Optimized Conflict-free Replicated
 //! Set" (2012): a thing that one side lacks though it covers the thing's dot was removed there.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
 use super::path::PathKey;
@@ -222,14 +224,15 @@ impl Document {
         let path_hash = self.tree.node(id).path_hash;
         let mut marks = self.tree.node_mut(id).take_marks();
         marks.retain(|mine| {
-            let keep = !theirs.covers(mine.dot) || incoming.iter().any(|mark| mark.dot == mine.dot);
+            let keep =
+                !theirs.covers(mine.dot) || incoming.iter().any(|mark| mark.same_write(mine));
             if !keep {
                 self.uncount_mark(path_hash, mine);
             }
             keep
         });
         for mark in incoming {
-            if !ours.covers(mark.dot) && !marks.iter().any(|mine| mine.dot == mark.dot) {
+            if !ours.covers(mark.dot) && !marks.iter().any(|mine| mine.same_write(&mark)) {
                 self.count_mark(path_hash, &mark);
                 push_tight(&mut marks, mark);
             }
@@ -260,6 +263,11 @@ impl Document {
         for mut part in incoming {
             let mine = self.tree.node(id).parts().iter().find(|mine| mine.slot() == part.slot());
             match mine {
+                // Who has got further with the folds has what they made; the other one may have put it
+                // together from the parts of the dead.
+                Some(_) if part.settled && ours.get(part.replica) > theirs.get(part.replica) => {
+                    continue;
+                }
                 Some(_) if part.settled => {}
                 Some(mine) if mine.epoch > part.epoch => continue,
                 Some(mine) if mine.epoch == part.epoch && mine.high >= part.high => {
@@ -279,7 +287,7 @@ impl Document {
         }
     }
 
-    fn drop_part(&mut self, id: NodeId, slot: (ReplicaId, u64)) {
+    fn drop_part(&mut self, id: NodeId, slot: (ReplicaId, bool)) {
         let path_hash = self.tree.node(id).path_hash;
         let mut parts = self.tree.node_mut(id).take_parts();
         parts.retain(|part| {
@@ -291,36 +299,27 @@ impl Document {
         self.tree.node_mut(id).set_parts(parts);
     }
 
+    /// Tells whether a merge changed which values are here.
     fn hash_of_values(&self, id: NodeId) -> (usize, u64) {
         let values = &self.tree.node(id).values;
-        let one = |sum: u64, value: &Value| {
-            let dot = value.dot.replica.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let dot = dot ^ value.dot.counter.wrapping_mul(0xff51_afd7_ed55_8ccd);
-            sum.wrapping_add(dot.rotate_left(u32::from(value.at)))
-        };
-        (values.len(), values.iter().fold(0, one))
+        let hash = |value: &Value| FxBuildHasher.hash_one((value.dot, value.at, value.stamp()));
+        (values.len(), values.iter().map(hash).fold(0, u64::wrapping_add))
     }
 
-    /// Tells whether a merge changed anything here. Whole values count by their dots alone.
+    /// Tells whether a merge changed anything here. Whole values count by their names alone.
     fn hash_of_things(&self, id: NodeId) -> (usize, u64) {
         let node = self.tree.node(id);
-        let mut sum = 0u64;
-        let mut add = |dot: Dot, extra: u64| {
-            sum = sum
-                .wrapping_add(
-                    (dot.replica.0 ^ extra.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-                )
-                .wrapping_add(dot.counter.wrapping_mul(0xff51_afd7_ed55_8ccd) ^ extra);
-        };
-        for value in &node.values {
-            add(value.dot, u64::from(value.at) << 1 | u64::from(value.is_whole()));
-        }
-        for mark in node.marks() {
-            add(mark.dot, 1 << 20);
-        }
-        for part in node.parts() {
-            add(Dot::new(part.replica, part.high), part.low << 21 | 1 << 20);
-        }
+        let values = node.values.iter().map(|value| {
+            let is_whole = value.is_whole();
+            FxBuildHasher.hash_one((value.dot, value.at, value.stamp(), is_whole))
+        });
+        let marks =
+            node.marks().iter().map(|mark| FxBuildHasher.hash_one((mark.dot, mark.stamp())));
+        let parts = node
+            .parts()
+            .iter()
+            .map(|part| FxBuildHasher.hash_one((part.slot(), part.high, part.low)));
+        let sum = values.chain(marks).chain(parts).fold(0, u64::wrapping_add);
         (node.things(), sum)
     }
 }

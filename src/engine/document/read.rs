@@ -12,7 +12,7 @@ use super::tree::{NodeId, ROOT};
 use super::Document;
 use crate::engine::clock::Stamp;
 use crate::engine::config::ARRAY_INDEX_MAX;
-use crate::engine::id::{Dot, ReplicaId};
+use crate::engine::id::ReplicaId;
 
 /// What a path shows, by kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +100,7 @@ pub(super) enum Face {
 }
 
 /// For each depth from the root, the SET made there that is shown there.
-pub(super) type Winners = Vec<Option<Dot>>;
+pub(super) type Winners = Vec<Option<Stamp>>;
 
 /// Whether what a node shows lets a reader on to a child.
 pub(super) enum Way {
@@ -200,7 +200,7 @@ impl Document {
             [] => {
                 Some(Run { base: base.map(|value| value.dot), value: base_number.unwrap_or(0.0) })
             }
-            [only] if only.slot() == (replica, 0) && only.is_uncut() => {
+            [only] if only.slot() == (replica, false) && only.is_uncut() => {
                 only.run.filter(|run| run.base == base.map(|value| value.dot))
             }
             _ => None,
@@ -432,10 +432,10 @@ impl Document {
     }
 
     /// The SET made at this very path that is shown here.
-    pub(super) fn winner(&self, id: NodeId) -> Option<Dot> {
+    pub(super) fn winner(&self, id: NodeId) -> Option<Stamp> {
         let node = self.tree.node(id);
         let roots = node.values.iter().filter(|value| node.is_root_value(value));
-        roots.max_by_key(|value| value.stamp()).map(|value| value.dot)
+        roots.map(Value::stamp).max()
     }
 
     pub(super) fn visible<'a>(
@@ -445,7 +445,7 @@ impl Document {
     ) -> impl Iterator<Item = (usize, &'a Value)> {
         let values = self.tree.node(id).values.iter().enumerate();
         values.filter(|(_, value)| {
-            winners.get(value.at as usize).is_some_and(|winner| *winner == Some(value.dot))
+            winners.get(value.at as usize).is_some_and(|winner| *winner == Some(value.stamp()))
         })
     }
 

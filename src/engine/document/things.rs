@@ -122,9 +122,10 @@ impl Value {
         self.dot = into;
     }
 
-    /// Whether both are what the same SET wrote here.
+    /// Whether both are what the same SET wrote here. What several wrote may have one dot: that of a
+    /// fold.
     pub fn same_write(&self, other: &Value) -> bool {
-        self.dot == other.dot && self.at == other.at
+        self.dot == other.dot && self.at == other.at && self.stamp() == other.stamp()
     }
 }
 
@@ -152,6 +153,11 @@ impl Mark {
     pub fn stamp(&self) -> Stamp {
         Stamp::new(self.hlc, self.rank, self.dot.replica)
     }
+
+    /// Whether both are of the same write. Those of several may have one dot: that of a fold.
+    pub fn same_write(&self, other: &Mark) -> bool {
+        self.dot == other.dot && self.stamp() == other.stamp()
+    }
 }
 
 impl Part {
@@ -159,10 +165,10 @@ impl Part {
         Stamp::new(self.hlc, self.rank, self.replica)
     }
 
-    /// What tells parts at one path apart: a replica's own increments are one part, those of each
-    /// dead replica that it folded are one more.
-    pub fn slot(&self) -> (ReplicaId, u64) {
-        (self.replica, if self.settled { self.epoch } else { 0 })
+    /// What tells parts at one path apart: a replica's own increments are one part, those of all the
+    /// dead that it folded another.
+    pub fn slot(&self) -> (ReplicaId, bool) {
+        (self.replica, self.settled)
     }
 
     /// What it takes, about.
@@ -202,6 +208,14 @@ impl Part {
             run: None,
             settled: true,
         };
+    }
+
+    /// Adds what another fold of the same replica has settled: the last of its folds names both.
+    pub fn add_settled(&mut self, other: &Part) {
+        let high = self.high.max(other.high);
+        (self.epoch, self.low, self.high) = (high, high - 1, high);
+        self.high_total = self.high_total.plus(&other.high_total);
+        (self.hlc, self.rank) = (self.hlc, self.rank).max((other.hlc, other.rank));
     }
 
     /// Takes away the increments up to `counter`. False if none is left: drop the part.

@@ -5,10 +5,15 @@
 //!
 //! Addresses spread by asking: who hears of a replica that it has no link with asks the peer that
 //! spoke of it, and dials what it is told. Only what a node says of itself is passed on.
+//!
+//! Beside that each node tells the others, unasked, by which address it knows a new peer, before
+//! anything that the peer has written: so that whoever has its writes can find out that its process has
+//! ended.
 
 mod address_book;
 mod dismissals;
 mod inquiries;
+mod occupants;
 mod offenders;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,10 +30,11 @@ use super::wire::message::{self, Addresses, Kind, Malformed, Presence, WhoIs, RE
 use address_book::AddressBook;
 use dismissals::Dismissals;
 use inquiries::Inquiries;
+use occupants::Occupants;
 use offenders::Offenders;
 
-/// Addresses remembered for the replica last seen there; beyond that, only those of peers.
-const ADDRESSES_MAX: usize = 1024;
+/// How long the address of one that was told of is remembered, should nothing be heard of it.
+const TOLD_MS: u64 = 60_000;
 /// A peer that becomes busy is told of at most so often.
 const BUSY_EVENT_GAP_MS: u64 = 1000;
 /// Bytes of an address: a host name, a colon and a port.
@@ -118,8 +124,7 @@ pub struct Membership {
     heartbeat_interval_ms: u64,
     /// When peers are to hear from this node, if no digest tells them that it lives.
     beat_due_ms: Option<u64>,
-    /// Who was last known by an advertised address.
-    by_address: BTreeMap<Address, ReplicaId>,
+    occupants: Occupants,
     steps: VecDeque<Step>,
     sends: VecDeque<(LinkId, Bytes)>,
     pub rare: Gone,
@@ -186,7 +191,7 @@ impl Membership {
             loss_timeout_ms: config.loss_timeout_ms,
             heartbeat_interval_ms: config.heartbeat_interval_ms,
             beat_due_ms: (!config.follows).then_some(0),
-            by_address: BTreeMap::new(),
+            occupants: Occupants::default(),
             steps: VecDeque::new(),
             sends: VecDeque::new(),
             rare: Gone::default(),
@@ -350,18 +355,48 @@ impl Membership {
     /// No process listens at an address of this machine: who was known by it has ended, unless it is
     /// a peer all the same. A node without peers does not conclude it: two that did so of each other
     /// would both begin again, and nobody would have what they had.
-    pub fn vacant(&mut self, address: &Address) {
-        let peers = &self.peers;
-        if peers.is_empty() {
+    pub fn vacant(&mut self, now_ms: u64, address: &Address) {
+        if self.peers.is_empty() {
             return;
         }
-        let gone = self.by_address.get(address).copied().filter(|id| !peers.contains_key(id));
-        if let Some(peer) = gone {
-            self.by_address.remove(address);
-            self.book.forget_learned(peer);
-            self.rare.note(Rare::AddressVacant);
-            self.steps.push_back(Step::Dead { peer });
+        // What was told since the dial may be of a process that came later.
+        let told =
+            self.occupants.told_at(address, now_ms.saturating_sub(self.handshake_timeout_ms));
+        for peer in self.occupants.at(address).into_iter().chain(told) {
+            if !self.peers.contains_key(&peer) {
+                self.occupants.forget(address, peer);
+                self.book.forget_learned(peer);
+                self.rare.note(Rare::AddressVacant);
+                self.dead(peer);
+            }
         }
+    }
+
+    /// These have written and are silent. Who was only told of has ended if a peer has its address;
+    /// else it is looked for there. `concerns`: those whose address is still of interest.
+    pub fn look_for(
+        &mut self,
+        now_ms: u64,
+        missing: &[ReplicaId],
+        concerns: impl Fn(ReplicaId) -> bool,
+    ) {
+        for &replica in missing {
+            let Some(address) = self.occupants.told(replica).cloned() else { continue };
+            match self.occupants.at(&address).filter(|id| self.peers.contains_key(id)) {
+                Some(_) => {
+                    self.rare.note(Rare::AddressTaken);
+                    self.dead(replica);
+                }
+                None => self.seek(now_ms, replica, Some(address)),
+            }
+        }
+        let since_ms = now_ms.saturating_sub(TOLD_MS);
+        self.occupants.forget_told_before(since_ms, concerns);
+    }
+
+    fn dead(&mut self, peer: ReplicaId) {
+        self.occupants.forget_told(peer);
+        self.steps.push_back(Step::Dead { peer });
     }
 
     /// The hello is not accepted, and its sender is being told why. Closing at once might take that
@@ -425,8 +460,10 @@ impl Membership {
         for address in dialled.iter().chain(&who.advertised) {
             self.book.leads_to(address, who.replica);
         }
+        let mut is_news = false;
         if let Some(address) = &who.advertised {
-            self.note_address(address.clone(), who.replica);
+            is_news = !self.occupants.is_known(who.replica, address);
+            self.note_address(now_ms, address.clone(), who.replica);
         }
         let Some(peer) = self.peers.get(&who.replica) else {
             self.peers.insert(
@@ -434,6 +471,7 @@ impl Membership {
                 Peer { link, observer: who.observer, bytes_in: 0, bytes_out: 0 },
             );
             self.steps.push_back(Step::Use { peer: who.replica });
+            self.share_addresses(link, who.replica, is_news.then_some(&who.advertised));
             let Introduction { replica: peer, node, profile, advertised, observer } = who;
             let up = Step::Up { peer, node, profile, advertised, dialled, observer };
             self.steps.push_back(up);
@@ -469,7 +507,7 @@ impl Membership {
     ) -> Result<(), Malformed> {
         match kind {
             Kind::WhoIs => self.receive_who_is(link, message::decode(message)?),
-            Kind::Addresses => self.receive_addresses(now_ms, message::decode(message)?),
+            Kind::Addresses => self.receive_addresses(now_ms, link, message::decode(message)?),
             Kind::Presence => {
                 self.receive_presence(now_ms, link, message::decode(message)?);
                 Ok(())
@@ -670,16 +708,28 @@ impl Membership {
         Ok(())
     }
 
-    fn receive_addresses(&mut self, now_ms: u64, told: Addresses<'_>) -> Result<(), Malformed> {
+    fn receive_addresses(
+        &mut self,
+        now_ms: u64,
+        link: LinkId,
+        told: Addresses<'_>,
+    ) -> Result<(), Malformed> {
+        let Some(from) = self.peer_on(link) else { return Ok(()) };
         if told.known.len() > REPLICAS_MAX {
             return Err(Malformed);
         }
+        let mut news = Vec::new();
         for (replica, text) in told.known {
-            let is_news = replica != self.own
-                && !self.peers.contains_key(&replica)
-                && !self.dismissals.contains(replica)
-                && self.inquiries.is_asked(replica);
-            let Some(address) = told_address(text).filter(|_| is_news) else { continue };
+            let Some(address) = told_address(text) else { continue };
+            if replica == self.own || self.peers.contains_key(&replica) {
+                continue;
+            }
+            if self.occupants.tell(now_ms, replica, &address) {
+                news.push((replica, address.clone()));
+            }
+            if self.dismissals.contains(replica) || !self.inquiries.is_asked(replica) {
+                continue;
+            }
             if self.advertised.as_ref() != Some(&address) {
                 // Of two that can dial each other one waits: most often it is dialled by then.
                 let first = self.advertised.is_none() || self.own < replica;
@@ -688,6 +738,7 @@ impl Membership {
                 self.book.learn(now_ms, due_ms, address, replica);
             }
         }
+        self.pass_on(&news, |peer| peer != from);
         Ok(())
     }
 
@@ -717,31 +768,59 @@ impl Membership {
         self.forget_address(before.advertised.as_ref(), peer);
         if let Some(address) = advertised {
             self.book.leads_to(&address, peer);
-            self.note_address(address, peer);
+            let news = [(peer, address.clone())];
+            self.note_address(now_ms, address, peer);
+            self.pass_on(&news, |other| other != peer);
         }
     }
 
-    /// Remembers who is at an address. Who was there before and is no peer is gone for good.
-    fn note_address(&mut self, address: Address, replica: ReplicaId) {
-        if self.by_address.len() >= ADDRESSES_MAX {
-            let (peers, book) = (&self.peers, &self.book);
-            // Of who was lost and is dialled it may yet be found that nobody is there any more.
-            self.by_address.retain(|at, id| peers.contains_key(id) || book.knows(at));
-        }
-        let before = self.by_address.insert(address, replica);
-        let gone = before.filter(|&id| id != replica && !self.peers.contains_key(&id));
-        if let Some(peer) = gone {
-            self.rare.note(Rare::AddressTaken);
-            self.steps.push_back(Step::Dead { peer });
+    /// Remembers who is at an address. Who was there before is gone for good, at once if it is no peer.
+    fn note_address(&mut self, now_ms: u64, address: Address, replica: ReplicaId) {
+        let (peers, book) = (&self.peers, &self.book);
+        // Of who was lost and is dialled it may yet be found that nobody is there any more.
+        let keep = |at: &Address, id: ReplicaId| peers.contains_key(&id) || book.knows(at);
+        let before = self.occupants.meet(address.clone(), replica, keep);
+        match before {
+            // Two have one address, or its link has yet to break.
+            Some(before) if self.peers.contains_key(&before) => {
+                self.occupants.tell(now_ms, before, &address);
+            }
+            Some(before) => {
+                self.rare.note(Rare::AddressTaken);
+                self.dead(before);
+            }
+            None => {}
         }
     }
 
-    /// The replica is not there any more, or nobody has to be told when another one is.
     fn forget_address(&mut self, address: Option<&Address>, replica: ReplicaId) {
-        let Some(address) = address else { return };
-        if self.by_address.get(address) == Some(&replica) {
-            self.by_address.remove(address);
+        if let Some(address) = address {
+            self.occupants.forget(address, replica);
         }
+    }
+
+    /// Tells a new peer where all are that are known, and the others where the new one is, if that is
+    /// news.
+    fn share_addresses(&mut self, link: LinkId, new: ReplicaId, news: Option<&Option<Address>>) {
+        let others = self.occupants.all().filter(|&(replica, _)| replica != new);
+        let known: Vec<(ReplicaId, &str)> = others.map(|(replica, at)| (replica, &*at.0)).collect();
+        for known in known.chunks(REPLICAS_MAX) {
+            let frames = message::encode(Kind::Addresses, &Addresses { known: known.to_vec() });
+            self.sends.push_back((link, frames));
+        }
+        if let Some(Some(address)) = news {
+            self.pass_on(&[(new, address.clone())], |peer| peer != new);
+        }
+    }
+
+    fn pass_on(&mut self, news: &[(ReplicaId, Address)], to: impl Fn(ReplicaId) -> bool) {
+        if news.is_empty() {
+            return;
+        }
+        let known = news.iter().map(|(replica, address)| (*replica, &*address.0)).collect();
+        let frames = message::encode(Kind::Addresses, &Addresses { known });
+        let to = self.peers.iter().filter(|&(&id, _)| to(id));
+        self.sends.extend(to.map(|(_, peer)| (peer.link, frames.clone())));
     }
 
     /// Tells peers what has changed since they were told.

@@ -23,7 +23,7 @@ impl Replication {
         let rows: Vec<_> = rows.map(|(id, row)| (id, row.entries())).collect();
         let links = self.sessions.keys().copied().filter(|&id| !self.is_bystander(id));
         let links: Vec<ReplicaId> = links.collect();
-        let heard = self.heard_lately(now);
+        let beats = self.beats(now);
         let dead: Vec<ReplicaId> = self.folds.all_dead().collect();
         let mut told = Vec::with_capacity(rows.len());
         for &peer in peers {
@@ -39,7 +39,7 @@ impl Replication {
                 hash,
                 links: &links,
                 rows: &told,
-                heard: &heard,
+                beats: &beats,
                 dead: &dead,
                 forgotten: Vec::new(),
             };
@@ -77,9 +77,10 @@ impl Replication {
         self.folds.rename(&mut vector);
         self.rows.learn(peer, &vector);
         self.heard(peer, now.monotonic_ms);
-        for (replica, ago_ms) in digest.heard.into_iter().filter(|&(id, _)| id != self.own) {
-            let at_ms = now.monotonic_ms.saturating_sub(ago_ms);
-            self.folds.told_heard(replica, at_ms, self.config.heartbeat_interval_ms / 2);
+        for (replica, beat) in digest.beats {
+            if replica != self.own && !self.is_bystander(replica) {
+                self.folds.told_beat(replica, beat, now.monotonic_ms);
+            }
         }
         for replica in digest.dead.into_iter().filter(|&id| id != self.own) {
             self.folds.is_dead(replica);

@@ -37,17 +37,27 @@ impl Replication {
         Some(message::encode(Kind::Digest, &(digest, DigestClock::default())))
     }
 
+    /// Once a heartbeat: those that have written, are silent, and not known to be dead.
+    pub fn take_missing(&mut self) -> Option<Vec<ReplicaId>> {
+        self.missing.take()
+    }
+
+    /// Whether it matters if a replica is dead: it is alive, or has written and may be.
+    pub fn concerns(&self, now: Now, replica: ReplicaId) -> bool {
+        let is_missed = self.vector.get(replica) > 0 && !self.folds.said_dead(replica);
+        self.is_alive(now, replica) || is_missed
+    }
+
     pub fn forgotten_count(&self) -> usize {
         self.folds.len()
     }
 
-    /// Replicas heard by anybody within the time that a living one is heard in.
-    pub(super) fn heard_lately(&self, now: Now) -> Vec<(ReplicaId, u64)> {
-        let ago = |at: u64| now.monotonic_ms.saturating_sub(at);
-        let linked = |id: ReplicaId| self.sessions.contains_key(&id);
-        let heard = self.folds.all_heard();
-        let heard = heard.map(|(id, at)| (id, if linked(id) { 0 } else { ago(at) }));
-        heard.filter(|&(_, ago_ms)| ago_ms <= LATELY_MS).collect()
+    /// Replicas heard by anybody lately, and their beats, our own first.
+    pub(super) fn beats(&self, now: Now) -> Vec<(ReplicaId, u64)> {
+        let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
+        let own = (!is_bystander).then_some((self.own, now.monotonic_ms));
+        let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
+        own.into_iter().chain(self.folds.all_heard_since(since_ms)).collect()
     }
 
     /// Folds what may be folded, and forgets what may be forgotten.
@@ -65,6 +75,10 @@ impl Replication {
                 self.folds.heard(replica, now.monotonic_ms);
             }
         }
+        let is_missing = |&id: &ReplicaId| {
+            id != self.own && !self.folds.said_dead(id) && !self.is_alive(now, id)
+        };
+        self.missing = Some(vector.iter().map(|(id, _)| id).filter(is_missing).collect());
         // A node with no peer hears nobody, which says nothing about the others.
         let company_ms = self.company_since_ms.unwrap_or(now.monotonic_ms);
         let since_ms = now.monotonic_ms.checked_sub(forget_after_ms);
@@ -76,12 +90,8 @@ impl Replication {
                 .collect();
             silent.into_iter().for_each(|replica| self.folds.is_dead(replica));
         }
-        if let Some(others) = self.others_alive(now) {
-            let rows = &self.rows;
-            let knows = |id: &ReplicaId, dot: Dot| rows.get(*id).is_some_and(|row| row.covers(dot));
-            self.folds.forget_absorbed(|dot| others.iter().all(|id| knows(id, dot)));
-        }
-        let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
+        // Twice as long as they are told of: what is forgotten would be news again.
+        let since_ms = now.monotonic_ms.saturating_sub(2 * LATELY_MS);
         self.folds.forget_idle(since_ms, &self.vector);
         // While one is away nothing is forgotten, whatever it covers. With a row of each that came and
         // went, what is kept and told would grow with the square of their number.
@@ -89,7 +99,7 @@ impl Replication {
         rows.retain(|id| self.is_alive(now, id));
         self.rows = rows;
         let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
-        if is_bystander || self.is_settling() || self.pull.is_some() {
+        if is_bystander || self.is_settling() || self.pull.is_some() || self.batching {
             return;
         }
         let Some(others) = self.others_alive(now) else { return };
@@ -111,20 +121,13 @@ impl Replication {
         if counter == 0 || !self.is_over(now, dead, others) || self.document.has_cuts_of(dead) {
             return;
         }
-        let own_folds = self.folds.stubs().into_iter().map(|stub| stub.into);
-        let absorb: BTreeSet<u64> = own_folds
-            .filter(|&into| into.replica == self.own && self.is_known_to(others, into))
-            .map(|into| into.counter)
-            .collect();
-        let absorb: Vec<u64> = absorb.into_iter().collect();
-        self.rare.note_if(!absorb.is_empty(), Rare::FoldsAbsorbed);
         let into = Dot::new(self.own, self.vector.get(self.own) + 1);
-        let item = Item::Fold { replica: dead, counter, absorb: absorb.clone() };
+        let item = Item::Fold { replica: dead, counter };
         if !self.sessions.is_empty() {
             // An item this small always fits.
             let _ = self.outbox.push(self.own, into.counter, &self.vector, &item);
         }
-        self.apply_fold(now, Stub { replica: dead, counter, into, absorb });
+        self.apply_fold(now, Stub { replica: dead, counter, into });
         self.advanced();
     }
 
@@ -135,10 +138,6 @@ impl Replication {
         let agrees =
             |&id: &ReplicaId| self.rows.get(id).is_some_and(|row| row.get(dead) == counter);
         !self.is_alive(now, dead) && others.iter().all(agrees)
-    }
-
-    fn is_known_to(&self, others: &[ReplicaId], dot: Dot) -> bool {
-        others.iter().all(|&id| self.rows.get(id).is_some_and(|row| row.covers(dot)))
     }
 
     pub(super) fn apply_fold(&mut self, now: Now, stub: Stub) {
@@ -169,14 +168,12 @@ impl Replication {
             return false;
         }
         if !self.folds.is_folded(stub.replica) {
-            self.document.fold(fold_of(&stub, None));
+            self.document.fold(Fold { from: stub.replica, twin: None, into: stub.into });
             self.take_stub(now, stub);
             true
         } else if let Some((stands, gives_way)) = self.folds.reconcile(stub.replica, stub.into) {
             self.rare.note(Rare::FoldedTwice);
-            let mut fold = fold_of(&stub, Some(gives_way));
-            fold.into = stands;
-            self.document.fold(fold);
+            self.document.fold(Fold { from: stub.replica, twin: Some(gives_way), into: stands });
             true
         } else {
             false
@@ -193,6 +190,9 @@ impl Replication {
         ours: &mut VersionVector,
     ) {
         let mut renames = false;
+        // Those first that have folded others, who go along with them.
+        let mut stubs: Vec<&Stub> = stubs.iter().collect();
+        stubs.sort_by_key(|stub| !self.folds.is_folder(stub.replica));
         for stub in stubs {
             if stub.replica == self.own {
                 self.forgotten = true;
@@ -233,13 +233,11 @@ impl Replication {
         // What is received of them from here on is not taken either.
         self.waiting.drop_origins(|origin| self.folds.is_folded(origin));
         self.checkpoints.clear();
-        if let Some(merging) = &mut self.merging {
-            merging.rename(&self.folds);
-        }
     }
 
     pub(super) fn forget_cuts(&mut self, now: Now) {
-        if self.document.cuts() == 0 {
+        // What a feed has brought may hold increments that a cut has yet to take away.
+        if self.document.cuts() == 0 || self.merging.is_some() {
             return;
         }
         let others = self.others_alive(now);
@@ -268,7 +266,8 @@ impl Replication {
 
     /// All other replicas that may still write. `None` if one of them is away.
     fn others_alive(&self, now: Now) -> Option<Vec<ReplicaId>> {
-        let known = self.vector.iter().map(|(id, _)| id).chain(self.folds.all_heard().map(|h| h.0));
+        let lately = self.folds.all_heard_since(now.monotonic_ms.saturating_sub(LATELY_MS));
+        let known = self.vector.iter().map(|(id, _)| id).chain(lately.map(|(id, _)| id));
         let known: BTreeSet<ReplicaId> = known.chain(self.sessions.keys().copied()).collect();
         let mut others = Vec::new();
         for id in known {
@@ -310,9 +309,4 @@ impl Replication {
         watch.touch_all(Whose::Remote);
         self.document.watch = watch;
     }
-}
-
-fn fold_of(stub: &Stub, twin: Option<Dot>) -> Fold {
-    let absorb = stub.absorb.iter().map(|&counter| Dot::new(stub.into.replica, counter));
-    Fold { from: stub.replica, twin, into: stub.into, absorb: absorb.collect() }
 }

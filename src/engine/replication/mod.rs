@@ -153,6 +153,7 @@ pub struct Replication {
     company_since_ms: Option<u64>,
     rows: Rows,
     folds: Folds,
+    missing: Option<Vec<ReplicaId>>,
     alone: AloneLog,
     waits: Waits,
     /// Own writes are held back, to go out together.
@@ -201,6 +202,7 @@ impl Replication {
             company_since_ms: None,
             rows: Rows::default(),
             folds: Folds::default(),
+            missing: None,
             alone: AloneLog::default(),
             waits: Waits::default(),
             batching: false,
@@ -779,6 +781,8 @@ impl Replication {
             self.merging = None;
             self.checkpoints.record(self.document.sequence(), &self.vector);
             self.send_digests(now);
+            // Folds wait for this.
+            let _ = self.retry_waiting(now);
         } else {
             self.rare.note(Rare::MergeInSteps);
         }

@@ -96,7 +96,7 @@ impl Replication {
     }
 
     /// Applies waiting writes until nothing moves any more.
-    fn retry_waiting(&mut self, now: Now) -> Result<(), Malformed> {
+    pub(super) fn retry_waiting(&mut self, now: Now) -> Result<(), Malformed> {
         let mut moved = true;
         while moved && !self.waiting.is_empty() {
             moved = false;
@@ -149,8 +149,11 @@ impl Replication {
                         self.counts.writes_duplicate += 1;
                     } else {
                         let first = dot.counter - batch.before;
+                        // States of before are merged under the names of before.
+                        let is_early = matches!(item, Item::Fold { .. }) && self.merging.is_some();
                         let ready = self.vector.get(dot.replica) + 1 >= first
-                            && self.vector.includes(&batch.seen);
+                            && self.vector.includes(&batch.seen)
+                            && !is_early;
                         if !ready {
                             self.rare.note(Rare::WriteWaits);
                             return Ok(Progress::Waits);
@@ -163,8 +166,8 @@ impl Replication {
                                     dot.counter - self.vector.get(dot.replica);
                                 self.apply_remote(now, dot, write, &batch.seen)?;
                             }
-                            Item::Fold { replica, counter, absorb } => {
-                                self.apply_fold(now, Stub { replica, counter, into: dot, absorb });
+                            Item::Fold { replica, counter } => {
+                                self.apply_fold(now, Stub { replica, counter, into: dot });
                                 self.folds.rename(&mut batch.seen);
                             }
                             Item::Seen(_) | Item::Before(_) => {}

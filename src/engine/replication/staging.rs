@@ -415,13 +415,6 @@ impl Merging {
         document.pass_on(key, id, known);
     }
 
-    /// A replica was folded meanwhile.
-    pub fn rename(&mut self, folds: &Folds) {
-        folds.rename(Arc::make_mut(&mut self.theirs));
-        folds.widen(Arc::make_mut(&mut self.theirs));
-        folds.rename(Arc::make_mut(&mut self.ours));
-    }
-
     pub fn is_full(&self) -> bool {
         self.full
     }

@@ -57,8 +57,9 @@ pub struct Digest {
     pub links: Vec<ReplicaId>,
     /// What it knows of the vectors of others.
     pub rows: Vec<(ReplicaId, Vector)>,
-    /// Replicas that it or others heard, with the milliseconds since then.
-    pub heard: Vec<(ReplicaId, u64)>,
+    /// Itself and the replicas that it or others heard lately, with the last beat of each: where its
+    /// monotonic clock stood, in milliseconds, when it sent a digest.
+    pub beats: Vec<(ReplicaId, u64)>,
     /// Replicas that left for good.
     pub dead: Vec<ReplicaId>,
     /// Only to a peer that is among them: it must rejoin as a new replica.
@@ -72,7 +73,7 @@ pub struct DigestOf<'a> {
     pub hash: Option<u64>,
     pub links: &'a [ReplicaId],
     pub rows: &'a [(ReplicaId, &'a [(ReplicaId, u64)])],
-    pub heard: &'a [(ReplicaId, u64)],
+    pub beats: &'a [(ReplicaId, u64)],
     pub dead: &'a [ReplicaId],
     pub forgotten: Vec<Stub>,
 }
@@ -94,8 +95,6 @@ pub struct Stub {
     pub replica: ReplicaId,
     pub counter: u64,
     pub into: Dot,
-    /// Counters of earlier folds by the same writer, whose counters joined this one's.
-    pub absorb: Vec<u64>,
 }
 
 /// Head of a batch of writes by one replica; [`Item`]s follow to the end of the message.
@@ -115,12 +114,7 @@ pub enum Item<'a> {
     #[serde(borrow)]
     Write(WriteItem<'a>),
     /// A dead replica folded into the origin: see `docs/replication.md`.
-    Fold {
-        replica: ReplicaId,
-        counter: u64,
-        /// Earlier folds of the origin whose counters join this one's.
-        absorb: Vec<u64>,
-    },
+    Fold { replica: ReplicaId, counter: u64 },
     /// The next item is an increment that stands for so many before it as well, of the same counter.
     Before(u64),
 }
@@ -464,13 +458,13 @@ mod tests {
     #[test]
     fn a_digest_that_borrows_has_the_same_bytes() {
         let [one, two] = [ReplicaId(1), ReplicaId(u64::MAX)];
-        let stub = Stub { replica: one, counter: 3, into: Dot::new(two, 4), absorb: vec![1, 2] };
+        let stub = Stub { replica: one, counter: 3, into: Dot::new(two, 4) };
         let digest = Digest {
             vector: vec![(one, 7), (two, 300)],
             hash: Some(9),
             links: vec![one],
             rows: vec![(one, vec![(two, 5)]), (two, vec![])],
-            heard: vec![(two, 1_000)],
+            beats: vec![(two, 1_000)],
             dead: vec![two],
             forgotten: vec![stub.clone()],
         };
@@ -480,7 +474,7 @@ mod tests {
             hash: digest.hash,
             links: &digest.links,
             rows: &rows,
-            heard: &digest.heard,
+            beats: &digest.beats,
             dead: &digest.dead,
             forgotten: vec![stub],
         };
