@@ -351,6 +351,25 @@ fn who_was_lost_without_noticing_is_told() {
     assert_nothing_left(&mut mesh, 2);
 }
 
+/// Its call goes again after the loss, as the caller cannot know whether it has been counted.
+#[test]
+fn what_was_cancelled_before_a_loss_that_went_unnoticed_stops_all_the_same() {
+    let mut mesh = with(2, Config { queue_bytes_max: 1000, ..Config::default() });
+    mesh.hold(0, 1);
+    let args = format!("[{:?}]", "x".repeat(2000));
+    let job = mesh.ask(0, To::Others, &args, LONG_MS).unwrap().job;
+    // Waits behind the call, and is never sent over this link.
+    mesh.cancel(0, job, "null");
+    mesh.close_one_end(1, 0);
+    mesh.link(0, 1);
+    mesh.deliver();
+    let left = runs(&mut mesh, 1);
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(outcomes(&mut mesh, 0).1, [End::Aborted]);
+    mesh.run(6000);
+    assert_nothing_left(&mut mesh, 2);
+}
+
 #[test]
 fn beyond_the_window_nothing_is_sent_until_something_is_taken() {
     let limits = Limits { value_bytes_max: 2000, ..Limits::default() };

@@ -103,7 +103,8 @@ pub struct Line {
 struct Parcel {
     frames: Bytes,
     cost: u64,
-    is_piece: bool,
+    /// `None`: it is a piece.
+    class: Option<Class>,
 }
 
 #[derive(Clone, Debug)]
@@ -253,21 +254,29 @@ impl Line {
     }
 
     /// What was never sent will not be: the peer no longer knows what it is about. The rest keeps
-    /// its numbers, which the peer may have counted.
+    /// its numbers, which the peer may have counted. So a call that was sent may get there yet, and
+    /// run: what is said of jobs still goes, lest nobody stop one that has been cancelled.
     pub fn forget_unsent(&mut self) {
-        let kept = (self.last_sent + 1).saturating_sub(self.first) as usize;
-        let mut begun = self.large.front().is_some_and(|large| large.at > 0);
-        for parcel in self.queue.drain(kept.min(self.queue.len())..) {
-            self.bytes -= parcel.frames.len();
-            self.queue_cost -= parcel.cost;
-            begun |= parcel.is_piece;
+        let sent = (self.last_sent + 1).saturating_sub(self.first) as usize;
+        for parcel in self.queue.split_off(sent.min(self.queue.len())) {
+            // Nor does a piece wait but one that ends what the peer may hold.
+            if let None | Some(Class::About(_)) = parcel.class {
+                self.queue.push_back(parcel);
+            } else {
+                self.bytes -= parcel.frames.len();
+                self.queue_cost -= parcel.cost;
+            }
         }
-        for large in self.large.drain(..) {
+        for large in std::mem::take(&mut self.large) {
+            if large.at > 0 {
+                // The peer may hold its beginning.
+                self.drop_piece();
+            }
             self.bytes -= large.message.len() - large.at;
-        }
-        if begun {
-            // The peer may hold its beginning.
-            self.drop_piece();
+            if let Class::About(_) = large.class {
+                self.bytes += large.message.len();
+                self.large.push_back(Large { at: 0, ..large });
+            }
         }
     }
 
@@ -284,7 +293,7 @@ impl Line {
             self.bytes += message.len();
             self.large.push_back(Large { message: message.clone(), at: 0, class });
         } else {
-            self.enqueue(frames.clone(), message.len(), false);
+            self.enqueue(frames.clone(), message.len(), Some(class));
         }
     }
 
@@ -341,7 +350,7 @@ impl Line {
                     return None;
                 }
                 let between = self.large.front().is_some_and(|large| large.at > 0);
-                self.rare.note_if(between && !parcel.is_piece, Rare::PieceInterleaved);
+                self.rare.note_if(between && parcel.class.is_some(), Rare::PieceInterleaved);
                 return self.send_next();
             }
         }
@@ -377,7 +386,7 @@ impl Line {
         if last {
             self.large.pop_front();
         }
-        self.enqueue(message::finish(&piece), piece.len(), true);
+        self.enqueue(message::finish(&piece), piece.len(), None);
         self.send_next()
     }
 
@@ -397,18 +406,18 @@ impl Line {
         untaken == 0 || untaken + cost <= self.peer_window
     }
 
-    fn enqueue(&mut self, frames: Bytes, message_bytes: usize, is_piece: bool) {
+    fn enqueue(&mut self, frames: Bytes, message_bytes: usize, class: Option<Class>) {
         let cost = message_bytes as u64 + OVERHEAD;
         self.bytes += frames.len();
         self.queue_cost += cost;
-        self.queue.push_back(Parcel { frames, cost, is_piece });
+        self.queue.push_back(Parcel { frames, cost, class });
     }
 
     fn drop_piece(&mut self) {
         self.rare.note(Rare::PieceDropped);
         let mut piece = message::begin(Kind::Piece);
         message::append(&mut piece, &Piece { end: PieceEnd::Dropped, bytes: &[] });
-        self.enqueue(message::finish(&piece), piece.len(), true);
+        self.enqueue(message::finish(&piece), piece.len(), None);
     }
 
     pub fn receive_ack(&mut self, ack: Ack) -> Result<(), Malformed> {
