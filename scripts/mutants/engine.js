@@ -599,7 +599,7 @@ module.exports = [
     find: 'Some(_) if part.settled && ours.get(part.replica) > theirs.get(part.replica) => {',
     replace: 'Some(_) if part.settled && ours.get(part.replica) > u64::MAX - 1 => {',
     breaks: 'rules 5, 8',
-    faults: 'storm,hot-key',
+    faults: 'storm,mass-delete,reorder,freeze,link-reset',
   },
   {
     name: 'settled-never-replaced',
@@ -607,7 +607,7 @@ module.exports = [
     find: 'Some(_) if part.settled && ours.get(part.replica) > theirs.get(part.replica) => {',
     replace: 'Some(_) if part.settled => {',
     breaks: 'rules 5, 8',
-    faults: 'storm,hot-key',
+    faults: 'storm,mass-delete,reorder,freeze,link-reset',
   },
   {
     name: 'settled-parts-not-joined',

@@ -278,8 +278,8 @@ module.exports = [
   {
     name: 'sent-numbers-used-again',
     file: LINE,
-    find: 'let kept = (self.last_sent + 1).saturating_sub(self.first) as usize;',
-    replace: 'let kept = self.sent;',
+    find: 'let sent = (self.last_sent + 1).saturating_sub(self.first) as usize;',
+    replace: 'let sent = self.sent;',
     breaks: 'jobs: lines',
   },
   {
@@ -360,6 +360,15 @@ module.exports = [
       },
     ],
     breaks: 'jobs 6',
+  },
+  {
+    name: 'headless-message-read',
+    file: LINE,
+    find: 'self.headless |= self.assembly_cost > 0;',
+    replace: 'self.headless |= false;',
+    breaks: 'jobs 6',
+    test: '--lib jobs::line',
+    because: 'a peer must be lost by one side alone, in the middle of a message in pieces',
   },
   {
     name: 'large-costs-not-given-back',

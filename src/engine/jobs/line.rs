@@ -90,6 +90,8 @@ pub struct Line {
     taken_cost: u64,
     assembly: Vec<u8>,
     assembly_cost: u64,
+    /// The beginning of the message in pieces that comes was dropped: its rest may yet come.
+    headless: bool,
 
     // ---- to be said
     resume_due: bool,
@@ -176,6 +178,7 @@ impl Line {
             taken_cost: 0,
             assembly: Vec::new(),
             assembly_cost: 0,
+            headless: false,
             resume_due: false,
             ack_due: false,
             acked: (0, 0),
@@ -250,6 +253,7 @@ impl Line {
         self.cost_sent = self.cost_before;
         self.large.clear();
         self.bytes = 0;
+        self.headless |= self.assembly_cost > 0;
         self.drop_assembly();
     }
 
@@ -457,6 +461,7 @@ impl Line {
             self.received = resume.next - 1;
             self.received_cost = resume.cost_before;
             self.taken_cost += skipped;
+            self.headless = false;
             self.drop_assembly();
         }
         self.peer_window = resume.window;
@@ -468,6 +473,7 @@ impl Line {
         let has_lost = resume.losses > before;
         if has_lost {
             // The rest of what came in pieces will not come.
+            self.headless = false;
             self.drop_assembly();
         }
         let is_news = match resume.when_lost {
@@ -504,6 +510,11 @@ impl Line {
         }
         let piece: Piece<'_> = message::decode(&message)?;
         self.assembly_cost += cost;
+        if self.headless {
+            self.headless = piece.end == PieceEnd::More;
+            self.drop_assembly();
+            return Ok(Arrived::Nothing);
+        }
         if self.assembly.len() + piece.bytes.len() > self.bounds.message_bytes_max {
             return Err(Malformed);
         }
@@ -770,6 +781,40 @@ mod tests {
         pair.to.take(1000);
         // More would be malformed.
         pair.ack();
+    }
+
+    /// The peer was lost while a call was on its way, and before what belongs to it was sent.
+    #[test]
+    fn what_is_said_of_a_call_goes_wherever_the_call_may_have_gone() {
+        let mut pair = Pair::new();
+        pair.push(Class::Call(JobId(7)), 90);
+        pair.sent();
+        pair.switch();
+        pair.push(Class::Event, 10);
+        pair.push(Class::About(JobId(7)), 20);
+        pair.push(Class::Other, 30);
+        pair.push(Class::About(JobId(7)), 250);
+        pair.push(Class::Other, 350);
+        pair.from.forget_unsent();
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [90, 20, 250]);
+        pair.ack();
+        assert_eq!(pair.from.bytes(), 0);
+    }
+
+    #[test]
+    fn pieces_that_arrive_after_a_loss_make_no_message_without_those_before() {
+        let mut pair = Pair::new();
+        pair.push(Class::Other, 350);
+        let sent = pair.sent();
+        let half = sent.iter().position(|m| Kind::of(m) == Some(Kind::Piece)).unwrap() + 2;
+        assert!(pair.arrive(sent[..half].to_vec()).is_empty());
+        pair.to.lose();
+        pair.switch();
+        pair.from.forget_unsent();
+        pair.push(Class::Other, 250);
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [250]);
     }
 
     #[test]
