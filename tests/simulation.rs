@@ -32,13 +32,14 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
         9_815,
         "what came to a node after it had lost its caller was expected to be lost with the rest",
     ),
+    (30_016, "what came over an earlier line was taken of the next one"),
+    (30_264, "a call went again and its cancel did not, as its sender had not noticed a loss"),
     (101_546, "more waited for a slow link than could go within the time of the last jobs"),
     (200_342, "a node that had just been forgotten was expected to have kept its writes"),
     (1_000_199, "as 101546"),
     (1_003_116, "a fold changed the last digits of a counter and told nobody"),
     (5_000_134, "a node went on sending over a connection that its system had given up"),
     (6_001_323, "what a caller had asked before its second loss ran on"),
-    (30_016, "what came over an earlier line was taken of the next one"),
     (6_002_778, "a node's own end of a job, before it lost the caller, was expected to be a loss"),
 ];
 
