@@ -28,6 +28,7 @@ mod credentials;
 mod doorbell;
 mod error;
 mod events;
+mod heap;
 mod hot;
 mod instance;
 mod memory;

@@ -14,7 +14,7 @@ use super::instance::Instance;
 use super::options;
 use super::text::{with_path, Root, Text};
 use super::versions::Slots;
-use super::{arguments, events, hot};
+use super::{arguments, events, heap, hot};
 use crate::engine::{Address, Engine, Need, Offer, WaitId};
 
 /// Room for the text of a name or address.
@@ -193,6 +193,7 @@ impl Node {
     #[napi(catch_unwind)]
     pub fn retire(&self) {
         self.instance.node().retire();
+        heap::trim();
     }
 
     /// Blocks until the sockets have taken what is queued, at most so many milliseconds: for the
