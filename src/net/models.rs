@@ -361,7 +361,7 @@ fn greetings() -> [Bytes; 3] {
         hash: None,
         links: Vec::new(),
         rows: Vec::new(),
-        heard: Vec::new(),
+        beats: Vec::new(),
         dead: Vec::new(),
         forgotten: Vec::new(),
     };
