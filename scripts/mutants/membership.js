@@ -154,8 +154,8 @@ module.exports = [
   {
     name: 'addresses-not-shared',
     file: MEMBERSHIP,
-    find: '            self.share_addresses(link, who.replica, is_news.then_some(&who.advertised));\n',
-    replace: '            let _ = is_news;\n',
+    find: '            self.share_addresses(link, who.replica, news);\n',
+    replace: '            let _ = news;\n',
     breaks: 'rule 8',
     faults: 'storm',
   },

@@ -460,9 +460,9 @@ impl Membership {
         for address in dialled.iter().chain(&who.advertised) {
             self.book.leads_to(address, who.replica);
         }
-        let mut is_news = false;
+        let is_news = |address: &&Address| !self.occupants.is_known(who.replica, address);
+        let news = who.advertised.as_ref().filter(is_news).cloned();
         if let Some(address) = &who.advertised {
-            is_news = !self.occupants.is_known(who.replica, address);
             self.note_address(now_ms, address.clone(), who.replica);
         }
         let Some(peer) = self.peers.get(&who.replica) else {
@@ -471,7 +471,7 @@ impl Membership {
                 Peer { link, observer: who.observer, bytes_in: 0, bytes_out: 0 },
             );
             self.steps.push_back(Step::Use { peer: who.replica });
-            self.share_addresses(link, who.replica, is_news.then_some(&who.advertised));
+            self.share_addresses(link, who.replica, news);
             let Introduction { replica: peer, node, profile, advertised, observer } = who;
             let up = Step::Up { peer, node, profile, advertised, dialled, observer };
             self.steps.push_back(up);
@@ -801,15 +801,15 @@ impl Membership {
 
     /// Tells a new peer where all are that are known, and the others where the new one is, if that is
     /// news.
-    fn share_addresses(&mut self, link: LinkId, new: ReplicaId, news: Option<&Option<Address>>) {
+    fn share_addresses(&mut self, link: LinkId, new: ReplicaId, news: Option<Address>) {
         let others = self.occupants.all().filter(|&(replica, _)| replica != new);
         let known: Vec<(ReplicaId, &str)> = others.map(|(replica, at)| (replica, &*at.0)).collect();
         for known in known.chunks(REPLICAS_MAX) {
             let frames = message::encode(Kind::Addresses, &Addresses { known: known.to_vec() });
             self.sends.push_back((link, frames));
         }
-        if let Some(Some(address)) = news {
-            self.pass_on(&[(new, address.clone())], |peer| peer != new);
+        if let Some(address) = news {
+            self.pass_on(&[(new, address)], |peer| peer != new);
         }
     }
 

@@ -54,8 +54,7 @@ impl Replication {
 
     /// Replicas heard by anybody lately, and their beats, our own first.
     pub(super) fn beats(&self, now: Now) -> Vec<(ReplicaId, u64)> {
-        let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
-        let own = (!is_bystander).then_some((self.own, now.monotonic_ms));
+        let own = (!self.looks_on()).then_some((self.own, now.monotonic_ms));
         let since_ms = now.monotonic_ms.saturating_sub(LATELY_MS);
         own.into_iter().chain(self.folds.all_heard_since(since_ms)).collect()
     }
@@ -98,8 +97,7 @@ impl Replication {
         let mut rows = std::mem::take(&mut self.rows);
         rows.retain(|id| self.is_alive(now, id));
         self.rows = rows;
-        let is_bystander = self.config.observer && self.vector.get(self.own) == 0;
-        if is_bystander || self.is_settling() || self.pull.is_some() || self.batching {
+        if self.looks_on() || self.is_settling() || self.pull.is_some() || self.batching {
             return;
         }
         let Some(others) = self.others_alive(now) else { return };

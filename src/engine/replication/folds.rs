@@ -251,7 +251,9 @@ impl Folds {
                 part.settle(folded.into);
             }
         }
-        self.settle_twins(&mut state.parts);
+        if !self.twins.is_empty() {
+            self.settle_twins(&mut state.parts);
+        }
         join_settled(&mut state.parts);
     }
 

@@ -153,6 +153,7 @@ pub struct Replication {
     company_since_ms: Option<u64>,
     rows: Rows,
     folds: Folds,
+    /// See [`Replication::take_missing`].
     missing: Option<Vec<ReplicaId>>,
     alone: AloneLog,
     waits: Waits,
@@ -437,6 +438,11 @@ impl Replication {
     pub(super) fn is_bystander(&self, peer: ReplicaId) -> bool {
         self.sessions.get(&peer).is_some_and(|session| session.observer)
             && self.vector.get(peer) == 0
+    }
+
+    /// The same of this node.
+    fn looks_on(&self) -> bool {
+        self.config.observer && self.vector.get(self.own) == 0
     }
 
     fn heard(&mut self, peer: ReplicaId, at_ms: u64) {
