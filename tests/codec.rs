@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use collective_io::engine::document::amount::Amount;
-use collective_io::engine::document::things::{Cut, Mark, Part, Run};
+use collective_io::engine::document::things::{Cut, Fingerprint, Mark, Part, Run};
 use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{
@@ -271,6 +271,7 @@ proptest! {
         (json, length) in (text(), any::<u32>()),
         (marks, parts) in (vec(mark(), 0..3), vec(part(), 0..3)),
         (below, seen, cut) in (any::<bool>(), vector(), cut()),
+        things in vec(any::<[u8; 8]>().prop_map(Fingerprint), 0..3),
     ) {
         let bodies = [BodyState::Text(&json), BodyState::Object, BodyState::Array(length)];
         let values = bodies.map(|body| ValueState { dot, hlc, rank, at, body }).to_vec();
@@ -278,6 +279,7 @@ proptest! {
             FeedItem::State { shared, key: &key, values, marks, parts },
             FeedItem::Removal { key: &key, below, seen },
             FeedItem::Cut { key: &key, cut },
+            FeedItem::Kept { shared, key: &key, things },
         ];
         let head = FeedHead { id, number };
         items_read_back(&with_items(Kind::Feed, &head, &items), &head, &items)?;

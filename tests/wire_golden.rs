@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use collective_io::engine::document::amount::Amount;
-use collective_io::engine::document::things::{Cut, Mark, Part, Run};
+use collective_io::engine::document::things::{Body, Cut, Mark, Part, Run, Value};
 use collective_io::engine::document::{BodyState, ValueState};
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{
@@ -125,14 +125,15 @@ fn a_part_of_a_feed() {
     let frames = feed();
     let high = format!("00 8701 {} 0d", "00".repeat(134));
     let hex = format!(
-        "60010000 05 01 00 \
+        "76010000 05 01 00 \
          00 00 05 6c69737400 01 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 01 02 02 \
          02 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 00 01 03 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 00 00 00 \
          00 05 02 3000 02 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 01 00 04 6e756c6c \
          a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 02 01 00 \
          01 05 808080e08d84ddcb01 00 01 02 06 00 04 {high} 00 00 \
          01 04 6f6c6400 01 02 88ef99abc5e88c9111 01 a8cf9aadcaf4a8d1a101 02 \
-         02 07 6c697374003000 a8cf9aadcaf4a8d1a101 03 05 01 02 01 00",
+         02 07 6c697374003000 a8cf9aadcaf4a8d1a101 03 05 01 02 01 00 \
+         03 05 02 3100 02 138770f818c0dd76 15275d18b0bf0e4e",
     );
     assert_eq!(to_hex(&frames), squeeze(&hex));
     let message = unframe(&frames);
@@ -428,6 +429,7 @@ fn feed_items() -> Vec<FeedItem<'static>> {
         run: None,
         settled: false,
     };
+    let scalar = Value::new(Dot::new(THEM, 1), HLC, 1, Body::from_json("null"));
     let mark = |length| Mark { dot: Dot::new(THEM, 2), hlc: HLC, rank: Rank::OWN, length };
     vec![
         FeedItem::State {
@@ -446,6 +448,11 @@ fn feed_items() -> Vec<FeedItem<'static>> {
         },
         FeedItem::Removal { key: b"old\0", below: true, seen: vec![(US, 1), (THEM, 2)] },
         FeedItem::Cut { key: b"list\x000\0", cut: cut() },
+        FeedItem::Kept {
+            shared: 5,
+            key: b"1\0",
+            things: vec![scalar.fingerprint(), mark(None).fingerprint()],
+        },
     ]
 }
 

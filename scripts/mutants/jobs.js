@@ -176,7 +176,7 @@ module.exports = [
             self.events_unheard += 1;
             return Ok(false);
         };`,
-    replace: '        let name: &Arc<str> = &emit.name.into();',
+    replace: '        let name: &std::sync::Arc<str> = &emit.name.into();',
     breaks: 'jobs: events',
   },
 

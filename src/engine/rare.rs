@@ -44,6 +44,7 @@ rare! {
 
     // Feeds.
     FeedFull, "feed-full", "a feed sent everything";
+    KeptTold, "kept-told", "a feed told by fingerprints what is left of what was known";
     FeedRestarted, "feed-restarted", "a peer asked again before its feed had ended";
     FeedSwitched, "feed-switched", "another link was used before a feed had ended";
     FeedOutrun, "feed-outrun", "records that a feed had yet to send were dropped";
@@ -59,6 +60,7 @@ rare! {
 
     // Values and counters.
     ValueSplit, "value-split", "a whole value was split, as something is to stand below it";
+    ValueSplitWhileFed, "value-split-while-fed", "a whole value was split while a feed was under way";
     ValueSplitAtOnce, "value-split-at-once", "a whole value was put where others stand below";
     ValueResplit, "value-resplit", "a value kept whole here was split, as it was elsewhere";
     CutCarried, "cut-carried", "a write told which increments of others it removed";

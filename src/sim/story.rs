@@ -11,8 +11,10 @@ use super::cluster::Cluster;
 use super::model::{Fate, Kind, Model, Op, Put};
 use crate::engine::document::explain::{By, ByKind, Explanation, Thing, What, Why, WriteId};
 use crate::engine::document::path::PathKey;
+use crate::engine::document::things::Fingerprint;
 use crate::engine::document::BodyState;
 use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Vector};
+use crate::engine::id::Rank;
 use crate::engine::{Dot, Engine, Input, LinkId, ReplicaId};
 
 const NOTHING_WRONG: &str =
@@ -142,16 +144,15 @@ impl Story {
         }
         while let Ok((item, after)) = message::decode_item::<FeedItem<'_>>(rest) {
             rest = after;
+            if let Some((shared, key)) = item.path() {
+                last_key.truncate(shared);
+                last_key.extend_from_slice(key);
+            }
             let key = match &item {
-                FeedItem::State { shared, key, .. } => {
-                    last_key.truncate(usize::from(*shared));
-                    last_key.extend_from_slice(key);
-                    PathKey::from_bytes(&last_key)
-                }
-                FeedItem::Removal { key, .. } | FeedItem::Cut { key, .. } => {
-                    PathKey::from_bytes(key)
-                }
+                FeedItem::Removal { key, .. } | FeedItem::Cut { key, .. } => key,
+                FeedItem::State { .. } | FeedItem::Kept { .. } => &*last_key,
             };
+            let key = PathKey::from_bytes(key);
             if let Some(key) = key.filter(is_related) {
                 told.push(self.describe_item(&key, item, model));
             }
@@ -182,6 +183,13 @@ impl Story {
                 });
                 let all: Vec<String> = values.chain(marks).chain(parts).collect();
                 format!("at {key:?} stands {}", all.join("; "))
+            }
+            FeedItem::Kept { things, .. } => {
+                let left: Vec<usize> = related(model, &self.path)
+                    .filter(|(_, op)| is_told(&things, op))
+                    .map(|(index, _)| index)
+                    .collect();
+                format!("at {key:?}, of what is known, is left what was made by {}", Numbers(&left))
             }
             FeedItem::Removal { below, seen, .. } => {
                 let place = if below { "at and below" } else { "at" };
@@ -559,6 +567,13 @@ fn related<'a>(model: &'a Model, path: &'a [String]) -> impl Iterator<Item = (us
 fn find(model: &Model, path: &[String], dot: Dot, hlc: u64) -> Option<usize> {
     let named = model.ops().iter().position(|op| op.dot == dot);
     named.or_else(|| related(model, path).find(|(_, op)| op.hlc == hlc).map(|(index, _)| index))
+}
+
+/// Whether something that a write has made is among these.
+fn is_told(things: &[Fingerprint], op: &Op) -> bool {
+    let (hlc, rank) = (op.hlc, Rank::of(op.dot.replica));
+    let value = Fingerprint::of_value(hlc, rank, op.path.len() as u8);
+    things.contains(&value) || things.contains(&Fingerprint::of_mark(hlc, rank))
 }
 
 fn covers(vector: &Vector, dot: Dot) -> bool {

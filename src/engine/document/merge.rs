@@ -10,7 +10,7 @@ use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
 use super::path::PathKey;
-use super::things::{Body, Mark, Part, Value};
+use super::things::{Body, Fingerprint, Mark, Part, Value};
 use super::tree::{push_tight, NodeId};
 use super::watch::Whose;
 use super::Document;
@@ -24,6 +24,8 @@ pub struct State {
     pub values: Vec<Value>,
     pub marks: Vec<Mark>,
     pub parts: Vec<Part>,
+    /// Of the values and marks that the receiver covers, those left.
+    pub kept: Vec<Fingerprint>,
 }
 
 /// A value as it travels.
@@ -73,6 +75,22 @@ impl Document {
         !self.tree.node(id).is_empty()
     }
 
+    /// The things of a node, if whoever covers `seen` can tell by them alone what is left of what it
+    /// has there: each is of a write that it covers, and cannot have changed since.
+    ///
+    /// A shell cannot change either, but tells that pieces of its value may be gone. From the
+    /// increments of a part more may have been removed.
+    pub fn fingerprints(&self, id: NodeId, seen: &VersionVector) -> Option<Vec<Fingerprint>> {
+        let node = self.tree.node(id);
+        let is_text = |value: &Value| matches!(value.body, Body::Scalar(_) | Body::Whole(_));
+        let values = node.values.iter();
+        let knows = node.parts().is_empty()
+            && values.clone().all(|value| is_text(value) && seen.covers(value.dot))
+            && node.marks().iter().all(|mark| seen.covers(mark.dot));
+        let marks = node.marks().iter().map(Mark::fingerprint);
+        knows.then(|| values.map(Value::fingerprint).chain(marks).collect())
+    }
+
     /// Joins the state that a replica covering `theirs` has at a path into ours, which covered
     /// `ours`. `implied` says of a value here whether theirs has it as part of a whole value above;
     /// `known` is as in [`Document::apply`]. Gives the node, if there is one then.
@@ -106,8 +124,11 @@ impl Document {
         self.fold_node(id);
         let before = self.hash_of_things(id);
         let object_before = self.is_plain_object(id).then(|| self.hash_of_values(id));
-        let gone = self.merge_values(id, state.values, theirs, ours, implied);
-        self.merge_marks(id, state.marks, theirs, ours);
+        self.rare.note_if(!state.kept.is_empty(), Rare::KeptTold);
+        let is_kept = |value: &Value| state.kept.contains(&value.fingerprint()) || implied(value);
+        let gone = self.merge_values(id, state.values, theirs, ours, is_kept);
+        let is_kept = |mark: &Mark| state.kept.contains(&mark.fingerprint());
+        self.merge_marks(id, state.marks, theirs, ours, is_kept);
         self.merge_parts(id, state.parts, theirs, ours);
         let changed = self.hash_of_things(id) != before;
         if changed {
@@ -180,14 +201,15 @@ impl Document {
         self.free_if_empty(id, known);
     }
 
-    /// Gives the shells that are gone.
+    /// `is_kept` says of a value that is not among those incoming whether theirs has it all the
+    /// same. Gives the shells that are gone.
     fn merge_values(
         &mut self,
         id: NodeId,
         incoming: Vec<Value>,
         theirs: &VersionVector,
         ours: &VersionVector,
-        implied: impl Fn(&Value) -> bool,
+        is_kept: impl Fn(&Value) -> bool,
     ) -> Vec<Value> {
         let mut gone = Vec::new();
         let path_hash = self.tree.node(id).path_hash;
@@ -195,7 +217,7 @@ impl Document {
         values.retain(|mine| {
             let keep = !theirs.covers(mine.dot)
                 || incoming.iter().any(|value| value.same_write(mine))
-                || implied(mine);
+                || is_kept(mine);
             if !keep {
                 self.uncount_value(path_hash, mine);
                 if !mine.body.is_scalar() {
@@ -220,12 +242,14 @@ impl Document {
         incoming: Vec<Mark>,
         theirs: &VersionVector,
         ours: &VersionVector,
+        is_kept: impl Fn(&Mark) -> bool,
     ) {
         let path_hash = self.tree.node(id).path_hash;
         let mut marks = self.tree.node_mut(id).take_marks();
         marks.retain(|mine| {
-            let keep =
-                !theirs.covers(mine.dot) || incoming.iter().any(|mark| mark.same_write(mine));
+            let keep = !theirs.covers(mine.dot)
+                || incoming.iter().any(|mark| mark.same_write(mine))
+                || is_kept(mine);
             if !keep {
                 self.uncount_mark(path_hash, mine);
             }

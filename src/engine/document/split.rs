@@ -25,8 +25,6 @@ impl Document {
             return;
         }
         self.rare.note(Rare::ValueSplit);
-        // Who reads our changes must learn that pieces may go from here on.
-        self.tree.changed(id);
         let values = std::mem::take(&mut self.tree.node_mut(id).values);
         for value in values {
             if matches!(value.body, Body::Whole(_)) {
@@ -36,6 +34,15 @@ impl Document {
                 self.tree.node_mut(id).values.push(value);
             }
         }
+        // Who has the value has its pieces: they stand where it stood in the order of changes. But
+        // who has been sent it from that place by a feed under way may get its shell instead.
+        let is_read = self.tree.has_bookmarks();
+        self.rare.note_if(is_read, Rare::ValueSplitWhileFed);
+        if !is_read {
+            self.tree.children_changed_with(id);
+        }
+        // Who reads our changes must learn that pieces may go from here on.
+        self.tree.changed(id);
     }
 
     /// Splits what stands above a path and reaches down to it, so that what it means for the path

@@ -2,6 +2,7 @@
 
 use ecow::EcoString;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::amount::Amount;
 use super::tree::text_bytes;
@@ -94,6 +95,25 @@ pub struct Cut {
     pub total: Amount,
 }
 
+/// Tells a value or a mark from all others that were ever at its path, to those who have it: its
+/// stamp, hashed. It stays when the write's replica is folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(pub [u8; 8]);
+
+impl Fingerprint {
+    /// Of what a SET at a path of so many segments has made. `rank` is that of its writer.
+    pub fn of_value(hlc: u64, rank: Rank, at: u8) -> Self {
+        let mut bytes = [at; 13];
+        bytes[..8].copy_from_slice(&hlc.to_le_bytes());
+        bytes[8..12].copy_from_slice(&rank.to_bits().to_le_bytes());
+        Fingerprint(xxh3_64(&bytes).to_le_bytes())
+    }
+
+    pub fn of_mark(hlc: u64, rank: Rank) -> Self {
+        Self::of_value(hlc, rank, 0)
+    }
+}
+
 impl Value {
     pub fn new(dot: Dot, hlc: u64, at: usize, body: Body) -> Self {
         Value { dot, hlc, body, rank: Rank::OWN, at: at as u8, hashed: false }
@@ -105,6 +125,10 @@ impl Value {
 
     pub fn is_whole(&self) -> bool {
         matches!(self.body, Body::Whole(_))
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_value(self.hlc, self.rank.or_of(self.dot.replica), self.at)
     }
 
     /// What it takes, about.
@@ -152,6 +176,10 @@ impl Mark {
 
     pub fn stamp(&self) -> Stamp {
         Stamp::new(self.hlc, self.rank, self.dot.replica)
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of_mark(self.hlc, self.rank.or_of(self.dot.replica))
     }
 
     /// Whether both are of the same write. Those of several may have one dot: that of a fold.

@@ -61,6 +61,7 @@ pub struct Tree {
     oldest: NodeId,
     newest: NodeId,
     sequence: u64,
+    bookmarks: usize,
     /// Bytes of the names that do not stand in their nodes.
     name_bytes: usize,
 }
@@ -79,7 +80,8 @@ impl Tree {
         let root = Node::new(EcoString::new(), NONE, 0, 0);
         let chunks = vec![vec![root]];
         let free = Vec::new();
-        Tree { chunks, free, oldest: NONE, newest: NONE, sequence: 0, name_bytes: 0 }
+        let (oldest, newest) = (NONE, NONE);
+        Tree { chunks, free, oldest, newest, sequence: 0, bookmarks: 0, name_bytes: 0 }
     }
 
     pub fn node(&self, id: NodeId) -> &Node {
@@ -332,6 +334,17 @@ impl Tree {
         self.newest = id;
     }
 
+    /// Gives the children of a node, which has changed, its place.
+    pub fn children_changed_with(&mut self, id: NodeId) {
+        let sequence = self.node(id).sequence;
+        debug_assert!(sequence > 0);
+        for child in self.children(id).collect::<Vec<_>>() {
+            self.unlink(child);
+            self.link_before(child, Some(id));
+            self.node_mut(child).sequence = sequence;
+        }
+    }
+
     /// The first node that changed after `sequence`, if any; `None` if more than `steps` have.
     pub fn first_changed_after(&self, sequence: u64, steps: usize) -> Option<Option<NodeId>> {
         if sequence == 0 {
@@ -357,9 +370,14 @@ impl Tree {
 
     /// Puts a node that stands for a reader's place before `before`, or at the end.
     pub fn add_bookmark(&mut self, before: Option<NodeId>) -> NodeId {
+        self.bookmarks += 1;
         let id = self.place(Node::new(EcoString::new(), NONE, 0, 0));
         self.link_before(id, before);
         id
+    }
+
+    pub fn has_bookmarks(&self) -> bool {
+        self.bookmarks > 0
     }
 
     /// Moves a bookmark on by one. Gives the node it has passed.
@@ -372,6 +390,7 @@ impl Tree {
     }
 
     pub fn remove_bookmark(&mut self, id: NodeId) {
+        self.bookmarks -= 1;
         self.unlink(id);
         self.release(id);
     }

@@ -62,17 +62,21 @@ pub fn stub(stub: &Stub) -> Result<(), Malformed> {
     dot(stub.into)
 }
 
-/// All things of a path, as a feed brings them.
-pub fn state(
-    key: &[u8],
+/// Of a path that a feed tells of.
+pub fn key(key: &[u8], depth: usize, limits: &Limits) -> Result<(), Malformed> {
+    // A piece may stand deeper, under a longer key, than a write can name.
+    ok(depth >= 1 && key.len() <= limits.key_bytes_max * 2 + limits.value_bytes_max)?;
+    ok(depth <= limits.depth_max)
+}
+
+/// All things of a path of so many segments.
+pub fn things(
     depth: usize,
     values: &[ValueState<'_>],
     marks: &[Mark],
     parts: &[Part],
     limits: &Limits,
 ) -> Result<(), Malformed> {
-    // A piece may stand deeper, under a longer key, than a write can name.
-    ok(depth >= 1 && key.len() <= limits.key_bytes_max * 2 + limits.value_bytes_max)?;
     let depth_max = limits.depth_max.checked_sub(depth).ok_or(Malformed)?;
     for value in values {
         dot(value.dot)?;

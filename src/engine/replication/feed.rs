@@ -16,6 +16,8 @@ use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Kind};
 #[derive(Clone, Debug)]
 pub struct Feed {
     id: u32,
+    /// What the asker covers.
+    asker: VersionVector,
     parts: u32,
     /// Where a walk through everything stands; `None` if there is none, or it is done.
     walk: Option<PathKey>,
@@ -40,42 +42,31 @@ impl Feed {
     /// Looks back through so many changes at most.
     pub fn start(
         id: u32,
+        asker: VersionVector,
         document: &mut Document,
         checkpoints: &Checkpoints,
-        vector: &VersionVector,
         steps: usize,
     ) -> Self {
-        let after = checkpoints.reached_by(vector);
+        let after = checkpoints.reached_by(&asker);
         let bookmark = match after {
             // Nothing is known to be there: walk in order, which the receiver likes better.
             0 => Err(Outrun),
             after => document.bookmark(after, steps),
         };
         match bookmark {
-            Ok(changes) => {
-                Feed { id, parts: 0, walk: None, full: false, changes, cuts: None, cuts_added: 0 }
-            }
-            Err(Outrun) => Self::full(id, document),
-        }
-    }
-
-    pub fn full(id: u32, document: &mut Document) -> Self {
-        let changes = document.bookmark_at_end();
-        Feed {
-            id,
-            parts: 0,
-            walk: Some(PathKey::default()),
-            full: true,
-            changes,
-            cuts: None,
-            cuts_added: 0,
+            Ok(changes) => Self::new(id, asker, changes, false),
+            Err(Outrun) => Self::new(id, asker, document.bookmark_at_end(), true),
         }
     }
 
     /// A feed for one who lacks nothing.
-    pub fn nothing(id: u32, document: &mut Document) -> Self {
-        let changes = document.bookmark_at_end();
-        Feed { id, parts: 0, walk: None, full: false, changes, cuts: None, cuts_added: 0 }
+    pub fn nothing(id: u32, asker: VersionVector, document: &mut Document) -> Self {
+        Self::new(id, asker, document.bookmark_at_end(), false)
+    }
+
+    fn new(id: u32, asker: VersionVector, changes: Bookmark, full: bool) -> Self {
+        let walk = full.then(PathKey::default);
+        Feed { id, asker, parts: 0, walk, full, changes, cuts: None, cuts_added: 0 }
     }
 
     pub fn is_full(&self) -> bool {
@@ -104,7 +95,7 @@ impl Feed {
         }
         while self.walk.is_none() && part.bytes.len() < bytes {
             match document.next_change(&mut self.changes) {
-                Ok(Some(Change::Node(id))) => part.push_node(document, id),
+                Ok(Some(Change::Node(id))) => part.push_node(document, id, &self.asker),
                 Ok(Some(Change::Removal(removal))) => {
                     part.push_removal(removal.key.as_bytes(), removal.below, &removal.seen)
                 }
@@ -145,7 +136,7 @@ impl Feed {
     ) -> Option<PathKey> {
         for id in document.nodes_from(document.first_after(&key)?) {
             if document.has_things(id) {
-                part.push_node(document, id);
+                part.push_node(document, id, &self.asker);
             }
             if part.bytes.len() >= bytes {
                 return Some(document.key(id));
@@ -170,18 +161,22 @@ impl Part {
         Part { bytes, items: 0, key: Vec::new(), last_key: Vec::new() }
     }
 
-    fn push_node(&mut self, document: &Document, id: NodeId) {
+    fn push_node(&mut self, document: &Document, id: NodeId, asker: &VersionVector) {
         self.key.clear();
         document.push_key(id, &mut self.key);
         let key = &self.key;
         let shared = key.iter().zip(&self.last_key).take_while(|(a, b)| a == b).count();
         let shared = shared.min(u16::MAX as usize);
-        let item = FeedItem::State {
-            shared: shared as u16,
-            key: &key[shared..],
-            values: document.values(id).collect(),
-            marks: document.marks(id).to_vec(),
-            parts: document.parts(id).to_vec(),
+        let (shared, key) = (shared as u16, &key[shared..]);
+        let item = match document.fingerprints(id, asker) {
+            Some(things) => FeedItem::Kept { shared, key, things },
+            None => FeedItem::State {
+                shared,
+                key,
+                values: document.values(id).collect(),
+                marks: document.marks(id).to_vec(),
+                parts: document.parts(id).to_vec(),
+            },
         };
         message::append(&mut self.bytes, &item);
         self.items += 1;

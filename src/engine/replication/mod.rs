@@ -634,10 +634,10 @@ impl Replication {
             old.drop_bookmark(&mut self.document);
         }
         let feed = if vector.includes(&self.vector) {
-            Feed::nothing(id, &mut self.document)
+            Feed::nothing(id, vector, &mut self.document)
         } else {
             let steps = self.config.look_back_changes;
-            Feed::start(id, &mut self.document, &self.checkpoints, &vector, steps)
+            Feed::start(id, vector, &mut self.document, &self.checkpoints, steps)
         };
         self.counts.feeds += 1;
         session.feeds += 1;

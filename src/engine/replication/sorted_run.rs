@@ -80,15 +80,14 @@ impl SortedRun {
         if at.next == 0 {
             let rest = &block.items[at.offset..];
             // Decoding succeeded when it came.
-            let Ok((FeedItem::State { shared, key, .. }, next)) = message::decode_item(rest) else {
-                return None;
-            };
+            let (item, next): (FeedItem, &[u8]) = message::decode_item(rest).ok()?;
+            let (shared, key) = item.path()?;
             at.next = block.items.len() - next.len();
             if at.offset == 0 {
                 at.key.clear();
                 at.key.extend_from_slice(block.first_key.as_bytes());
             } else {
-                at.key.truncate(shared as usize);
+                at.key.truncate(shared);
                 at.key.extend_from_slice(key);
             }
         }

@@ -106,15 +106,20 @@ impl Staging {
         at: std::ops::Range<usize>,
         limits: &Limits,
     ) -> Result<(), Malformed> {
+        if let Some((shared, key)) = item.path() {
+            if shared > self.last_key.len() {
+                return Err(Malformed);
+            }
+            self.last_key.truncate(shared);
+            self.last_key.extend_from_slice(key);
+        }
         match item {
-            FeedItem::State { shared, key, values, marks, parts } => {
-                if shared as usize > self.last_key.len() {
-                    return Err(Malformed);
-                }
-                self.last_key.truncate(shared as usize);
-                self.last_key.extend_from_slice(key);
+            FeedItem::State { .. } | FeedItem::Kept { .. } => {
                 let depth = path::depth(&self.last_key).ok_or(Malformed)?;
-                checks::state(&self.last_key, depth, &values, &marks, &parts, limits)?;
+                checks::key(&self.last_key, depth, limits)?;
+                if let FeedItem::State { values, marks, parts, .. } = &item {
+                    checks::things(depth, values, marks, parts, limits)?;
+                }
                 if self.run.push(&self.last_key, message, at.clone()) {
                     self.run_states += 1;
                 } else {
@@ -442,6 +447,10 @@ impl Merging {
             let Some(mut state) = self.staging.state(&above, &mut Position::default()) else {
                 continue;
             };
+            if state.kept.contains(&value.fingerprint()) {
+                // A piece of it stands here, so it is no scalar; and it has its text.
+                return true;
+            }
             folds.rename_state(&mut state);
             let Some(above) = state.values.iter().find(|above| above.same_write(value)) else {
                 continue;
@@ -458,8 +467,10 @@ impl Merging {
 fn decode_state(item: &[u8]) -> Result<State, Malformed> {
     match message::decode_item(item)?.0 {
         FeedItem::State { values, marks, parts, .. } => {
-            Ok(State { values: values.into_iter().map(Value::from).collect(), marks, parts })
+            let values = values.into_iter().map(Value::from).collect();
+            Ok(State { values, marks, parts, kept: Vec::new() })
         }
+        FeedItem::Kept { things, .. } => Ok(State { kept: things, ..State::default() }),
         _ => Err(Malformed),
     }
 }

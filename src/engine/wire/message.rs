@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame;
 use crate::engine::document::amount::Amount;
-use crate::engine::document::things::{Cut, Mark, Part, Run};
+use crate::engine::document::things::{Cut, Fingerprint, Mark, Part, Run};
 use crate::engine::event::Offer;
 use crate::engine::id::{Dot, JobId, NodeId, ReplicaId};
 
@@ -163,7 +163,7 @@ pub struct FeedHead {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FeedItem<'a> {
-    /// All things of a path. `shared`: bytes of the key that are those of the item before.
+    /// All things of a path. `shared`: bytes of the key that are those of the last path.
     State {
         shared: u16,
         #[serde(with = "serde_bytes")]
@@ -185,6 +185,26 @@ pub enum FeedItem<'a> {
         key: &'a [u8],
         cut: Cut,
     },
+    /// The same of a path where all things are values that have a text, and marks, of writes that
+    /// the asker covers: it has them, unless it has seen them removed.
+    Kept {
+        shared: u16,
+        #[serde(with = "serde_bytes")]
+        key: &'a [u8],
+        things: Vec<Fingerprint>,
+    },
+}
+
+impl FeedItem<'_> {
+    /// If it tells all that stands at a path: the bytes shared with the last such key, and the rest.
+    pub fn path(&self) -> Option<(usize, &[u8])> {
+        match self {
+            FeedItem::State { shared, key, .. } | FeedItem::Kept { shared, key, .. } => {
+                Some((usize::from(*shared), key))
+            }
+            FeedItem::Removal { .. } | FeedItem::Cut { .. } => None,
+        }
+    }
 }
 
 /// The end of the answer.
