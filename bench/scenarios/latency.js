@@ -4,9 +4,12 @@
  * How long a write takes to show elsewhere: one node SETs a number, the other answers through a key of
  * its own. A figure is half of a round trip, as seen by the first. Both either look on every turn of
  * their event loop, or are told: ours by `node.state.watch`, the plain mesh by calling back right
- * where it applies a write.
+ * where it applies a write. In the same processes, beside the same load, a bare TCP connection is timed
+ * likewise: whatever replicates cannot be faster.
  */
 
+const net = require('node:net');
+const { once } = require('node:events');
 const { now, sleep } = require('../meter');
 
 const WARM_UP_SAMPLES = 200;
@@ -27,13 +30,17 @@ function cases({ quick }) {
     rows: [
       { id: 'p50', title: 'one way, median', unit: 'µs', words: ['fast', 'slow'], plotted: told },
       { id: 'p99', title: 'one way, 99th percentile', unit: 'µs', words: ['fast', 'slow'] },
+      { id: 'bareP50', title: 'a byte over bare TCP, median', unit: 'µs', words: ['fast', 'slow'] },
+      { id: 'bareP99', title: 'a byte over bare TCP, 99th percentile', unit: 'µs', words: ['fast', 'slow'] },
     ],
     async run({ nodes: [asker, echo, writer], open }) {
       await open();
       await echo.ask('echo', { told });
       await writer?.ask('load');
       await asker.ask('ping', { told, from: 1, count: WARM_UP_SAMPLES });
-      return asker.ask('ping', { told, from: WARM_UP_SAMPLES + 1, count: samples });
+      const { p50, p99 } = await asker.ask('ping', { told, from: WARM_UP_SAMPLES + 1, count: samples });
+      const bare = await asker.ask('bare', { port: await echo.ask('bareEcho'), count: samples });
+      return { p50, p99, bareP50: bare.p50, bareP99: bare.p99 };
     },
   }));
 }
@@ -71,8 +78,29 @@ const duties = {
       await sleep(1);
     }
     stop();
-    halves.sort((a, b) => a - b);
-    return { p50: halves[Math.floor(count * 0.5)], p99: halves[Math.floor(count * 0.99)] };
+    return percentiles(halves);
+  },
+
+  /** Gives the port. */
+  async bareEcho() {
+    const server = net.createServer({ noDelay: true }, (socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return server.address().port;
+  },
+
+  async bare(_, { port, count }) {
+    const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
+    await once(socket, 'connect');
+    const halves = [];
+    for (let sample = 0; sample < count; sample++) {
+      const startedAt = now();
+      socket.write('.');
+      await once(socket, 'data');
+      halves.push((now() - startedAt) / 2 / 1000);
+      await sleep(1);
+    }
+    socket.destroy();
+    return percentiles(halves);
   },
 
   /** Returns at once and writes as long as the process lives. */
@@ -85,6 +113,12 @@ const duties = {
     }, LOAD_EVERY_MS);
   },
 };
+
+function percentiles(samples) {
+  samples.sort((a, b) => a - b);
+  const at = (share) => samples[Math.floor(samples.length * share)];
+  return { p50: at(0.5), p99: at(0.99) };
+}
 
 /** Calls back when the key may have changed, until the function that it gives is called. */
 function onChange(collective, key, told, callback) {

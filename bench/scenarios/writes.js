@@ -50,6 +50,7 @@ function cases({ quick }) {
         plotted: nodes > 1,
       },
       cost('pacedThread', `caller's main thread, CPU a write, at ${PACE.toLocaleString('en')} a second`),
+      cost('pacedNothing', 'of that the turns themselves, with nothing written'),
       cost('callerThread', "caller's main thread, CPU a write"),
       cost('callerProcess', "caller's whole process, CPU a write"),
       cost('callerLoop', "caller's event loop busy, a write"),
@@ -65,7 +66,9 @@ function cases({ quick }) {
       await open();
       await spread(writer, readers, { name: 'warm', kind, count: Math.min(WARM_UP_WRITES, count) });
       const figures = await spread(writer, readers, { name: 'main', kind, count });
-      figures.pacedThread = await writer.ask('pace', { kind, ms: quick ? 500 : 2000 });
+      const ms = quick ? 500 : 2000;
+      figures.pacedThread = await writer.ask('pace', { kind, ms, writes: true });
+      figures.pacedNothing = await writer.ask('pace', { kind, ms, writes: false });
       return figures;
     },
   }));
@@ -142,7 +145,8 @@ const duties = {
   },
 
   /** µs of the main thread per write, the thread's turns between the writes included. */
-  async pace(collective, { kind, ms }) {
+  async pace(collective, { kind, ms, writes }) {
+    const store = writes ? collective : { set() {} };
     const perTurn = PACE * PACE_EVERY_MS / 1000;
     const keys = keysOf('paced', PACE);
     const readCost = await meter();
@@ -150,7 +154,7 @@ const duties = {
     let written = 0;
     while (written < PACE * ms / 1000) {
       for (let i = 0; i < perTurn; i++, written++) {
-        collective.set(keys[written % PACE], VALUES[kind](written));
+        store.set(keys[written % PACE], VALUES[kind](written));
       }
       const next = startedAt + written / perTurn * PACE_EVERY_MS * 1e6;
       await sleep(Math.max(0, (next - now()) / 1e6));
