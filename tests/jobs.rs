@@ -370,6 +370,27 @@ fn what_was_cancelled_before_a_loss_that_went_unnoticed_stops_all_the_same() {
     assert_nothing_left(&mut mesh, 2);
 }
 
+/// It was for a peer that has gone since.
+#[test]
+fn an_event_that_had_not_gone_before_a_loss_that_went_unnoticed_is_dropped() {
+    let mut mesh = with(2, Config { queue_bytes_max: 1000, ..Config::default() });
+    mesh.hold(0, 1);
+    let args = format!("[{:?}]", "x".repeat(2000));
+    mesh.ask(0, To::Others, &args, LONG_MS).unwrap();
+    assert_eq!(mesh.emit(0, To::Others, "[1]"), Ok(1));
+    mesh.close_one_end(1, 0);
+    mesh.link(0, 1);
+    mesh.deliver();
+    assert_eq!(mesh.emit(0, To::Others, "[2]"), Ok(1));
+    mesh.deliver();
+    let items = mesh.items(1);
+    let heard = items.iter().filter_map(|item| match item {
+        Item::Emitted { args, .. } => Some(&**args),
+        _ => None,
+    });
+    assert_eq!(heard.collect::<Vec<_>>(), ["[2]"], "{items:?}");
+}
+
 #[test]
 fn beyond_the_window_nothing_is_sent_until_something_is_taken() {
     let limits = Limits { value_bytes_max: 2000, ..Limits::default() };

@@ -161,6 +161,8 @@ module.exports = [
     find: 'None => self.push(node, Class::About(job), &parcel),',
     replace: 'None => {}',
     breaks: 'jobs 4',
+    test: '--test jobs',
+    because: 'where links break a peer may not have heard of it, and few runs leave them alone',
   },
   {
     name: 'cancel-not-told',
@@ -258,6 +260,8 @@ module.exports = [
     find: '                    line.forget_unsent();\n',
     replace: '',
     breaks: 'jobs: lines',
+    test: '--test jobs',
+    because: 'what reaches a peer later than it need is no broken promise',
   },
   {
     name: 'unnoticed-loss-cancels-nothing',
@@ -295,6 +299,8 @@ module.exports = [
     find: 'Class::About(job) => large.is_of(job),',
     replace: 'Class::About(_) => false,',
     breaks: 'jobs 4',
+    test: '--lib jobs::line',
+    because: 'a postponement must be sent while its call goes in pieces',
   },
   {
     name: 'call-taken-back-that-has-gone',

@@ -13,8 +13,8 @@ use crate::engine::document::explain::{By, ByKind, Explanation, Thing, What, Why
 use crate::engine::document::path::PathKey;
 use crate::engine::document::things::Fingerprint;
 use crate::engine::document::BodyState;
-use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Vector};
 use crate::engine::id::Rank;
+use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Vector};
 use crate::engine::{Dot, Engine, Input, LinkId, ReplicaId};
 
 const NOTHING_WRONG: &str =

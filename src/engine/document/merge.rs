@@ -120,7 +120,6 @@ impl Document {
             // Nothing here and nothing new; but a piece may stand in a whole value above.
             None => self.split_down_to(&path)?,
         };
-        let region = self.region(&path);
         self.fold_node(id);
         let before = self.hash_of_things(id);
         let object_before = self.is_plain_object(id).then(|| self.hash_of_values(id));
@@ -145,7 +144,6 @@ impl Document {
         let freed = self.free_if_empty(id, known);
         // A feed tells much that is known here.
         if (changed && !is_same) || !gone.is_empty() {
-            self.touch_region(&path, region, Whose::Remote);
             self.touch_path(&path, Whose::Remote);
         }
         (!freed).then_some(id)
