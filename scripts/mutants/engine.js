@@ -523,6 +523,8 @@ module.exports = [
         self.tree.changed(id);`,
     replace: '',
     breaks: 'rule 7',
+    test: '--test edges',
+    because: 'a DELETE must split a value that a feed has just sent to somebody who did not have it',
   },
   {
     name: 'pieces-untold',

@@ -80,7 +80,7 @@ module.exports = [
     name: 'lost-peer-not-dialled-again',
     file: BOOK,
     find: 'entry.state = State::Due(now_ms + entry.pause(min, max, rng));\n                entry.keep_until(until_ms);',
-    replace: 'entry.keep_until(until_ms + entry.pause(min, max, rng));',
+    replace: 'let pause = entry.pause(min, max, rng);\n                entry.keep_until(until_ms + pause);',
     breaks: 'rule 9',
   },
   {
