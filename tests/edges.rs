@@ -233,6 +233,40 @@ fn two_large_concurrent_values_can_be_fed() {
 }
 
 /// Batches that a feed has made superfluous are thrown away one for each message that comes.
+/// The state of a path says what is gone there, even to who never had it: it must be told to who has.
+#[test]
+fn what_a_feed_told_is_passed_on_though_it_changed_nothing() {
+    let config = Config { checkpoint_changes: 1, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config; 5]);
+    let [first, second, both, behind, between] = [0, 1, 2, 3, 4];
+    let meet = |mesh: &mut Mesh, a, b| {
+        mesh.link(a, b);
+        mesh.run(2_000);
+        mesh.cut(a, b);
+    };
+    // From here on feeds tell of changes.
+    mesh.set(second, "base", "true");
+    for node in [first, both, behind, between] {
+        meet(&mut mesh, second, node);
+    }
+    mesh.set(first, "q", "1");
+    mesh.set(second, "q", "2");
+    meet(&mut mesh, second, between);
+    for node in [both, behind] {
+        meet(&mut mesh, first, node);
+        meet(&mut mesh, second, node);
+    }
+    // It has seen its own alone.
+    mesh.delete(first, "q");
+    meet(&mut mesh, first, both);
+    meet(&mut mesh, both, between);
+    meet(&mut mesh, between, behind);
+    assert_eq!(mesh.read(both, "q").as_deref(), Some("2"));
+    assert_eq!(mesh.stats(between).snapshots, 0);
+    assert_eq!(mesh.explain(behind, "q").things, mesh.explain(both, "q").things);
+    assert_eq!(mesh.hash(behind), mesh.hash(both));
+}
+
 #[test]
 fn waiting_writes_that_a_feed_has_brought_cause_no_more_pulls() {
     let mut mesh = Mesh::linked(3);

@@ -172,9 +172,8 @@ impl Document {
         let mut id = ROOT;
         for (depth, segment) in op.path.iter().enumerate() {
             if id != ROOT {
-                if self.strip(id, Which::ScalarsAndParts, Some(op.dot), seen, removed) {
-                    self.tree.node_mut(id).lost = true;
-                }
+                // Whoever frees this node has removed the mark, and so has seen what goes here.
+                self.strip(id, Which::ScalarsAndParts, Some(op.dot), seen, removed);
                 let length = op.arrays.iter().find(|(at, _)| *at as usize == depth);
                 let mark = Mark {
                     dot: op.dot,
@@ -370,5 +369,117 @@ fn cut_whole(part: &Part, by: Dot) -> Cut {
         epoch: part.epoch,
         counter: part.high,
         total: part.high_total.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::document::{Change, State};
+
+    const PATH: &[&str] = &["p", "q"];
+    const GONE: Dot = Dot { replica: ReplicaId(1), counter: 1 };
+    const STAYS: Dot = Dot { replica: ReplicaId(2), counter: 1 };
+    const REMOVES_GONE: Dot = Dot { replica: ReplicaId(3), counter: 1 };
+    const REMOVES_ALL: Dot = Dot { replica: ReplicaId(2), counter: 2 };
+
+    fn vector(dots: &[Dot]) -> Arc<VersionVector> {
+        Arc::new(dots.iter().map(|dot| (dot.replica, dot.counter)).collect())
+    }
+
+    fn known() -> Arc<VersionVector> {
+        vector(&[GONE, REMOVES_GONE, STAYS])
+    }
+
+    fn apply(document: &mut Document, dot: Dot, path: &[&str], action: Action<'_>, seen: &[Dot]) {
+        let op = Op { dot, hlc: dot.counter, path, action, arrays: &[] };
+        document.apply(&op, &vector(seen), &known(), Whose::Remote);
+    }
+
+    fn increment(document: &mut Document, dot: Dot) {
+        let total = Amount::from_f64(dot.counter as f64);
+        apply(document, dot, PATH, Action::Increment { epoch: 1, total, run: None }, &[]);
+    }
+
+    /// Takes the first increment of the replica whose write goes.
+    fn cut(document: &mut Document) {
+        let (replica, total) = (GONE.replica, Amount::from_f64(1.0));
+        let cut = Cut { by: REMOVES_GONE, replica, epoch: 1, counter: 1, total };
+        document.add_cut(PathKey::new(PATH), cut, &known(), Whose::Remote);
+    }
+
+    /// Two concurrent SETs.
+    fn document() -> Document {
+        let mut document = Document::new(100);
+        apply(&mut document, GONE, PATH, Action::Set("1"), &[]);
+        apply(&mut document, STAYS, PATH, Action::Set("2"), &[]);
+        document
+    }
+
+    /// Whether somebody who holds what a write made at the path is told that it is gone.
+    fn tells(document: &Document, write: Dot) -> bool {
+        let key = PathKey::new(PATH);
+        document.removals.iter().any(|removal| {
+            let there = removal.key == key || removal.below && key.starts_with(&removal.key);
+            there && removal.seen.covers(write)
+        })
+    }
+
+    /// The last write has not seen the one whose effect had gone before.
+    fn assert_told(mut document: Document) {
+        assert!(document.tree.find(PATH).is_some() && !tells(&document, GONE));
+        apply(&mut document, REMOVES_ALL, &PATH[..1], Action::Delete, &[STAYS]);
+        assert!(document.tree.find(PATH).is_none());
+        assert!(tells(&document, STAYS) && tells(&document, GONE));
+    }
+
+    #[test]
+    fn what_a_write_above_took_before_is_told_when_the_rest_goes() {
+        let mut document = document();
+        apply(&mut document, REMOVES_GONE, &PATH[..1], Action::Delete, &[GONE]);
+        assert_told(document);
+    }
+
+    #[test]
+    fn what_a_feed_took_before_is_told_when_the_rest_goes() {
+        let mut document = document();
+        let stays = Value::new(STAYS, STAYS.counter, PATH.len(), Body::from_json("2"));
+        let state = State { values: vec![stays], ..State::default() };
+        let ours = vector(&[GONE, STAYS]);
+        document.merge(&PathKey::new(PATH), state, &known(), &ours, &known(), |_| false);
+        assert_told(document);
+    }
+
+    #[test]
+    fn what_a_cut_took_before_is_told_when_the_rest_goes() {
+        let mut document = Document::new(100);
+        increment(&mut document, GONE);
+        apply(&mut document, STAYS, PATH, Action::Set("2"), &[]);
+        cut(&mut document);
+        assert_told(document);
+    }
+
+    #[test]
+    fn who_reads_changes_is_told_of_a_counter_that_was_cut() {
+        let mut document = Document::new(100);
+        increment(&mut document, Dot { counter: 2, ..GONE });
+        let mut bookmark = document.bookmark_at_end();
+        cut(&mut document);
+        let change = document.next_change(&mut bookmark).ok().flatten();
+        let Some(Change::Node(id)) = change else { panic!("nothing is told") };
+        assert_eq!((document.key(id), document.parts(id)[0].low), (PathKey::new(PATH), 1));
+    }
+
+    #[test]
+    fn what_was_taken_before_is_told_when_a_piece_goes_with_its_shell() {
+        let mut document = Document::new(100);
+        apply(&mut document, STAYS, &PATH[..1], Action::Set(r#"{"q":2}"#), &[]);
+        apply(&mut document, GONE, PATH, Action::Set("1"), &[]);
+        apply(&mut document, REMOVES_GONE, PATH, Action::Delete, &[GONE]);
+        assert!(document.tree.find(PATH).is_some() && !tells(&document, GONE));
+        let (key, theirs) = (PathKey::new(&PATH[..1]), vector(&[STAYS]));
+        document.merge(&key, State::default(), &theirs, &known(), &known(), |_| false);
+        assert!(document.tree.find(PATH).is_none());
+        assert!(tells(&document, STAYS) && tells(&document, GONE));
     }
 }

@@ -803,9 +803,7 @@ impl Replication {
                 session.caught_up = true;
             }
         }
-        if !self.is_settling() {
-            self.checkpoints.record(self.document.sequence(), &self.vector);
-        }
+        self.checkpoints.record(self.document.sequence(), &self.vector);
         self.confirm();
     }
 

@@ -68,3 +68,32 @@ impl Rows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::document::amount::Amount;
+    use crate::engine::id::Dot;
+
+    const OWN: ReplicaId = ReplicaId(1);
+    const OWNER: ReplicaId = ReplicaId(2);
+    const BY: Dot = Dot { replica: ReplicaId(3), counter: 5 };
+
+    fn vector(owner: u64, by: u64) -> VersionVector {
+        [(OWNER, owner), (BY.replica, by)].into_iter().collect()
+    }
+
+    #[test]
+    fn a_cut_is_needed_until_its_owner_has_seen_it_and_all_it_wrote_before_is_here() {
+        let total = Amount::from_f64(1.0);
+        let cut = Cut { by: BY, replica: OWNER, epoch: 1, counter: 4, total };
+        let mut rows = Rows::default();
+        assert!(rows.needs_cut(&cut, OWN, &vector(9, 5)), "nothing is known of its owner");
+        rows.learn(OWNER, &vector(7, 4));
+        assert!(rows.needs_cut(&cut, OWN, &vector(9, 5)), "its owner has not seen it");
+        rows.learn(OWNER, &vector(8, 5));
+        assert!(rows.needs_cut(&cut, OWN, &vector(7, 5)), "a write made before is not here");
+        assert!(!rows.needs_cut(&cut, OWN, &vector(8, 5)));
+        assert!(!rows.needs_cut(&cut, OWNER, &vector(7, 5)), "it is the owner");
+    }
+}
