@@ -252,13 +252,17 @@ fn what_a_feed_told_is_passed_on_though_it_changed_nothing() {
     mesh.set(first, "q", "1");
     mesh.set(second, "q", "2");
     meet(&mut mesh, second, between);
-    for node in [both, behind] {
-        meet(&mut mesh, first, node);
-        meet(&mut mesh, second, node);
-    }
-    // It has seen its own alone.
+    meet(&mut mesh, first, behind);
+    mesh.link(first, both);
+    mesh.run(2_000);
+    mesh.hold(first, both);
+    meet(&mut mesh, second, both);
+    meet(&mut mesh, second, behind);
+    // It has seen its own alone, and the other one still stands where that goes.
     mesh.delete(first, "q");
-    meet(&mut mesh, first, both);
+    mesh.release(first, both);
+    mesh.run(2_000);
+    mesh.cut(first, both);
     meet(&mut mesh, both, between);
     meet(&mut mesh, between, behind);
     assert_eq!(mesh.read(both, "q").as_deref(), Some("2"));
