@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use collective_io::engine::document::amount::Amount;
 use collective_io::engine::document::things::{Cut, Fingerprint, Mark, Part, Run};
-use collective_io::engine::document::{BodyState, ValueState};
+use collective_io::engine::document::{BodyState, Kept, ValueState};
 use collective_io::engine::wire::frame::FrameDecoder;
 use collective_io::engine::wire::message::{
     self, Ack, ActionItem, Addresses, Answer, AnswerItem, Call, Cancel, Confirm, Digest,
@@ -279,7 +279,7 @@ proptest! {
             FeedItem::State { shared, key: &key, values, marks, parts },
             FeedItem::Removal { key: &key, below, seen },
             FeedItem::Cut { key: &key, cut },
-            FeedItem::Kept { shared, key: &key, things },
+            FeedItem::Kept { shared, key: &key, kept: Kept { all: below, things } },
         ];
         let head = FeedHead { id, number };
         items_read_back(&with_items(Kind::Feed, &head, &items), &head, &items)?;

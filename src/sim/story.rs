@@ -184,12 +184,18 @@ impl Story {
                 let all: Vec<String> = values.chain(marks).chain(parts).collect();
                 format!("at {key:?} stands {}", all.join("; "))
             }
-            FeedItem::Kept { things, .. } => {
+            FeedItem::Kept { kept, .. } => {
                 let left: Vec<usize> = related(model, &self.path)
-                    .filter(|(_, op)| is_told(&things, op))
+                    .filter(|(_, op)| is_told(&kept.things, op))
                     .map(|(index, _)| index)
                     .collect();
-                format!("at {key:?}, of what is known, is left what was made by {}", Numbers(&left))
+                match kept.all {
+                    true => format!("at {key:?} is left all that is known"),
+                    false => {
+                        let left = Numbers(&left);
+                        format!("at {key:?}, of what is known, is left what was made by {left}")
+                    }
+                }
             }
             FeedItem::Removal { below, seen, .. } => {
                 let place = if below { "at and below" } else { "at" };
@@ -572,8 +578,10 @@ fn find(model: &Model, path: &[String], dot: Dot, hlc: u64) -> Option<usize> {
 /// Whether something that a write has made is among these.
 fn is_told(things: &[Fingerprint], op: &Op) -> bool {
     let (hlc, rank) = (op.hlc, Rank::of(op.dot.replica));
-    let value = Fingerprint::of_value(hlc, rank, op.path.len() as u8);
-    things.contains(&value) || things.contains(&Fingerprint::of_mark(hlc, rank))
+    let at = op.path.len() as u8;
+    let text_or_shell = [Fingerprint::of_text(hlc, rank, at), Fingerprint::of_shell(hlc, rank, at)];
+    things.contains(&Fingerprint::of_mark(hlc, rank))
+        || text_or_shell.iter().any(|value| things.contains(value))
 }
 
 fn covers(vector: &Vector, dot: Dot) -> bool {

@@ -24,8 +24,41 @@ pub struct State {
     pub values: Vec<Value>,
     pub marks: Vec<Mark>,
     pub parts: Vec<Part>,
-    /// Of the values and marks that the receiver covers, those left.
-    pub kept: Vec<Fingerprint>,
+    pub kept: Kept,
+}
+
+/// What is left at a path of the things that the receiver covers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// All that it has. Then what follows are those of its values whose pieces are apart.
+    pub all: bool,
+    /// Of its values and marks, these.
+    pub things: Vec<Fingerprint>,
+}
+
+impl Kept {
+    fn has_value(&self, value: &Value) -> bool {
+        self.all || self.has_text(value) || self.has_shell(value)
+    }
+
+    fn has_mark(&self, mark: &Mark) -> bool {
+        self.all || self.things.contains(&mark.fingerprint())
+    }
+
+    fn has_text(&self, value: &Value) -> bool {
+        self.things.contains(&value.fingerprint_of_text())
+    }
+
+    fn has_shell(&self, value: &Value) -> bool {
+        self.things.contains(&value.fingerprint_of_shell())
+    }
+
+    /// Whether it holds the text of a value of which the receiver has a piece below the path.
+    pub fn has_text_of_piece(&self, piece: &Value) -> bool {
+        // Where a piece of it stands below, the value is no scalar; and where all is left that the
+        // receiver has, the value is.
+        self.has_text(piece) || self.all && !self.has_shell(piece)
+    }
 }
 
 /// A value as it travels.
@@ -75,20 +108,23 @@ impl Document {
         !self.tree.node(id).is_empty()
     }
 
-    /// The things of a node, if whoever covers `seen` can tell by them alone what is left of what it
-    /// has there: each is of a write that it covers, and cannot have changed since.
+    /// The things of a node, if that is enough for whoever covers `seen`: each is of a write that it
+    /// covers, and has not changed since. It lacks nothing that changed up to the place `lacks_after`
+    /// in the order of changes.
     ///
-    /// A shell cannot change either, but tells that pieces of its value may be gone. From the
-    /// increments of a part more may have been removed.
-    pub fn fingerprints(&self, id: NodeId, seen: &VersionVector) -> Option<Vec<Fingerprint>> {
+    /// Values and marks never change; from the increments of a part more may have been removed.
+    pub fn kept(&self, id: NodeId, seen: &VersionVector, lacks_after: u64) -> Option<Kept> {
         let node = self.tree.node(id);
-        let is_text = |value: &Value| matches!(value.body, Body::Scalar(_) | Body::Whole(_));
-        let values = node.values.iter();
+        let (values, marks) = (node.values.iter(), node.marks().iter());
+        if node.sequence <= lacks_after {
+            let shells = values.filter(|value| value.is_shell());
+            return Some(Kept { all: true, things: shells.map(Value::fingerprint).collect() });
+        }
         let knows = node.parts().is_empty()
-            && values.clone().all(|value| is_text(value) && seen.covers(value.dot))
-            && node.marks().iter().all(|mark| seen.covers(mark.dot));
-        let marks = node.marks().iter().map(Mark::fingerprint);
-        knows.then(|| values.map(Value::fingerprint).chain(marks).collect())
+            && values.clone().all(|value| seen.covers(value.dot))
+            && marks.clone().all(|mark| seen.covers(mark.dot));
+        let things = values.map(Value::fingerprint).chain(marks.map(Mark::fingerprint));
+        knows.then(|| Kept { all: false, things: things.collect() })
     }
 
     /// Joins the state that a replica covering `theirs` has at a path into ours, which covered
@@ -123,12 +159,18 @@ impl Document {
         self.fold_node(id);
         let before = self.hash_of_things(id);
         let object_before = self.is_plain_object(id).then(|| self.hash_of_values(id));
-        self.rare.note_if(!state.kept.is_empty(), Rare::KeptTold);
-        let is_kept = |value: &Value| state.kept.contains(&value.fingerprint()) || implied(value);
+        let kept = state.kept;
+        self.rare.note_if(!kept.things.is_empty(), Rare::KeptTold);
+        self.rare.note_if(kept.all, Rare::AllKept);
+        let mut mine = self.tree.node(id).values.iter();
+        if mine.any(|value| value.is_whole() && kept.has_shell(value)) {
+            self.rare.note(Rare::ValueResplit);
+            self.split(id);
+        }
+        let is_kept = |value: &Value| kept.has_value(value) || implied(value);
         let gone = self.merge_values(id, state.values, theirs, ours, is_kept);
-        let is_kept = |mark: &Mark| state.kept.contains(&mark.fingerprint());
-        self.merge_marks(id, state.marks, theirs, ours, is_kept);
-        self.merge_parts(id, state.parts, theirs, ours);
+        self.merge_marks(id, state.marks, theirs, ours, |mark| kept.has_mark(mark));
+        self.merge_parts(id, state.parts, theirs, ours, kept.all);
         let changed = self.hash_of_things(id) != before;
         if changed {
             self.tree.node_mut(id).lost = true;
@@ -268,6 +310,7 @@ impl Document {
         incoming: Vec<Part>,
         theirs: &VersionVector,
         ours: &VersionVector,
+        keeps: bool,
     ) {
         let path_hash = self.tree.node(id).path_hash;
         let mut parts = self.tree.node_mut(id).take_parts();
@@ -275,7 +318,7 @@ impl Document {
             let there = incoming.iter().any(|part| part.slot() == mine.slot());
             // A part that they lack and of which we hold more than they covered is cut by the
             // record of their removal.
-            let keep = there || !mine.is_covered_by(theirs);
+            let keep = keeps || there || !mine.is_covered_by(theirs);
             if !keep {
                 self.uncount_part(path_hash, mine);
             }

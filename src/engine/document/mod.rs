@@ -45,7 +45,7 @@ pub use apply::{Action, Op};
 pub use explain::Explanation;
 pub use fold::Fold;
 pub use listing::Page;
-pub use merge::{BodyState, State, ValueState};
+pub use merge::{BodyState, Kept, State, ValueState};
 pub use read::{Container, Reading, Shown};
 pub use tree::NodeId;
 

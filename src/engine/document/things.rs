@@ -101,16 +101,27 @@ pub struct Cut {
 pub struct Fingerprint(pub [u8; 8]);
 
 impl Fingerprint {
-    /// Of what a SET at a path of so many segments has made. `rank` is that of its writer.
-    pub fn of_value(hlc: u64, rank: Rank, at: u8) -> Self {
-        let mut bytes = [at; 13];
+    /// `rank` is that of the writer.
+    fn new(hlc: u64, rank: Rank, at: u8, form: u8) -> Self {
+        let mut bytes = [0; 14];
         bytes[..8].copy_from_slice(&hlc.to_le_bytes());
         bytes[8..12].copy_from_slice(&rank.to_bits().to_le_bytes());
+        bytes[12..].copy_from_slice(&[at, form]);
         Fingerprint(xxh3_64(&bytes).to_le_bytes())
     }
 
     pub fn of_mark(hlc: u64, rank: Rank) -> Self {
-        Self::of_value(hlc, rank, 0)
+        Self::new(hlc, rank, 0, 0)
+    }
+
+    /// Of what a SET at a path of so many segments has made, kept as a text.
+    pub fn of_text(hlc: u64, rank: Rank, at: u8) -> Self {
+        Self::new(hlc, rank, at, 1)
+    }
+
+    /// Of the same, its pieces apart.
+    pub fn of_shell(hlc: u64, rank: Rank, at: u8) -> Self {
+        Self::new(hlc, rank, at, 2)
     }
 }
 
@@ -127,8 +138,25 @@ impl Value {
         matches!(self.body, Body::Whole(_))
     }
 
+    pub fn is_shell(&self) -> bool {
+        matches!(self.body, Body::Object | Body::Array(_))
+    }
+
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of_value(self.hlc, self.rank.or_of(self.dot.replica), self.at)
+        match self.is_shell() {
+            false => self.fingerprint_of_text(),
+            true => self.fingerprint_of_shell(),
+        }
+    }
+
+    /// That of the same value where it is kept as a text.
+    pub fn fingerprint_of_text(&self) -> Fingerprint {
+        Fingerprint::of_text(self.hlc, self.rank.or_of(self.dot.replica), self.at)
+    }
+
+    /// That of the same value where its pieces are apart.
+    pub fn fingerprint_of_shell(&self) -> Fingerprint {
+        Fingerprint::of_shell(self.hlc, self.rank.or_of(self.dot.replica), self.at)
     }
 
     /// What it takes, about.

@@ -21,7 +21,7 @@ use crate::engine::document::json;
 use crate::engine::document::path::{self, PathKey};
 use crate::engine::document::things::{Body, Cut, Value};
 use crate::engine::document::watch::Whose;
-use crate::engine::document::{Document, State};
+use crate::engine::document::{Document, Kept, State};
 use crate::engine::wire::message::{self, FeedHead, FeedItem, Malformed};
 
 /// How far a node is in being brought up to date: first everything comes, then it is merged.
@@ -447,8 +447,7 @@ impl Merging {
             let Some(mut state) = self.staging.state(&above, &mut Position::default()) else {
                 continue;
             };
-            if state.kept.contains(&value.fingerprint()) {
-                // A piece of it stands here, so it is no scalar; and it has its text.
+            if state.kept.has_text_of_piece(value) {
                 return true;
             }
             folds.rename_state(&mut state);
@@ -468,9 +467,9 @@ fn decode_state(item: &[u8]) -> Result<State, Malformed> {
     match message::decode_item(item)?.0 {
         FeedItem::State { values, marks, parts, .. } => {
             let values = values.into_iter().map(Value::from).collect();
-            Ok(State { values, marks, parts, kept: Vec::new() })
+            Ok(State { values, marks, parts, kept: Kept::default() })
         }
-        FeedItem::Kept { things, .. } => Ok(State { kept: things, ..State::default() }),
+        FeedItem::Kept { kept, .. } => Ok(State { kept, ..State::default() }),
         _ => Err(Malformed),
     }
 }

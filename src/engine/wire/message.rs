@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::frame;
 use crate::engine::document::amount::Amount;
-use crate::engine::document::things::{Cut, Fingerprint, Mark, Part, Run};
+use crate::engine::document::things::{Cut, Mark, Part, Run};
+use crate::engine::document::Kept;
 use crate::engine::event::Offer;
 use crate::engine::id::{Dot, JobId, NodeId, ReplicaId};
 
@@ -185,13 +186,12 @@ pub enum FeedItem<'a> {
         key: &'a [u8],
         cut: Cut,
     },
-    /// The same of a path where all things are values that have a text, and marks, of writes that
-    /// the asker covers: it has them, unless it has seen them removed.
+    /// The same of a path where the asker covers all: it has them, unless it has seen them removed.
     Kept {
         shared: u16,
         #[serde(with = "serde_bytes")]
         key: &'a [u8],
-        things: Vec<Fingerprint>,
+        kept: Kept,
     },
 }
 
