@@ -469,10 +469,16 @@ fn readiness_does_not_wait_for_learned_addresses() {
 fn a_dismissed_peer_is_not_dialled_by_either_side() {
     for dismisser in [1, 2] {
         let mut mesh = around_a_seed(3);
-        mesh.connect(1, &at(2), false);
+        // Of another name that leads there the peer says nothing.
+        mesh.listen(2, "other:2");
+        for address in [&at(2), "other:2"] {
+            mesh.connect(1, address, false);
+        }
         mesh.run(3000);
         let other = 3 - dismisser;
-        let dials = |mesh: &Mesh| mesh.dials(1, &at(2)) + mesh.dials(2, &at(1));
+        let dials = |mesh: &Mesh| {
+            mesh.dials(1, &at(2)) + mesh.dials(2, &at(1)) + mesh.dials(1, "other:2")
+        };
         let before = dials(&mesh);
         mesh.dismiss(dismisser, other);
         mesh.run(MINUTE_MS);
