@@ -271,6 +271,36 @@ fn what_a_feed_told_is_passed_on_though_it_changed_nothing() {
     assert_eq!(mesh.hash(behind), mesh.hash(both));
 }
 
+/// Beyond the reach of a feed: what has not changed since is told by a word, and of a value that was
+/// taken apart before that, what is gone within.
+#[test]
+fn a_piece_gone_from_a_value_that_has_not_changed_since_is_gone_where_it_is_whole() {
+    let config = Config { checkpoint_changes: 1, removals_max: 2, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config; 2]);
+    for n in 0..5 {
+        mesh.set(0, &format!("filler{n}"), "0");
+    }
+    mesh.set(0, "p", r#"{"x":1,"y":2}"#);
+    mesh.set(1, "p", "3");
+    mesh.link(0, 1);
+    mesh.run(2_000);
+    // With two values at one path, reading takes them apart. The other one does not read.
+    mesh.read(0, "p");
+    mesh.set(0, "later", "0");
+    mesh.run(2_000);
+    mesh.cut(0, 1);
+    mesh.delete(0, "p.x");
+    for n in 0..5 {
+        mesh.delete(0, &format!("filler{n}"));
+    }
+    let full = mesh.stats(0).snapshots;
+    mesh.link(0, 1);
+    mesh.run(2_000);
+    assert_eq!(mesh.stats(0).snapshots, full + 1);
+    mesh.assert_converged();
+    assert!(mesh.explain(1, "p").things.iter().all(|thing| thing.key != "p.x"));
+}
+
 #[test]
 fn waiting_writes_that_a_feed_has_brought_cause_no_more_pulls() {
     let mut mesh = Mesh::linked(3);
