@@ -476,9 +476,8 @@ fn a_dismissed_peer_is_not_dialled_by_either_side() {
         }
         mesh.run(3000);
         let other = 3 - dismisser;
-        let dials = |mesh: &Mesh| {
-            mesh.dials(1, &at(2)) + mesh.dials(2, &at(1)) + mesh.dials(1, "other:2")
-        };
+        let dials =
+            |mesh: &Mesh| mesh.dials(1, &at(2)) + mesh.dials(2, &at(1)) + mesh.dials(1, "other:2");
         let before = dials(&mesh);
         mesh.dismiss(dismisser, other);
         mesh.run(MINUTE_MS);

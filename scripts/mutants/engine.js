@@ -48,8 +48,6 @@ module.exports = [
     find: 'let shells = values.filter(|value| value.is_shell());',
     replace: 'let shells = values.filter(|value| value.is_shell() && false);',
     breaks: 'rules 7, 9',
-    test: '--test edges a_piece_gone',
-    because: 'one node must read two values at one path, and lose a piece of them beyond the reach of feeds; another must do neither',
   },
   {
     name: 'all-kept-but-parts',

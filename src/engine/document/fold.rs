@@ -178,3 +178,55 @@ impl Document {
         self.retain_cuts(|cut| cut.replica != replica && cut.by.replica != replica);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::document::amount::Amount;
+    use crate::engine::document::State;
+    use crate::engine::id::Rank;
+
+    const DEAD: ReplicaId = ReplicaId(1);
+
+    fn settled(by: Dot, amount: f64) -> Part {
+        let mut part = Part {
+            replica: DEAD,
+            hlc: 1,
+            rank: Rank::OWN,
+            epoch: 1,
+            low: 0,
+            low_total: Amount::ZERO,
+            high: 5,
+            high_total: Amount::from_f64(amount),
+            run: None,
+            settled: false,
+        };
+        part.settle(by);
+        part
+    }
+
+    /// The sums that are left at a path where two folds of one replica have met.
+    fn sums_after(parts: Vec<Part>, stands: Dot, gives_way: Dot) -> Vec<f64> {
+        let (key, nothing) = (PathKey::new(&["p"]), Arc::default());
+        let mut document = Document::new(10);
+        let state = State { parts, ..State::default() };
+        let id = document.merge(&key, state, &nothing, &nothing, &nothing, |_| false);
+        document.fold(Fold { from: DEAD, twin: Some(gives_way), into: stands });
+        document.fold_some(usize::MAX);
+        let parts = document.parts(id.expect("a part is here"));
+        parts.iter().map(|part| part.sum().to_f64()).collect()
+    }
+
+    #[test]
+    fn what_two_have_folded_counts_once() {
+        let (stands, gives_way) = (Dot::new(ReplicaId(3), 2), Dot::new(ReplicaId(4), 7));
+        let [first, second] = [stands, gives_way].map(|fold| settled(fold, 3.0));
+        assert_eq!(sums_after(vec![first, second.clone()], stands, gives_way), [3.0]);
+        assert_eq!(sums_after(vec![second.clone()], stands, gives_way), [3.0]);
+        // With something else that the first had settled before.
+        let earlier = settled(Dot::new(ReplicaId(3), 1), 0.5);
+        assert_eq!(sums_after(vec![earlier, second], stands, gives_way), [3.5]);
+    }
+}

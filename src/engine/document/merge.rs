@@ -399,3 +399,92 @@ impl From<ValueState<'_>> for Value {
         Value { rank: state.rank, ..Value::new(state.dot, state.hlc, state.at as usize, body) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::document::amount::Amount;
+    use crate::engine::document::{Action, Fold, Op};
+
+    const PATH: &[&str] = &["p"];
+    const FOLDER: ReplicaId = ReplicaId(9);
+    const DEAD: [ReplicaId; 2] = [ReplicaId(1), ReplicaId(2)];
+
+    fn vector(entries: &[(ReplicaId, u64)]) -> Arc<VersionVector> {
+        Arc::new(entries.iter().copied().collect())
+    }
+
+    fn apply(document: &mut Document, dot: Dot, hlc: u64, path: &[&str], action: Action<'_>) {
+        let op = Op { dot, hlc, path, action, arrays: &[] };
+        document.apply(&op, &Arc::default(), &Arc::default(), Whose::Remote);
+    }
+
+    fn fold(document: &mut Document, from: ReplicaId, counter: u64) {
+        document.fold(Fold { from, twin: None, into: Dot::new(FOLDER, counter) });
+        document.fold_some(usize::MAX);
+    }
+
+    fn state(document: &Document) -> State {
+        let id = document.tree.find(PATH).expect("something is there");
+        State {
+            values: document.values(id).map(Value::from).collect(),
+            marks: document.marks(id).to_vec(),
+            parts: document.parts(id).to_vec(),
+            kept: Kept::default(),
+        }
+    }
+
+    fn settled(amount: f64) -> Part {
+        Part {
+            replica: FOLDER,
+            hlc: 1,
+            rank: Rank::of(DEAD[0]),
+            epoch: 4,
+            low: 3,
+            low_total: Amount::ZERO,
+            high: 4,
+            high_total: Amount::from_f64(amount),
+            run: None,
+            settled: true,
+        }
+    }
+
+    /// Of two sums that a fold is said to have made.
+    #[test]
+    fn the_settled_part_stands_of_the_side_that_has_more_of_its_folder() {
+        let key = PathKey::new(PATH);
+        for (ours, theirs, stands) in [(7, 5, 3.0), (5, 7, 8.0), (5, 5, 8.0)] {
+            let mut document = Document::new(10);
+            let (ours, theirs) = (vector(&[(FOLDER, ours)]), vector(&[(FOLDER, theirs)]));
+            let here = State { parts: vec![settled(3.0)], ..State::default() };
+            document.merge(&key, here, &ours, &Arc::default(), &ours, |_| false);
+            let there = State { parts: vec![settled(8.0)], ..State::default() };
+            let id = document.merge(&key, there, &theirs, &ours, &ours, |_| false);
+            let parts = document.parts(id.expect("a part is here"));
+            assert_eq!(parts.iter().map(|part| part.sum().to_f64()).collect::<Vec<_>>(), [stands]);
+        }
+    }
+
+    /// Whom a replica had folded goes along when it is folded in turn: then one dot stands for what
+    /// several wrote.
+    #[test]
+    fn what_several_wrote_under_one_dot_are_several_things() {
+        let documents = DEAD.map(|dead| {
+            let mut document = Document::new(10);
+            apply(&mut document, Dot::new(dead, 1), dead.0, PATH, Action::Set("0"));
+            apply(&mut document, Dot::new(dead, 2), dead.0, &["p", "q"], Action::Set("0"));
+            fold(&mut document, dead, 4);
+            document
+        });
+        let [mut ours, theirs] = documents;
+        let (key, covers) = (PathKey::new(PATH), vector(&[(FOLDER, 4)]));
+        // Neither has seen the other's: with nothing covered all is taken, and all that is here stays.
+        let nothing = Arc::default();
+        let id = ours.merge(&key, state(&theirs), &nothing, &nothing, &covers, |_| false);
+        let id = id.expect("something is there");
+        assert_eq!((ours.values(id).count(), ours.marks(id).len()), (2, 2));
+        // And of what the other side covers, and has but one of, the other one goes.
+        ours.merge(&key, state(&theirs), &covers, &covers, &covers, |_| false);
+        assert_eq!((ours.values(id).count(), ours.marks(id).len()), (1, 1));
+    }
+}

@@ -308,3 +308,101 @@ impl Replication {
         self.document.watch = watch;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::staging::{Merging, Staging};
+    use super::*;
+    use crate::engine::config::Config;
+    use crate::engine::document::amount::Amount;
+    use crate::engine::document::things::Cut;
+
+    const OWN: ReplicaId = ReplicaId(2);
+    const OTHER: ReplicaId = ReplicaId(3);
+    const DEAD: ReplicaId = ReplicaId(4);
+    const LOWER: ReplicaId = ReplicaId(1);
+
+    fn at(monotonic_ms: u64) -> Now {
+        Now { monotonic_ms, wall_ms: monotonic_ms }
+    }
+
+    fn cut() -> Cut {
+        let (by, total) = (Dot::new(OTHER, 3), Amount::from_f64(1.0));
+        Cut { by, replica: DEAD, epoch: 1, counter: 2, total }
+    }
+
+    fn add_cut(node: &mut Replication) {
+        let known = node.vector.clone();
+        node.document.add_cut(PathKey::new(&["p"]), cut(), &known, Whose::Remote);
+    }
+
+    fn covers(node: &mut Replication, replica: ReplicaId, counter: u64) {
+        Arc::make_mut(&mut node.vector).raise(replica, counter);
+    }
+
+    fn learn(node: &mut Replication, entries: &[(ReplicaId, u64)]) {
+        node.rows.learn(OTHER, &entries.iter().copied().collect());
+    }
+
+    /// A node with one peer. Both have 4 writes of the peer, and 5 of one that is dead.
+    fn node() -> Replication {
+        let mut node = Replication::new(OWN, Arc::new(Config::default()), at(0));
+        node.peer_up(at(0), OTHER, false);
+        covers(&mut node, OTHER, 4);
+        covers(&mut node, DEAD, 5);
+        node.peer_dead(DEAD);
+        node
+    }
+
+    /// How many are folded once the dead have been silent for long enough.
+    fn folds(mut node: Replication) -> u64 {
+        node.look_after_the_dead(at(1_000));
+        assert_eq!(node.counts.folds, 0, "it was heard not long ago");
+        node.look_after_the_dead(at(30_000));
+        node.counts.folds
+    }
+
+    #[test]
+    fn the_dead_are_folded_once_nothing_can_come_that_knows_a_part_of_them() {
+        let with = |change: fn(&mut Replication)| {
+            let mut node = node();
+            change(&mut node);
+            folds(node)
+        };
+        assert_eq!(with(|node| learn(node, &[(OTHER, 4), (DEAD, 5)])), 1);
+        assert_eq!(with(|_| {}), 0, "nothing is known of the peer");
+        assert_eq!(with(|node| learn(node, &[(OTHER, 4), (DEAD, 4)])), 0, "the peer lacks a write");
+        assert_eq!(with(|node| learn(node, &[(OTHER, 5), (DEAD, 5)])), 0, "this node lacks one");
+        let agrees = |node: &mut Replication| learn(node, &[(OTHER, 4), (DEAD, 5)]);
+        let with = |change: fn(&mut Replication)| {
+            let mut node = node();
+            agrees(&mut node);
+            change(&mut node);
+            folds(node)
+        };
+        assert_eq!(with(add_cut), 0, "a cut names it");
+        assert_eq!(with(|node| node.batching = true), 0, "within a batch");
+        assert_eq!(with(|node| covers(node, ReplicaId(9), 1)), 0, "somebody is away");
+        let mut lower = node();
+        agrees(&mut lower);
+        lower.peer_up(at(0), LOWER, false);
+        lower.rows.learn(LOWER, &[(OTHER, 4), (DEAD, 5)].into_iter().collect());
+        assert_eq!(folds(lower), 0, "it is for another to do");
+    }
+
+    #[test]
+    fn no_cut_is_forgotten_while_what_it_cuts_may_wait_to_be_merged() {
+        let mut node = node();
+        learn(&mut node, &[(OTHER, 4), (DEAD, 5)]);
+        node.rows.learn(DEAD, &[(OTHER, 3), (DEAD, 5)].into_iter().collect());
+        add_cut(&mut node);
+        let (vector, staging) = (node.vector.clone(), Staging::default());
+        let merging = Merging::begin(staging, false, vector.clone(), vector, &mut node.document);
+        node.merging = Some(merging);
+        node.forget_cuts(at(30_000));
+        assert_eq!(node.document.cuts(), 1);
+        node.merging = None;
+        node.forget_cuts(at(30_000));
+        assert_eq!(node.document.cuts(), 0);
+    }
+}
