@@ -69,7 +69,8 @@ module.exports = [
     find: 'Fingerprint::of_text(self.hlc, self.rank.or_of(self.dot.replica), self.at)',
     replace: 'Fingerprint::of_text(self.hlc, Rank::of(self.dot.replica), self.at)',
     breaks: 'rules 8, 9',
-    faults: 'storm,mass-delete,reorder,freeze,link-reset',
+    test: '--lib things::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'pieces-stand-where-a-feed-was',
@@ -661,7 +662,8 @@ module.exports = [
     find: 'Some(earlier) if is_twin && earlier.epoch >= part.epoch => {}',
     replace: 'Some(earlier) if is_twin && earlier.epoch > part.epoch => {}',
     breaks: 'rules 5, 8',
-    faults: 'split-death',
+    test: '--lib document::fold::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'settled-replaced-by-who-lags',
@@ -669,7 +671,8 @@ module.exports = [
     find: 'Some(_) if part.settled && ours.get(part.replica) > theirs.get(part.replica) => {',
     replace: 'Some(_) if part.settled && ours.get(part.replica) > u64::MAX - 1 => {',
     breaks: 'rules 5, 8',
-    faults: 'storm,mass-delete,reorder,freeze,link-reset',
+    test: '--lib merge::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'settled-never-replaced',
@@ -677,7 +680,8 @@ module.exports = [
     find: 'Some(_) if part.settled && ours.get(part.replica) > theirs.get(part.replica) => {',
     replace: 'Some(_) if part.settled => {',
     breaks: 'rules 5, 8',
-    faults: 'storm,mass-delete,reorder,freeze,link-reset',
+    test: '--lib merge::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'settled-parts-not-joined',
@@ -685,7 +689,8 @@ module.exports = [
     find: '        join_settled(&mut state.parts);\n',
     replace: '        let _ = join_settled;\n',
     breaks: 'rules 5, 8',
-    faults: 'storm,hot-key',
+    test: '--lib folds::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'values-of-a-fold-taken-for-one',
@@ -693,7 +698,8 @@ module.exports = [
     find: 'self.dot == other.dot && self.at == other.at && self.stamp() == other.stamp()',
     replace: 'self.dot == other.dot && self.at == other.at',
     breaks: 'rules 4, 6',
-    faults: 'storm,hot-key',
+    test: '--lib merge::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'marks-of-a-fold-taken-for-one',
@@ -701,7 +707,8 @@ module.exports = [
     find: 'self.dot == other.dot && self.stamp() == other.stamp()',
     replace: 'self.dot == other.dot',
     breaks: 'rules 2, 6',
-    faults: 'storm,hot-key',
+    test: '--lib merge::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'folded-while-merging',
@@ -717,7 +724,8 @@ module.exports = [
     find: 'self.pull.is_some() || self.batching {',
     replace: 'self.pull.is_some() {',
     breaks: 'batches',
-    faults: 'storm',
+    test: '--lib replication::fold::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'cut-forgotten-while-merging',
@@ -725,7 +733,8 @@ module.exports = [
     find: 'if self.document.cuts() == 0 || self.merging.is_some() {',
     replace: 'if self.document.cuts() == 0 {',
     breaks: 'rule 5',
-    faults: 'storm,mass-delete,reorder,freeze,link-reset',
+    test: '--lib replication::fold::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'twin-fold-ignored',
@@ -741,7 +750,8 @@ module.exports = [
     find: '.is_some_and(|row| row.get(dead) == counter)',
     replace: '.is_some_and(|row| row.get(dead) <= counter)',
     breaks: 'rules 5, 8',
-    faults: 'storm,hot-key',
+    test: '--lib replication::fold::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'fold-before-caught-up',
@@ -749,7 +759,8 @@ module.exports = [
     find: '.all(|&id| self.own < id) && others.iter().all(has_all_of) {',
     replace: '.all(|&id| self.own < id) && (others.iter().all(has_all_of) || true) {',
     breaks: 'rules 5, 8',
-    faults: 'storm,hot-key',
+    test: '--lib replication::fold::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'fold-with-cuts-open',
@@ -757,7 +768,8 @@ module.exports = [
     find: '!self.is_over(now, dead, others) || self.document.has_cuts_of(dead) {',
     replace: '!self.is_over(now, dead, others) {',
     breaks: 'rules 5, 8',
-    faults: 'storm,hot-key',
+    test: '--lib replication::fold::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'fold-of-less-taken',
@@ -801,6 +813,8 @@ module.exports = [
     find: '(false, false) => return None,',
     replace: '(false, false) => {}',
     breaks: 'rules 8, 9',
+    test: '--lib replication::fold::',
+    because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
     name: 'run-base-not-renamed',

@@ -287,3 +287,27 @@ impl Part {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fold_does_not_change_a_fingerprint() {
+        let (dot, into) = (Dot::new(ReplicaId(7 << 32), 3), Dot::new(ReplicaId(8 << 32), 9));
+        let again = Dot::new(ReplicaId(6 << 32), 1);
+        for body in [Body::Scalar("1".into()), Body::Whole("{}".into()), Body::Object] {
+            let mut value = Value::new(dot, 5, 2, body);
+            let before = (value.fingerprint(), value.fingerprint_of_text());
+            value.rename(into);
+            value.rename(again);
+            assert_eq!((value.fingerprint(), value.fingerprint_of_text()), before);
+            let other = Value::new(again, 5, 2, value.body.clone());
+            assert_ne!(other.fingerprint(), value.fingerprint());
+        }
+        let mut mark = Mark { dot, hlc: 5, rank: Rank::OWN, length: None };
+        let before = mark.fingerprint();
+        mark.rename(into);
+        assert_eq!(mark.fingerprint(), before);
+    }
+}
