@@ -1128,7 +1128,7 @@ declare namespace Collective {
     pulls: number;
     /** Times that it has brought a peer up to date. */
     feeds: number;
-    /** Those of them in which it sent all there is. */
+    /** Those of them in which it went through all there is. */
     snapshots: number;
     /** Peers too slow for all that was written, brought up to date later. */
     overflows: number;
