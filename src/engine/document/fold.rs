@@ -184,28 +184,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::engine::document::amount::Amount;
     use crate::engine::document::State;
-    use crate::engine::id::Rank;
 
     const DEAD: ReplicaId = ReplicaId(1);
-
-    fn settled(by: Dot, amount: f64) -> Part {
-        let mut part = Part {
-            replica: DEAD,
-            hlc: 1,
-            rank: Rank::OWN,
-            epoch: 1,
-            low: 0,
-            low_total: Amount::ZERO,
-            high: 5,
-            high_total: Amount::from_f64(amount),
-            run: None,
-            settled: false,
-        };
-        part.settle(by);
-        part
-    }
 
     /// The sums that are left at a path where two folds of one replica have met.
     fn sums_after(parts: Vec<Part>, stands: Dot, gives_way: Dot) -> Vec<f64> {
@@ -222,11 +203,11 @@ mod tests {
     #[test]
     fn what_two_have_folded_counts_once() {
         let (stands, gives_way) = (Dot::new(ReplicaId(3), 2), Dot::new(ReplicaId(4), 7));
-        let [first, second] = [stands, gives_way].map(|fold| settled(fold, 3.0));
+        let [first, second] = [stands, gives_way].map(|fold| Part::of(DEAD, 5, 3.0).settled(fold));
         assert_eq!(sums_after(vec![first, second.clone()], stands, gives_way), [3.0]);
         assert_eq!(sums_after(vec![second.clone()], stands, gives_way), [3.0]);
         // With something else that the first had settled before.
-        let earlier = settled(Dot::new(ReplicaId(3), 1), 0.5);
+        let earlier = Part::of(DEAD, 5, 0.5).settled(Dot::new(ReplicaId(3), 1));
         assert_eq!(sums_after(vec![earlier, second], stands, gives_way), [3.5]);
     }
 }

@@ -403,7 +403,6 @@ impl From<ValueState<'_>> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::document::amount::Amount;
     use crate::engine::document::{Action, Fold, Op};
 
     const PATH: &[&str] = &["p"];
@@ -434,19 +433,8 @@ mod tests {
         }
     }
 
-    fn settled(amount: f64) -> Part {
-        Part {
-            replica: FOLDER,
-            hlc: 1,
-            rank: Rank::of(DEAD[0]),
-            epoch: 4,
-            low: 3,
-            low_total: Amount::ZERO,
-            high: 4,
-            high_total: Amount::from_f64(amount),
-            run: None,
-            settled: true,
-        }
+    fn settled(sum: f64) -> Part {
+        Part::of(DEAD[0], 5, sum).settled(Dot::new(FOLDER, 4))
     }
 
     /// Of two sums that a fold is said to have made.

@@ -289,6 +289,31 @@ impl Part {
 }
 
 #[cfg(test)]
+impl Part {
+    /// The increments of a replica up to this one, with this sum.
+    pub fn of(replica: ReplicaId, high: u64, sum: f64) -> Part {
+        Part {
+            replica,
+            hlc: 1,
+            rank: Rank::OWN,
+            epoch: 1,
+            low: 0,
+            low_total: Amount::ZERO,
+            high,
+            high_total: Amount::from_f64(sum),
+            run: None,
+            settled: false,
+        }
+    }
+
+    /// The same, folded.
+    pub fn settled(mut self, into: Dot) -> Part {
+        self.settle(into);
+        self
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -294,8 +294,6 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
-    use crate::engine::document::amount::Amount;
-    use crate::engine::id::Rank;
 
     /// Eight nodes that tell each other every 400 ms of one that is gone, on a machine so busy that it
     /// takes longer than that until a word is heard.
@@ -344,19 +342,8 @@ mod tests {
         for (replica, counter) in [(one, 1), (two, 2)] {
             folds.add(Stub { replica, counter: 5, into: Dot::new(folder, counter) }, u64::MAX);
         }
-        let part = |replica, amount| Part {
-            replica,
-            hlc: 1,
-            rank: Rank::OWN,
-            epoch: 1,
-            low: 0,
-            low_total: Amount::ZERO,
-            high: 5,
-            high_total: Amount::from_f64(amount),
-            run: None,
-            settled: false,
-        };
-        let mut state = State { parts: vec![part(one, 3.0), part(two, 0.5)], ..State::default() };
+        let mut state =
+            State { parts: vec![Part::of(one, 5, 3.0), Part::of(two, 5, 0.5)], ..State::default() };
         folds.rename_state(&mut state);
         let parts: Vec<_> =
             state.parts.iter().map(|part| (part.slot(), part.high, part.sum().to_f64())).collect();
