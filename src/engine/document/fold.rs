@@ -184,7 +184,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::engine::document::State;
+    use crate::engine::document::amount::Amount;
+    use crate::engine::document::things::Run;
+    use crate::engine::document::{Action, Op, Reading, State};
 
     const DEAD: ReplicaId = ReplicaId(1);
 
@@ -209,5 +211,24 @@ mod tests {
         // With something else that the first had settled before.
         let earlier = Part::of(DEAD, 5, 0.5).settled(Dot::new(ReplicaId(3), 1));
         assert_eq!(sums_after(vec![earlier, second], stands, gives_way), [3.5]);
+    }
+
+    /// A counter that one writer adds to shows what adding step by step gives, as long as it stands on
+    /// the number that it began with.
+    #[test]
+    fn a_counter_stands_on_its_number_when_the_number_is_folded() {
+        let mut document = Document::new(10);
+        let (base, nothing) = (Dot::new(DEAD, 1), Arc::default());
+        let run = Some(Run { base: Some(base), value: 42.5 });
+        let increment = Action::Increment { epoch: 1, total: Amount::from_f64(2.0), run };
+        for (dot, action) in [(base, Action::Set("1")), (Dot::new(ReplicaId(2), 1), increment)] {
+            let op = Op { dot, hlc: 1, path: &["p"], action, arrays: &[] };
+            document.apply(&op, &nothing, &nothing, Whose::Remote);
+        }
+        let shown = |document: &mut Document| document.reading(&["p"]).map(Reading::into_json);
+        assert_eq!(shown(&mut document).as_deref(), Some("42.5"));
+        document.fold(Fold { from: DEAD, twin: None, into: Dot::new(ReplicaId(3), 1) });
+        document.fold_some(usize::MAX);
+        assert_eq!(shown(&mut document).as_deref(), Some("42.5"));
     }
 }
