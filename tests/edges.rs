@@ -691,6 +691,28 @@ fn a_fold_into_write_zero_is_refused() {
     hostile.assert_refused();
 }
 
+/// Who had met it has ended as well; who lives was told where it listened, unasked.
+#[test]
+fn one_is_dead_when_another_has_its_address_though_nobody_who_lives_had_met_it() {
+    let at_its_address =
+        || Config { advertised: Some(Address::new("guest:1")), ..Config::default() };
+    let mut mesh = Mesh::linked(2);
+    let guest = mesh.add_linked(at_its_address(), &[1]);
+    mesh.run(1_500);
+    mesh.increment(guest, "n", 1.0);
+    mesh.run(1_500);
+    assert!(!mesh.is_linked(0, guest));
+    mesh.cut(guest, 1);
+    mesh.stop(guest);
+    mesh.cut(0, 1);
+    mesh.stop(1);
+    let next = mesh.add_linked(at_its_address(), &[0]);
+    mesh.run(100_000);
+    for node in [0, next] {
+        assert_eq!((mesh.stats(node).forgotten, mesh.read(node, "n")), (1, Some("1".into())));
+    }
+}
+
 /// Nodes tell each other when they have heard others. What comes back late must not keep the dead alive.
 #[test]
 fn the_dead_are_folded_while_others_come_and_go_all_the_time() {

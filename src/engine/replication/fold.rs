@@ -316,6 +316,8 @@ mod tests {
     use crate::engine::config::Config;
     use crate::engine::document::amount::Amount;
     use crate::engine::document::things::Cut;
+    use crate::engine::document::{Action, Op};
+    use crate::engine::wire::message::{ActionItem, WriteItem, WritesHead};
 
     const OWN: ReplicaId = ReplicaId(2);
     const OTHER: ReplicaId = ReplicaId(3);
@@ -342,6 +344,12 @@ mod tests {
 
     fn learn(node: &mut Replication, entries: &[(ReplicaId, u64)]) {
         node.rows.learn(OTHER, &entries.iter().copied().collect());
+    }
+
+    /// Nothing is left to do, but nobody has looked yet.
+    fn merging(node: &mut Replication) -> Merging {
+        let (vector, staging) = (node.vector.clone(), Staging::default());
+        Merging::begin(staging, false, vector.clone(), vector, &mut node.document)
     }
 
     /// A node with one peer. Both have 4 writes of the peer, and 5 of one that is dead.
@@ -396,13 +404,111 @@ mod tests {
         learn(&mut node, &[(OTHER, 4), (DEAD, 5)]);
         node.rows.learn(DEAD, &[(OTHER, 3), (DEAD, 5)].into_iter().collect());
         add_cut(&mut node);
-        let (vector, staging) = (node.vector.clone(), Staging::default());
-        let merging = Merging::begin(staging, false, vector.clone(), vector, &mut node.document);
-        node.merging = Some(merging);
+        node.merging = Some(merging(&mut node));
         node.forget_cuts(at(30_000));
         assert_eq!(node.document.cuts(), 1);
         node.merging = None;
         node.forget_cuts(at(30_000));
         assert_eq!(node.document.cuts(), 0);
+    }
+
+    /// What is merged before it and after it would bear two names.
+    #[test]
+    fn a_fold_that_comes_in_the_middle_of_a_merge_waits_for_its_end() {
+        let mut node = node();
+        node.merging = Some(merging(&mut node));
+        let mut bytes = message::begin(Kind::Writes);
+        let seen = vec![(OTHER, 4), (DEAD, 5)];
+        message::append(&mut bytes, &WritesHead { origin: OTHER, first: 5, seen });
+        message::append(&mut bytes, &Item::Fold { replica: DEAD, counter: 5 });
+        assert_eq!(node.receive(at(1), OTHER, Kind::Writes, bytes.into()), Ok(()));
+        assert!(!node.folds.is_folded(DEAD));
+        node.merge_some(at(2));
+        assert!(node.merging.is_none() && node.folds.is_folded(DEAD));
+    }
+
+    const PATH: &[&str] = &["p"];
+
+    fn set(path: &'static str) -> Item<'static> {
+        let (path, action) = (vec![path], ActionItem::Set("1"));
+        Item::Write(WriteItem { hlc: 2, path, action, arrays: Vec::new(), cuts: Vec::new() })
+    }
+
+    /// A node where the dead one's value stands at the path.
+    fn node_with_a_value() -> Replication {
+        let mut node = node();
+        let op = Op {
+            dot: Dot::new(DEAD, 5),
+            hlc: 1,
+            path: PATH,
+            action: Action::Set("0"),
+            arrays: &[],
+        };
+        let known = node.vector.clone();
+        node.document.apply(&op, &Arc::default(), &known, Whose::Remote);
+        node
+    }
+
+    /// The writers of the values at the path.
+    fn writers(node: &mut Replication) -> Vec<Dot> {
+        node.document.fold_some(usize::MAX);
+        let key = PathKey::new(PATH);
+        let id = node.document.first_after(&PathKey::default()).expect("something is there");
+        assert_eq!(node.document.key(id), key);
+        node.document.values(id).map(|value| value.dot).collect()
+    }
+
+    /// Who writes before it hears of a fold says that it has seen the one that was folded.
+    #[test]
+    fn a_write_that_has_seen_the_folded_has_seen_its_fold() {
+        let fold = Item::Fold { replica: DEAD, counter: 5 };
+        let seen = || vec![(DEAD, 5)];
+        let batches = [
+            (true, seen(), vec![set("q"), set("p")]),
+            (true, Vec::new(), vec![set("q"), Item::Seen(seen()), set("p")]),
+            // Its own fold.
+            (false, seen(), vec![fold, set("p")]),
+        ];
+        for (is_folded, seen, items) in batches {
+            let mut node = node_with_a_value();
+            if is_folded {
+                let into = Dot::new(OWN, 1);
+                node.apply_fold(at(1), Stub { replica: DEAD, counter: 5, into });
+            }
+            let mut bytes = message::begin(Kind::Writes);
+            message::append(&mut bytes, &WritesHead { origin: OTHER, first: 5, seen });
+            items.iter().for_each(|item| message::append(&mut bytes, item));
+            assert_eq!(node.receive(at(1), OTHER, Kind::Writes, bytes.into()), Ok(()));
+            assert_eq!(node.vector.get(OTHER), 6, "{items:?}");
+            assert_eq!(writers(&mut node), [Dot::new(OTHER, 6)], "{items:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_here_of_one_that_a_donor_has_folded_gets_the_name_of_the_fold() {
+        let mut node = node_with_a_value();
+        let into = Dot::new(OTHER, 5);
+        let theirs: VersionVector = [(OTHER, 5)].into_iter().collect();
+        let mut ours = node.vector.as_ref().clone();
+        let stub = Stub { replica: DEAD, counter: 5, into };
+        node.adopt_stubs(at(1), &[stub], &theirs, &mut ours);
+        assert!(ours.covers(into) && ours.get(DEAD) == 0);
+        assert_eq!(writers(&mut node), [into]);
+    }
+
+    /// The folded go along with their folder, and are not folded twice.
+    #[test]
+    fn who_has_folded_others_is_known_as_folded_before_them() {
+        let mut node = node_with_a_value();
+        node.apply_fold(at(1), Stub { replica: DEAD, counter: 5, into: Dot::new(OTHER, 5) });
+        let into = Dot::new(ReplicaId(9), 1);
+        let stubs =
+            [(DEAD, 5), (OTHER, 5)].map(|(replica, counter)| Stub { replica, counter, into });
+        let theirs: VersionVector = [(into.replica, 1)].into_iter().collect();
+        let mut ours = node.vector.as_ref().clone();
+        node.adopt_stubs(at(2), &stubs, &theirs, &mut ours);
+        assert!(!node.rare().has(Rare::FoldedTwice));
+        assert_eq!(node.folds.stub(DEAD).map(|stub| stub.into), Some(into));
+        assert_eq!(writers(&mut node), [into]);
     }
 }
