@@ -4,7 +4,7 @@
 mod mesh;
 
 use collective_io::engine::wire::message::{self, Confirm, Kind};
-use collective_io::engine::{Config, Event, Need, Standing, WaitId};
+use collective_io::engine::{Address, Config, Event, Need, Standing, WaitId};
 use mesh::Mesh;
 
 /// Writes the same number at that many places.
@@ -260,6 +260,25 @@ fn a_wait_for_all_forgets_who_leaves_and_not_who_is_lost() {
     mesh.deliver();
     assert_eq!(replicated(&mesh, 0), None, "one that was lost may come back");
     mesh.link(0, 1);
+    mesh.run(1500);
+    assert_eq!(replicated(&mesh, 0), Some((wait, 2)));
+}
+
+/// Two processes may have one address, behind a balancer: the second does not end the first.
+#[test]
+fn a_wait_for_all_is_for_both_of_two_with_one_address() {
+    let at_one_address =
+        || Config { advertised: Some(Address::new("both:1")), ..Config::default() };
+    let mut mesh = Mesh::linked(1);
+    let first = mesh.add_linked(at_one_address(), &[0]);
+    mesh.run(1500);
+    mesh.hold(0, first);
+    mesh.set(0, "x", "1");
+    let wait = mesh.wait_for(0, Need::All);
+    mesh.add_linked(at_one_address(), &[0]);
+    mesh.run(1500);
+    assert_eq!(replicated(&mesh, 0), None);
+    mesh.release(0, first);
     mesh.run(1500);
     assert_eq!(replicated(&mesh, 0), Some((wait, 2)));
 }
