@@ -31,6 +31,8 @@ module.exports = [
     find: 'let is_other = |(&link, of): &(&LinkId, &Link)| link != kept && of.peer == Some(peer);',
     replace: 'let is_other = |(&link, of): &(&LinkId, &Link)| link != kept && of.peer == Some(peer) && false;',
     breaks: 'one connection a peer',
+    test: '--test addresses --test convergence --test jobs',
+    because: 'two connections are as good as one',
   },
   {
     name: 'second-link-not-used',
@@ -59,6 +61,8 @@ module.exports = [
     find: '            self.close(now_ms, link, CloseReason::Oneself, rng);\n            return;',
     replace: '            return;',
     breaks: 'oneself is no peer',
+    test: '--test addresses',
+    because: 'it does no harm but to take a connection',
   },
   {
     name: 'peer-of-itself',
