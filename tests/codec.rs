@@ -279,7 +279,7 @@ proptest! {
             FeedItem::State { shared, key: &key, values, marks, parts },
             FeedItem::Removal { key: &key, below, seen },
             FeedItem::Cut { key: &key, cut },
-            FeedItem::Kept { shared, key: &key, kept: Kept { all: below, things } },
+            FeedItem::Kept { shared, key: &key, kept: Kept { things } },
         ];
         let head = FeedHead { id, number };
         items_read_back(&with_items(Kind::Feed, &head, &items), &head, &items)?;

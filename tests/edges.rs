@@ -271,8 +271,7 @@ fn what_a_feed_told_is_passed_on_though_it_changed_nothing() {
     assert_eq!(mesh.hash(behind), mesh.hash(both));
 }
 
-/// Beyond the reach of a feed: what has not changed since is told by a word, and of a value that was
-/// taken apart before that, what is gone within.
+/// Beyond the reach of a feed: of a value that was taken apart, what is gone within.
 #[test]
 fn a_piece_gone_from_a_value_that_has_not_changed_since_is_gone_where_it_is_whole() {
     let config = Config { checkpoint_changes: 1, removals_max: 2, ..Config::default() };

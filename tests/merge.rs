@@ -249,3 +249,33 @@ proptest! {
         prop_assert_eq!(state(&delta), state(&more));
     }
 }
+
+/// What the donor of the second feed has never had at a path, as it learnt of the write and of its
+/// removal at once, the asker has.
+#[test]
+fn what_came_and_went_unseen_at_a_path_that_has_not_changed_goes() {
+    use Step::{Delete, Feed, Increment, Push, Set};
+    let history = [
+        Set(1, 4, "1"),
+        Increment(0, 7, 0.5),
+        Set(0, 0, "1"),
+        Set(0, 0, "1"),
+        Set(1, 5, "1"),
+        Push { from: 0, to: 2 },
+        Push { from: 0, to: 1 },
+        Increment(2, 1, 0.5),
+        Push { from: 1, to: 0 },
+        Feed { from: 2, to: 1 },
+        Delete(2, 0),
+        Set(2, 4, "1"),
+        Push { from: 2, to: 1 },
+        Feed { from: 2, to: 0 },
+        Delete(1, 4),
+        Set(2, 0, "1"),
+    ];
+    let nodes = Nodes::after(&history, true);
+    let [a, b, c] = &nodes.engines;
+    let left_first = nodes.joined((0, &nodes.joined((0, a), (1, b))), (2, c));
+    let right_first = nodes.joined((0, a), (1, &nodes.joined((1, b), (2, c))));
+    assert_eq!(state(&left_first), state(&right_first));
+}

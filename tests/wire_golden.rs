@@ -125,7 +125,7 @@ fn a_part_of_a_feed() {
     let frames = feed();
     let high = format!("00 8701 {} 0d", "00".repeat(134));
     let hex = format!(
-        "77010000 05 01 00 \
+        "76010000 05 01 00 \
          00 00 05 6c69737400 01 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 01 02 02 \
          02 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 00 01 03 a8cf9aadcaf4a8d1a101 02 808080e08d84ddcb01 00 00 00 \
          00 05 02 3000 02 a8cf9aadcaf4a8d1a101 01 808080e08d84ddcb01 00 01 00 04 6e756c6c \
@@ -133,7 +133,7 @@ fn a_part_of_a_feed() {
          01 05 808080e08d84ddcb01 00 01 02 06 00 04 {high} 00 00 \
          01 04 6f6c6400 01 02 88ef99abc5e88c9111 01 a8cf9aadcaf4a8d1a101 02 \
          02 07 6c697374003000 a8cf9aadcaf4a8d1a101 03 05 01 02 01 00 \
-         03 05 02 3100 01 02 ca6055ee2f228118 09008b5652431120",
+         03 05 02 3100 02 ca6055ee2f228118 09008b5652431120",
     );
     assert_eq!(to_hex(&frames), squeeze(&hex));
     let message = unframe(&frames);
@@ -451,7 +451,7 @@ fn feed_items() -> Vec<FeedItem<'static>> {
         FeedItem::Kept {
             shared: 5,
             key: b"1\0",
-            kept: Kept { all: true, things: vec![scalar.fingerprint(), mark(None).fingerprint()] },
+            kept: Kept { things: vec![scalar.fingerprint(), mark(None).fingerprint()] },
         },
     ]
 }

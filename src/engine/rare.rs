@@ -45,7 +45,6 @@ rare! {
     // Feeds.
     FeedFull, "feed-full", "a feed sent everything";
     KeptTold, "kept-told", "a feed told by fingerprints what is left of what was known";
-    AllKept, "all-kept", "a feed told that all is left at a path";
     FeedRestarted, "feed-restarted", "a peer asked again before its feed had ended";
     FeedSwitched, "feed-switched", "another link was used before a feed had ended";
     FeedOutrun, "feed-outrun", "records that a feed had yet to send were dropped";

@@ -189,13 +189,8 @@ impl Story {
                     .filter(|(_, op)| is_told(&kept.things, op))
                     .map(|(index, _)| index)
                     .collect();
-                match kept.all {
-                    true => format!("at {key:?} is left all that is known"),
-                    false => {
-                        let left = Numbers(&left);
-                        format!("at {key:?}, of what is known, is left what was made by {left}")
-                    }
-                }
+                let left = Numbers(&left);
+                format!("at {key:?}, of what is known, is left what was made by {left}")
             }
             FeedItem::Removal { below, seen, .. } => {
                 let place = if below { "at and below" } else { "at" };

@@ -30,34 +30,26 @@ pub struct State {
 /// What is left at a path of the things that the receiver covers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
-    /// All that it has. Then what follows are those of its values whose pieces are apart.
-    pub all: bool,
-    /// Of its values and marks, these.
+    /// Its values and marks; of counter parts none.
     pub things: Vec<Fingerprint>,
 }
 
 impl Kept {
     fn has_value(&self, value: &Value) -> bool {
-        self.all || self.has_text(value) || self.has_shell(value)
+        self.has_text(value) || self.has_shell(value)
     }
 
     fn has_mark(&self, mark: &Mark) -> bool {
-        self.all || self.things.contains(&mark.fingerprint())
+        self.things.contains(&mark.fingerprint())
     }
 
-    fn has_text(&self, value: &Value) -> bool {
+    /// A value of which the receiver has a piece below the path stands there as a text, if at all so.
+    pub fn has_text(&self, value: &Value) -> bool {
         self.things.contains(&value.fingerprint_of_text())
     }
 
     fn has_shell(&self, value: &Value) -> bool {
         self.things.contains(&value.fingerprint_of_shell())
-    }
-
-    /// Whether it holds the text of a value of which the receiver has a piece below the path.
-    pub fn has_text_of_piece(&self, piece: &Value) -> bool {
-        // Where a piece of it stands below, the value is no scalar; and where all is left that the
-        // receiver has, the value is.
-        self.has_text(piece) || self.all && !self.has_shell(piece)
     }
 }
 
@@ -109,22 +101,15 @@ impl Document {
     }
 
     /// The things of a node, if that is enough for whoever covers `seen`: each is of a write that it
-    /// covers, and has not changed since. It lacks nothing that changed up to the place `lacks_after`
-    /// in the order of changes.
-    ///
-    /// Values and marks never change; from the increments of a part more may have been removed.
-    pub fn kept(&self, id: NodeId, seen: &VersionVector, lacks_after: u64) -> Option<Kept> {
+    /// covers, and cannot have changed since. From the increments of a part more may have been removed.
+    pub fn kept(&self, id: NodeId, seen: &VersionVector) -> Option<Kept> {
         let node = self.tree.node(id);
         let (values, marks) = (node.values.iter(), node.marks().iter());
-        if node.sequence <= lacks_after {
-            let shells = values.filter(|value| value.is_shell());
-            return Some(Kept { all: true, things: shells.map(Value::fingerprint).collect() });
-        }
         let knows = node.parts().is_empty()
             && values.clone().all(|value| seen.covers(value.dot))
             && marks.clone().all(|mark| seen.covers(mark.dot));
         let things = values.map(Value::fingerprint).chain(marks.map(Mark::fingerprint));
-        knows.then(|| Kept { all: false, things: things.collect() })
+        knows.then(|| Kept { things: things.collect() })
     }
 
     /// Joins the state that a replica covering `theirs` has at a path into ours, which covered
@@ -161,7 +146,6 @@ impl Document {
         let object_before = self.is_plain_object(id).then(|| self.hash_of_values(id));
         let kept = state.kept;
         self.rare.note_if(!kept.things.is_empty(), Rare::KeptTold);
-        self.rare.note_if(kept.all, Rare::AllKept);
         let mut mine = self.tree.node(id).values.iter();
         if mine.any(|value| value.is_whole() && kept.has_shell(value)) {
             self.rare.note(Rare::ValueResplit);
@@ -170,7 +154,7 @@ impl Document {
         let is_kept = |value: &Value| kept.has_value(value) || implied(value);
         let gone = self.merge_values(id, state.values, theirs, ours, is_kept);
         self.merge_marks(id, state.marks, theirs, ours, |mark| kept.has_mark(mark));
-        self.merge_parts(id, state.parts, theirs, ours, kept.all);
+        self.merge_parts(id, state.parts, theirs, ours);
         let changed = self.hash_of_things(id) != before;
         if changed {
             self.tree.node_mut(id).lost = true;
@@ -310,7 +294,6 @@ impl Document {
         incoming: Vec<Part>,
         theirs: &VersionVector,
         ours: &VersionVector,
-        keeps: bool,
     ) {
         let path_hash = self.tree.node(id).path_hash;
         let mut parts = self.tree.node_mut(id).take_parts();
@@ -318,7 +301,7 @@ impl Document {
             let there = incoming.iter().any(|part| part.slot() == mine.slot());
             // A part that they lack and of which we hold more than they covered is cut by the
             // record of their removal.
-            let keep = keeps || there || !mine.is_covered_by(theirs);
+            let keep = there || !mine.is_covered_by(theirs);
             if !keep {
                 self.uncount_part(path_hash, mine);
             }

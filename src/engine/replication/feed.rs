@@ -16,7 +16,8 @@ use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Kind};
 #[derive(Clone, Debug)]
 pub struct Feed {
     id: u32,
-    asker: Asker,
+    /// What the asker covers.
+    asker: VersionVector,
     parts: u32,
     /// Where a walk through everything stands; `None` if there is none, or it is done.
     walk: Option<PathKey>,
@@ -26,14 +27,6 @@ pub struct Feed {
     cuts: Option<PathKey>,
     /// How many cuts there had ever been when the first was sent.
     cuts_added: u64,
-}
-
-/// What is known of who asks.
-#[derive(Clone, Debug)]
-struct Asker {
-    covers: VersionVector,
-    /// It lacks nothing that changed up to this place; 0 is the start.
-    lacks_after: u64,
 }
 
 /// What comes next in a feed.
@@ -49,14 +42,12 @@ impl Feed {
     /// Looks back through so many changes at most.
     pub fn start(
         id: u32,
-        covers: VersionVector,
+        asker: VersionVector,
         document: &mut Document,
         checkpoints: &Checkpoints,
         steps: usize,
     ) -> Self {
-        let lacks_after = checkpoints.reached_by(&covers);
-        let asker = Asker { covers, lacks_after };
-        let bookmark = match lacks_after {
+        let bookmark = match checkpoints.reached_by(&asker) {
             // Nothing is known to be there: walk in order, which the receiver likes better.
             0 => Err(Outrun),
             after => document.bookmark(after, steps),
@@ -68,12 +59,11 @@ impl Feed {
     }
 
     /// A feed for one who lacks nothing.
-    pub fn nothing(id: u32, covers: VersionVector, document: &mut Document) -> Self {
-        let asker = Asker { covers, lacks_after: document.sequence() };
+    pub fn nothing(id: u32, asker: VersionVector, document: &mut Document) -> Self {
         Self::new(id, asker, document.bookmark_at_end(), false)
     }
 
-    fn new(id: u32, asker: Asker, changes: Bookmark, full: bool) -> Self {
+    fn new(id: u32, asker: VersionVector, changes: Bookmark, full: bool) -> Self {
         let walk = full.then(PathKey::default);
         Feed { id, asker, parts: 0, walk, full, changes, cuts: None, cuts_added: 0 }
     }
@@ -170,14 +160,14 @@ impl Part {
         Part { bytes, items: 0, key: Vec::new(), last_key: Vec::new() }
     }
 
-    fn push_node(&mut self, document: &Document, id: NodeId, asker: &Asker) {
+    fn push_node(&mut self, document: &Document, id: NodeId, asker: &VersionVector) {
         self.key.clear();
         document.push_key(id, &mut self.key);
         let key = &self.key;
         let shared = key.iter().zip(&self.last_key).take_while(|(a, b)| a == b).count();
         let shared = shared.min(u16::MAX as usize);
         let (shared, key) = (shared as u16, &key[shared..]);
-        let item = match document.kept(id, &asker.covers, asker.lacks_after) {
+        let item = match document.kept(id, asker) {
             Some(kept) => FeedItem::Kept { shared, key, kept },
             None => FeedItem::State {
                 shared,

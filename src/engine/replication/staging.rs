@@ -447,7 +447,7 @@ impl Merging {
             let Some(mut state) = self.staging.state(&above, &mut Position::default()) else {
                 continue;
             };
-            if state.kept.has_text_of_piece(value) {
+            if state.kept.has_text(value) {
                 return true;
             }
             folds.rename_state(&mut state);
