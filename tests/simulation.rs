@@ -41,6 +41,7 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (5_000_134, "a node went on sending over a connection that its system had given up"),
     (6_001_323, "what a caller had asked before its second loss ran on"),
     (6_002_778, "a node's own end of a job, before it lost the caller, was expected to be a loss"),
+    (8_001_110, "who waits for a peer is told once the loss of the last link was noticed"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

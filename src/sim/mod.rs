@@ -149,7 +149,7 @@ fn play(cluster: &mut Cluster) -> Result<(), Trouble> {
     checker::check(cluster)?;
     checker::check_onlookers(cluster)?;
     checker::check_observer(cluster)?;
-    checker::check_waits(cluster)?;
+    checker::check_waits(cluster, by_ms)?;
     checker::check_jobs(cluster, by_ms)?;
 
     // What takes longer by its nature.
