@@ -215,6 +215,40 @@ fn who_has_more_of_a_replica_than_was_folded_begins_again() {
     mesh.assert_converged();
 }
 
+/// Who has not heard of a fold has seen the folded replica by its own name, and so it must be told.
+#[test]
+fn feeds_tell_of_a_removal_that_had_not_seen_a_fold() {
+    let config = Config { checkpoint_changes: 1, ..Config::default() };
+    let mut mesh = Mesh::with(vec![config; 4]);
+    mesh.link_all();
+    let dead = 3;
+    mesh.set(dead, "p.k", "1");
+    mesh.run(1500);
+    let mut alive = [0, 1, 2];
+    alive.sort_by_key(|&node| mesh.id(node));
+    let [folder, middle, late] = alive;
+    mesh.leave(dead);
+    while !mesh.under_way(folder, late).contains(&Kind::Writes) {
+        mesh.deliver();
+        mesh.wait(100);
+    }
+    mesh.hold(folder, late);
+    mesh.deliver();
+    assert_eq!([folder, middle, late].map(|node| mesh.stats(node).folds), [1, 1, 0]);
+    // From here on feeds tell of changes.
+    mesh.set(folder, "q", "2");
+    mesh.deliver();
+    mesh.delete(late, "p");
+    mesh.deliver();
+    assert_eq!([middle, folder].map(|node| mesh.read(node, "p.k").is_some()), [false, true]);
+    mesh.cut(folder, late);
+    mesh.run(3000);
+    assert_eq!(mesh.stats(folder).snapshots, 0);
+    let hash = mesh.hash(late);
+    assert_eq!([folder, middle].map(|node| mesh.hash(node)), [hash; 2]);
+    assert_eq!(mesh.read(folder, "p"), None);
+}
+
 /// All values of a path go into one state, and no part is cut below that: two concurrent values
 /// of 700 KiB are a message over the limit, and the feed can never be received.
 #[test]
@@ -232,7 +266,6 @@ fn two_large_concurrent_values_can_be_fed() {
     mesh.assert_converged();
 }
 
-/// Batches that a feed has made superfluous are thrown away one for each message that comes.
 /// The state of a path says what is gone there, even to who never had it: it must be told to who has.
 #[test]
 fn what_a_feed_told_is_passed_on_though_it_changed_nothing() {

@@ -864,6 +864,24 @@ module.exports = [
     because: 'it keeps the dead alive for as long as others die, which shows as memory',
   },
   {
+    name: 'removal-told-without-former-names',
+    file: `${REPLICATION}/feed.rs`,
+    find: '    if !seen.has_aliases() {',
+    replace: '    if !seen.has_aliases() || !forgotten.is_empty() {',
+    breaks: 'rule 7',
+    test: '--test edges feeds_tell_of_a_removal_that_had_not_seen_a_fold',
+    because: 'a removal and a fold must cross, and a feed tell of the removal: one seed in 100,000',
+  },
+  {
+    name: 'name-for-two-stands-for-one',
+    file: `${REPLICATION}/folds.rs`,
+    find: 'if alike.all(|(_, counter, other)| *counter == other.counter) {',
+    replace: 'if alike.any(|(_, counter, other)| *counter == other.counter) {',
+    breaks: 'rule 1',
+    test: '--lib folds::',
+    because: 'a removal must cross two folds, the second of the one that made the first',
+  },
+  {
     name: 'stub-not-adopted',
     file: `${REPLICATION}/fold.rs`,
     find: 'if known || ours.get(stub.replica) >= stub.counter {',
@@ -972,8 +990,15 @@ module.exports = [
   {
     name: 'observer-told-of-a-place-below',
     file: `${DOCUMENT}/observe.rs`,
-    find: 'let place = if depth > region { &PathKey::new(&path[..depth]) } else { &top };',
+    find: 'let place = if depth > region { &PathKey::new(&path[..depth]) } else { &*top };',
     replace: 'let place = &PathKey::new(path);',
+    breaks: 'observers',
+  },
+  {
+    name: 'observer-just-below-not-told',
+    file: `${DOCUMENT}/observe.rs`,
+    find: 'if self.depths.len() <= region + 1 {',
+    replace: 'if self.depths.len() <= region + 2 {',
     breaks: 'observers',
   },
   {

@@ -184,6 +184,15 @@ module.exports = [
 
   // ---- lines
   {
+    name: 'said-of-a-job-after-all-that-is-large',
+    file: LINE,
+    find: 'self.large.insert(place.unwrap_or(self.large.len()), large);',
+    replace: 'self.large.insert(place.unwrap_or(self.large.len()).max(self.large.len()), large);',
+    breaks: 'jobs 4',
+    test: '--lib line::',
+    because: 'one seed in 40,000 waits long enough',
+  },
+  {
     name: 'parcel-taken-twice',
     file: LINE,
     find: `            self.rare.note(Rare::ParcelTwice);

@@ -97,7 +97,6 @@ impl Mesh {
         self.add_told(config, &[])
     }
 
-    /// The same for one that is given addresses from the start.
     /// One more that is linked with these.
     pub fn add_linked(&mut self, config: Config, others: &[usize]) -> usize {
         let node = self.add(config);
@@ -105,6 +104,7 @@ impl Mesh {
         node
     }
 
+    /// One more that is given addresses from the start.
     pub fn add_told(&mut self, config: Config, addresses: &[&str]) -> usize {
         if let Some(address) = config.advertised.clone() {
             self.listening.insert(address, self.nodes.len());

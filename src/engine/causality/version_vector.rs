@@ -38,6 +38,10 @@ impl VersionVector {
         }
     }
 
+    pub fn has_aliases(&self) -> bool {
+        !self.aliases.is_empty()
+    }
+
     /// Raises one entry; never lowers it.
     pub fn raise(&mut self, replica: ReplicaId, counter: u64) {
         match self.find(replica) {

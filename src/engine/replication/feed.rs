@@ -3,14 +3,12 @@
 //! Each path goes out once, as it is now; what changes meanwhile comes again, later. When nothing
 //! is left, the donor's vector ends the feed.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::checkpoints::Checkpoints;
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
-use crate::engine::document::{Bookmark, Change, Document, NodeId, Outrun};
+use crate::engine::document::{Bookmark, Change, Document, NodeId, Outrun, Removal};
 use crate::engine::wire::message::{self, FeedEnd, FeedHead, FeedItem, Kind};
 
 #[derive(Clone, Debug)]
@@ -95,9 +93,7 @@ impl Feed {
         while self.walk.is_none() && part.bytes.len() < bytes {
             match document.next_change(&mut self.changes) {
                 Ok(Some(Change::Node(id))) => part.push_node(document, id, &self.asker),
-                Ok(Some(Change::Removal(removal))) => {
-                    part.push_removal(removal.key.as_bytes(), removal.below, &removal.seen)
-                }
+                Ok(Some(Change::Removal(removal))) => part.push_removal(&removal, forgotten),
                 Ok(None) => {
                     if self.cuts_added != document.cuts_added() {
                         // Some came after their path was passed: send all again.
@@ -145,6 +141,19 @@ impl Feed {
     }
 }
 
+/// A vector of a removal for others. Replicas that it had covered by their own names, before they were
+/// folded, go by these: no other name says that without all that their folder did before.
+fn told(seen: &VersionVector, forgotten: &[message::Stub]) -> message::Vector {
+    if !seen.has_aliases() {
+        return seen.iter().collect();
+    }
+    let mut told = seen.clone();
+    for stub in forgotten.iter().filter(|stub| seen.covers(stub.into)) {
+        told.raise(stub.replica, stub.counter);
+    }
+    told.iter().collect()
+}
+
 /// A part being filled.
 struct Part {
     bytes: Vec<u8>,
@@ -182,8 +191,10 @@ impl Part {
         std::mem::swap(&mut self.key, &mut self.last_key);
     }
 
-    fn push_removal(&mut self, key: &[u8], below: bool, seen: &Arc<VersionVector>) {
-        let item = FeedItem::Removal { key, below, seen: seen.iter().collect() };
+    fn push_removal(&mut self, removal: &Removal, forgotten: &[message::Stub]) {
+        let Removal { key, below, seen, .. } = removal;
+        let seen = told(seen, forgotten);
+        let item = FeedItem::Removal { key: key.as_bytes(), below: *below, seen };
         message::append(&mut self.bytes, &item);
         self.items += 1;
     }

@@ -193,7 +193,8 @@ impl Folds {
     }
 
     /// Rewrites a vector told by another replica in our names: one that covers all of a folded
-    /// replica covers its fold.
+    /// replica covers its fold. If its folder was folded in turn, the vector must cover all of that too:
+    /// the name stands for both. Too little is mended by what a feed does not send, too much by nothing.
     pub fn rename(&self, vector: &mut VersionVector) {
         // By what the vector names: there is a stub for each process that ended within a month.
         let folded = vector.iter().filter_map(|(id, counter)| {
@@ -201,10 +202,12 @@ impl Folds {
             // More than was folded has no other name.
             (counter <= folded.counter).then_some((id, counter, folded))
         });
-        for (replica, counter, folded) in folded.collect::<Vec<_>>() {
+        let folded: Vec<_> = folded.collect();
+        for &(replica, _, Folded { into, .. }) in &folded {
             vector.remove(replica);
-            if counter == folded.counter {
-                vector.add_alias(folded.into);
+            let mut alike = folded.iter().filter(|(.., other)| other.into == into);
+            if alike.all(|(_, counter, other)| *counter == other.counter) {
+                vector.add_alias(into);
             }
         }
         for (&gives_way, &stands) in &self.twins {
@@ -322,6 +325,21 @@ mod tests {
             let late =
                 nodes.iter().filter(|node| node.heard_since(gone, 2 * on_the_way_ms + EVERY_MS));
             assert_eq!(late.count(), 0, "{on_the_way_ms} ms on the way");
+        }
+    }
+
+    #[test]
+    fn a_name_for_two_stands_for_who_covers_both() {
+        let [dead, folder, last] = [1, 2, 3].map(ReplicaId);
+        let mut folds = Folds::default();
+        let stub = |replica, counter, into| Stub { replica, counter, into };
+        folds.add(stub(dead, 2, Dot::new(folder, 20)), 0);
+        folds.add(stub(folder, 25, Dot::new(last, 5)), 0);
+        for (of_folder, covers) in [(18, false), (25, true)] {
+            let mut vector = VersionVector::from_iter([(dead, 2), (folder, of_folder), (last, 4)]);
+            folds.rename(&mut vector);
+            assert_eq!(vector.covers(Dot::new(last, 5)), covers, "{of_folder} of the folder");
+            assert_eq!(vector.entries(), [(last, 4)]);
         }
     }
 
