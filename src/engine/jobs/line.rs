@@ -288,17 +288,21 @@ impl Line {
 
     /// Queues a message. `frames` are the message in frames, the same for every peer.
     pub fn push(&mut self, class: Class, frames: &Bytes, message: &Bytes) {
-        let behind_large = |large: &Large| match class {
+        let is_before = |large: &Large| match class {
             Class::Event => large.class == Class::Event,
             Class::About(job) => large.is_of(job),
             Class::Call(_) | Class::Other => false,
         };
-        if message.len() > self.bounds.piece_bytes || self.large.iter().any(behind_large) {
-            self.bytes += message.len();
-            self.large.push_back(Large { message: message.clone(), at: 0, class });
-        } else {
+        let before = self.large.iter().rposition(is_before);
+        if message.len() <= self.bounds.piece_bytes && before.is_none() {
             self.enqueue(frames.clone(), message.len(), Some(class));
+            return;
         }
+        self.bytes += message.len();
+        // Nobody is to run on because others are large.
+        let place = before.filter(|_| matches!(class, Class::About(_))).map(|before| before + 1);
+        let large = Large { message: message.clone(), at: 0, class };
+        self.large.insert(place.unwrap_or(self.large.len()), large);
     }
 
     /// Takes back a call that has not gone out whole. `false`: it has; the peer must be told.
@@ -750,6 +754,20 @@ mod tests {
         pair.push(Class::About(JobId(7)), 30);
         sent.extend(pair.sent());
         assert_eq!(pair.arrive(sent), [950, 20, 30]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_large_call_waits_for_that_and_for_no_other() {
+        let mut pair = Pair::new();
+        pair.push(Class::Call(JobId(7)), 350);
+        pair.push(Class::Call(JobId(8)), 450);
+        pair.push(Class::Event, 550);
+        pair.push(Class::About(JobId(7)), 20);
+        pair.push(Class::About(JobId(8)), 30);
+        pair.push(Class::About(JobId(7)), 250);
+        pair.push(Class::Event, 40);
+        let sent = pair.sent();
+        assert_eq!(pair.arrive(sent), [350, 20, 250, 450, 30, 550, 40]);
     }
 
     #[test]
