@@ -4,6 +4,7 @@
 //! that changes often is told once. What is told covers every change since it was told last, so
 //! whoever keeps a copy by it has, when nothing is left to tell, what is shown.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
@@ -36,6 +37,8 @@ pub struct Observers {
     /// Who observes a path, by its hash. Two paths of one hash differ in their keys.
     exact: FxHashMap<u64, Vec<ObserverId>>,
     ordered: BTreeMap<PathKey, Vec<ObserverId>>,
+    /// How many observe paths of so many segments; the last is not 0.
+    depths: Vec<u32>,
     observers: Vec<Option<Observer>>,
     free: Vec<ObserverId>,
     /// Those with places that nobody was told of.
@@ -46,6 +49,7 @@ pub struct Observers {
 struct Observer {
     key: PathKey,
     hash: u64,
+    depth: usize,
     changed: BTreeMap<PathKey, bool>,
     bytes: usize,
     skipped: bool,
@@ -61,6 +65,7 @@ impl Observers {
         let observer = Observer {
             key: key.clone(),
             hash,
+            depth: path.len(),
             changed: BTreeMap::new(),
             bytes: 0,
             skipped: false,
@@ -73,6 +78,8 @@ impl Observers {
         }
         self.ordered.entry(key).or_default().push(id);
         self.exact.entry(hash).or_default().push(id);
+        self.depths.resize(self.depths.len().max(path.len() + 1), 0);
+        self.depths[path.len()] += 1;
         id
     }
 
@@ -84,6 +91,10 @@ impl Observers {
             if ids.is_empty() {
                 self.exact.remove(&gone.hash);
             }
+        }
+        self.depths[gone.depth] -= 1;
+        while self.depths.last() == Some(&0) {
+            self.depths.pop();
         }
         self.news.retain(|&other| other != id);
         self.free.push(id);
@@ -99,11 +110,11 @@ impl Observers {
         if self.is_idle() {
             return;
         }
-        let top = PathKey::new(&path[..region]);
+        let top = LazyCell::new(|| PathKey::new(&path[..region]));
         let mut hash = ROOT_HASH;
-        for depth in 0..=path.len() {
+        for depth in 0..self.depths.len().min(path.len() + 1) {
             if let Some(ids) = self.exact.get(&hash) {
-                let place = if depth > region { &PathKey::new(&path[..depth]) } else { &top };
+                let place = if depth > region { &PathKey::new(&path[..depth]) } else { &*top };
                 for &id in ids {
                     note_place(&mut self.observers, &mut self.news, id, place, whose);
                 }
@@ -112,7 +123,10 @@ impl Observers {
                 hash = child_hash(hash, name.as_ref());
             }
         }
-        let below = self.ordered.range::<PathKey, _>(&top..);
+        if self.depths.len() <= region + 1 {
+            return; // nobody observes a path below
+        }
+        let below = self.ordered.range::<PathKey, _>(&*top..);
         for (key, ids) in below.take_while(|(key, _)| key.starts_with(&top)) {
             for &id in ids {
                 note_place(&mut self.observers, &mut self.news, id, key, whose);
