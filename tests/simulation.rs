@@ -42,6 +42,11 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (6_001_323, "what a caller had asked before its second loss ran on"),
     (6_002_778, "a node's own end of a job, before it lost the caller, was expected to be a loss"),
     (8_001_110, "who waits for a peer is told once the loss of the last link was noticed"),
+    (100_033_813, "a node that joined again was not to run what it had asked of itself before"),
+    (100_042_353, "who had lost a peer and met it again was to have no losses that it did not know of"),
+    (100_042_358, "what was said of a large call waited behind others, and its function ran on"),
+    (100_045_989, "who was folded early, as another had its address, came back when that was forgotten"),
+    (100_094_930, "a feed told of a removal without the name that a folded replica had had"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

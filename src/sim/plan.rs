@@ -279,6 +279,10 @@ impl Plan {
                 let node = chance.index(self.nodes);
                 let owner = (node + 1 + chance.index(self.nodes - 1)) % self.nodes;
                 self.advertises[node] = owner;
+                // Who is away is taken for dead as soon as nobody hears it, and forgotten the sooner.
+                if let Some(away) = &mut self.away {
+                    away.for_ms = away.for_ms * 2 / 5;
+                }
                 // Who is linked with the one takes the address of both for connected.
                 for peer in (0..self.nodes).filter(|&peer| peer != owner) {
                     if self.connects[peer].contains(&owner) && !self.connects[owner].contains(&peer)

@@ -240,9 +240,9 @@ impl Ledger {
         down.is_some_and(|&down| down >= since)
             || self.went_there(own, peer).is_some_and(|(down, up_again)| {
                 let told = up_again.map(|up_again| up_again + TELLING_MS);
-                // It may have lost this node before its word that it is there had come here.
-                let early = up_again.is_none_or(|again| again > up) && !self.knew(life, own, peer);
-                (down >= up || early) && told.is_none_or(|told| since < told)
+                // It may have lost this node, and met it again, before its first word that it is there
+                // had come here.
+                (down >= up || !self.knew(life, own, peer)) && told.is_none_or(|told| since < told)
             })
     }
 
@@ -530,7 +530,7 @@ impl Ledger {
         if ask.replica != caller {
             return wrong("its caller is another");
         }
-        let asked = |id: &ReplicaId| self.by_replica.get(id) == Some(&life);
+        let asked = |id: &ReplicaId| self.is_or_was(life, *id);
         if !ask.outcomes.keys().any(asked) {
             return wrong("this node was not asked");
         }
@@ -669,7 +669,7 @@ impl Ledger {
         if (emit.replica, emit.name.as_str(), &*emit.args) != (peer, name, args) {
             return wrong("its sender, name or arguments are others");
         }
-        let meant = |id: &ReplicaId| self.by_replica.get(id) == Some(&life);
+        let meant = |id: &ReplicaId| self.is_or_was(life, *id);
         if !emit.targets.iter().any(meant) || emit.hearers > emit.count {
             return wrong("it was not sent here");
         }
@@ -741,6 +741,11 @@ impl Ledger {
     }
 
     /// The node that a replica is or was.
+    /// Whether a node is this replica, or was before it joined again.
+    pub fn is_or_was(&self, life: usize, replica: ReplicaId) -> bool {
+        self.by_replica.get(&replica) == Some(&life)
+    }
+
     pub fn node_of(&self, replica: ReplicaId) -> Option<usize> {
         self.by_replica.get(&replica).map(|&life| self.lives[life].node)
     }

@@ -695,7 +695,7 @@ impl Jobs {
             if let Some((from, bytes)) = weight(&item) {
                 *bytes_of.entry(from).or_default() += bytes;
             }
-            self.take_item(at, node, engine.id(), item)?;
+            self.take_item(at, node, item)?;
         }
         bytes_of.remove(&engine.id());
         if let Some((peer, bytes)) =
@@ -730,13 +730,7 @@ impl Jobs {
         Ok(more)
     }
 
-    fn take_item(
-        &mut self,
-        at: u64,
-        node: usize,
-        own: ReplicaId,
-        item: Item,
-    ) -> Result<(), String> {
+    fn take_item(&mut self, at: u64, node: usize, item: Item) -> Result<(), String> {
         let app = self.apps[node].as_mut().expect("the caller has it");
         let life = app.life;
         match item {
@@ -744,7 +738,7 @@ impl Jobs {
                 let (name, args, trace) = (&*name, &*args, &*trace);
                 let handed = Handed { run, offer, name, args, caller, job, remaining_ms, trace };
                 self.ledger.ran(at, life, handed)?;
-                if caller != own && !app.peers.contains(&caller) {
+                if !self.ledger.is_or_was(life, caller) && !app.peers.contains(&caller) {
                     return Err(format!("{run:?} is for {caller:?}, which is gone"));
                 }
                 let under_way = app.runs.values();
