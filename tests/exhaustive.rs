@@ -27,7 +27,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use collective_io::engine::wire::message::Kind as Message;
-use collective_io::engine::{Config, Engine, Write};
+use collective_io::engine::{Config, Engine, Now, Write};
 use collective_io::sim::model::{comparable, Kind, Model, Op, Seen};
 use direct::{is, link, linked, merges, now, receive, sent};
 use serde_json::Value;
@@ -188,7 +188,7 @@ fn explore(name: &str, acts: &[Act], depth: usize, feeds: Feeds) -> Tally {
         for _ in 0..threads {
             scope.spawn(|| {
                 let mut explorer = Explorer { acts, depth, feeds, tally: Tally::default() };
-                let empty = Position::new(&engines);
+                let empty = Position::new(feeds, &engines);
                 while let Some(&first) = acts.get(next.fetch_add(1, Ordering::Relaxed)) {
                     explorer.act(&empty, 0, first);
                 }
@@ -234,12 +234,22 @@ struct State {
     holds: Writes,
     /// It gives nothing and asks for nothing.
     merges: bool,
+    key: Key,
     came: Story,
 }
 
+/// What tells states of a node apart: what an engine says of itself, hashed.
+type Key = (Writes, bool, u128);
+
 impl State {
-    fn new(engine: Engine, holds: Writes, came: Story) -> Self {
-        State { merges: merges(&engine), engine, holds, came }
+    fn new(feeds: Feeds, engine: Engine, holds: Writes, came: Story) -> Self {
+        let merges = merges(&engine);
+        let mut told = String::with_capacity(1 << 10);
+        engine.describe_state(&mut told);
+        if feeds != Feeds::Everything {
+            engine.describe_changes(&mut told);
+        }
+        State { key: (holds, merges, xxh3_128(told.as_bytes())), merges, engine, holds, came }
     }
 }
 
@@ -276,9 +286,9 @@ fn tell(story: &Story) -> String {
 }
 
 impl Position {
-    fn new(engines: &[Engine; NODES]) -> Self {
+    fn new(feeds: Feeds, engines: &[Engine; NODES]) -> Self {
         let state =
-            |engine: &Engine| vec![Rc::new(State::new(engine.clone(), 0, Story::default()))];
+            |engine: &Engine| vec![Rc::new(State::new(feeds, engine.clone(), 0, Story::default()))];
         Position {
             writes: Vec::new(),
             model: Model::default(),
@@ -387,7 +397,7 @@ impl Explorer<'_> {
         Some(Written {
             op: Op { dot: written.dot, hlc: written.hlc, path, kind, seen },
             made: Made { node, seen: state.holds, message },
-            state: State::new(engine, state.holds | bit(number), came),
+            state: State::new(self.feeds, engine, state.holds | bit(number), came),
         })
     }
 }
@@ -432,7 +442,7 @@ impl<'a> Closing<'a> {
     /// From these states of one node, and what is there of the others.
     fn close(mut self, node: usize, states: Vec<State>) {
         for other in (0..NODES).filter(|&other| other != node) {
-            let keys = self.position.states[other].iter().map(|state| key(self.feeds, state));
+            let keys = self.position.states[other].iter().map(|state| state.key);
             self.known[other] = keys.collect();
         }
         for state in states {
@@ -465,7 +475,7 @@ impl<'a> Closing<'a> {
         self.tally.steps += 1;
         receive(&mut engine, now, link(node, made.node), made.message.clone());
         let came = after(&state.came, Event::Gets(node, number));
-        self.add(node, State::new(engine, state.holds | bit(number), came));
+        self.add(node, State::new(self.feeds, engine, state.holds | bit(number), came));
     }
 
     /// A node asks another one for what it has.
@@ -480,27 +490,40 @@ impl<'a> Closing<'a> {
         let holds = asker.holds | donor.holds;
         let which = donor.came.clone();
         let came = after(&asker.came, Event::IsFed { node: to, by: from, which });
-        self.add(to, State::new(engine, holds, came));
+        self.add(to, State::new(self.feeds, engine, holds, came));
     }
 
     /// Takes a state in, with those that a step of its merge and a reader make of it.
     fn add(&mut self, node: usize, state: State) {
-        if !self.known[node].insert(key(self.feeds, &state)) {
+        if !self.known[node].insert(state.key) {
             return;
         }
         self.tally.node_states += 1;
         let now = now(self.position.writes.len() as u64);
+        let mut read = state.engine.clone();
+        self.check(node, &state, &mut read);
+        sent(&mut read, now);
+        let came = after(&state.came, Event::IsRead);
+        self.add(node, State::new(self.feeds, read, state.holds, came));
         if state.merges {
-            let mut engine = state.engine.clone();
+            let next = self.merge_more(&state, now);
+            self.add(node, next);
+        }
+        self.fresh.push((node, Rc::new(state)));
+    }
+
+    /// The state after one more step of its merge; or more, if that only passes by what is done.
+    fn merge_more(&self, state: &State, now: Now) -> State {
+        let came = after(&state.came, Event::MergesMore);
+        let mut engine = state.engine.clone();
+        loop {
             engine.handle_timeout(now);
             sent(&mut engine, now);
-            self.add(node, State::new(engine, state.holds, after(&state.came, Event::MergesMore)));
+            let next = State::new(self.feeds, engine.clone(), state.holds, came.clone());
+            if next.key != state.key {
+                return next;
+            }
         }
-        let mut engine = state.engine.clone();
-        self.check(node, &state, &mut engine);
-        sent(&mut engine, now);
-        self.add(node, State::new(engine, state.holds, after(&state.came, Event::IsRead)));
-        self.fresh.push((node, Rc::new(state)));
     }
 
     /// Reads and compares; `engine` is that of the state.
@@ -535,18 +558,4 @@ impl<'a> Closing<'a> {
             );
         }
     }
-}
-
-/// What tells states of a node apart: what an engine says of itself, hashed.
-type Key = (Writes, bool, u128);
-
-fn key(feeds: Feeds, state: &State) -> Key {
-    let mut told = state.engine.describe();
-    if feeds == Feeds::Everything {
-        // What is for those that are told of changes.
-        let is_state =
-            |line: &&str| !line.starts_with("  changed: ") && !line.ends_with("has lost something");
-        told = told.lines().filter(is_state).collect();
-    }
-    (state.holds, state.merges, xxh3_128(told.as_bytes()))
 }

@@ -239,7 +239,20 @@ impl Engine {
     /// Everything that is held here, shown or not, and what peers will be told, for reports of
     /// failures.
     pub fn describe(&self) -> String {
-        self.replication.describe()
+        let mut out = String::new();
+        self.describe_state(&mut out);
+        self.describe_changes(&mut out);
+        out
+    }
+
+    /// Appends the first half of that: two engines that append the same make the same of what comes.
+    pub fn describe_state(&self, out: &mut String) {
+        self.replication.describe(out);
+    }
+
+    /// And the second: two that append the same tell others the same of what has changed.
+    pub fn describe_changes(&self, out: &mut String) {
+        self.replication.describe_changes(out);
     }
 
     /// What waits for peers on its lines, likewise.

@@ -208,17 +208,13 @@ impl Document {
         }
     }
 
-    /// Everything at every path, a line a thing, for reports of failures.
-    pub fn describe(&self) -> String {
+    /// Appends everything at every path, a line a thing, for reports of failures.
+    pub fn describe(&self, out: &mut String) {
         use std::fmt::Write;
-        let mut out = String::new();
         let mut next = Some(tree::ROOT);
         while let Some(id) = next {
             let node = self.tree.node(id);
             let path = self.tree.key(id);
-            if node.lost {
-                let _ = writeln!(out, "  {path:?}: has lost something");
-            }
             for value in &node.values {
                 let Value { dot, hlc, at, body, .. } = value;
                 let _ = writeln!(out, "  {path:?}: {dot:?} at {at} {hlc:x} {body:?}");
@@ -234,7 +230,6 @@ impl Document {
         for (path, cuts) in &self.cuts {
             let _ = writeln!(out, "  {path:?}: {cuts:?}");
         }
-        out
     }
 
     /// What a reader of changes meets, each with its place, for the same reports.
@@ -252,6 +247,15 @@ impl Document {
             changes.push((*sequence, format!("gone from {key:?}{and_below}: {seen:?}")));
         }
         changes.push((self.removals.floor(), "removals are kept from here on".into()));
+        let mut next = Some(tree::ROOT);
+        while let Some(id) = next {
+            let node = self.tree.node(id);
+            if node.lost {
+                changes
+                    .push((node.sequence, format!("{:?} has lost something", self.tree.key(id))));
+            }
+            next = self.tree.next_in_order(id);
+        }
         changes
     }
 

@@ -406,22 +406,28 @@ impl Replication {
         self.document.explain(path, self.own)
     }
 
-    /// Everything that is held here and will be told, a line a thing, for reports of failures.
-    pub fn describe(&self) -> String {
+    /// Appends everything that is held here and has still to be merged, a line a thing, for reports
+    /// of failures.
+    pub fn describe(&self, out: &mut String) {
+        self.document.describe(out);
+        if let Some(merging) = &self.merging {
+            out.push_str("  to be merged: ");
+            merging.describe(out);
+            out.push('\n');
+        }
+    }
+
+    /// Appends what peers will be told of changes, likewise.
+    pub fn describe_changes(&self, out: &mut String) {
         let mut changes = self.document.describe_changes();
         let checkpoints = self.checkpoints.iter();
         changes.extend(checkpoints.map(|(place, vector)| (place, format!("all of {vector:?}"))));
         changes.sort_by_key(|&(place, _)| place);
-        let mut out = self.document.describe();
         for (_, change) in changes {
             out.push_str("  changed: ");
             out.push_str(&change);
             out.push('\n');
         }
-        if let Some(merging) = &self.merging {
-            out.push_str(&format!("  to be merged: {}\n", merging.describe()));
-        }
-        out
     }
 
     /// The hash of the whole state, once everything is merged.

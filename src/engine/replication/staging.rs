@@ -237,12 +237,13 @@ impl Merging {
         CatchUp { merged: self.merged, ..self.staging.progress() }
     }
 
-    /// What is left to do, in a line, for reports of failures.
-    pub fn describe(&self) -> String {
+    /// Appends what is left to do, in a line, for reports of failures.
+    pub fn describe(&self, out: &mut String) {
+        use std::fmt::Write;
         let Merging { theirs, ours, sweep_cursor, .. } = self;
-        let mut out = format!("from {ours:?} by {theirs:?}");
+        let _ = write!(out, "from {ours:?} by {theirs:?}");
         for removal in &self.staging.removals[self.removals_done..] {
-            out.push_str(&format!("; {removal:?}"));
+            let _ = write!(out, "; {removal:?}");
         }
         let is_left = |key: &PathKey| match self.staging.late.get(key) {
             Some(staged) => !staged.merged,
@@ -253,7 +254,7 @@ impl Merging {
         left.extend(self.staging.late.keys().cloned());
         left.retain(is_left);
         if let Some(cursor) = sweep_cursor {
-            out.push_str(&format!("; what was not sent after {cursor:?}"));
+            let _ = write!(out, "; what was not sent after {cursor:?}");
             // What was sent tells what was not.
             let all = Position::default();
             self.staging.run.keys_below(&PathKey::default(), &all, &mut left);
@@ -261,9 +262,8 @@ impl Merging {
         }
         for key in left {
             let state = self.staging.state(&key, &mut Position::default());
-            out.push_str(&format!("; {key:?}: {state:?}"));
+            let _ = write!(out, "; {key:?}: {state:?}");
         }
-        out
     }
 
     /// Merges about `paths` more paths. True when all is done.
