@@ -116,7 +116,7 @@ impl Removals {
     /// Forgets all, up to a place.
     pub fn clear(&mut self, floor: u64) {
         self.records.clear();
-        self.places.clear();
+        self.places = FxHashMap::default();
         self.floor = floor;
     }
 }
