@@ -35,7 +35,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    fn has_value(&self, value: &Value) -> bool {
+    pub fn has_value(&self, value: &Value) -> bool {
         self.has_text(value) || self.has_shell(value)
     }
 

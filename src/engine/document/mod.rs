@@ -317,6 +317,13 @@ impl Document {
         }
     }
 
+    /// A record of what is gone at a path was taken over, and something stands there.
+    pub fn pass_on_if_there(&mut self, key: &PathKey) {
+        if let Some(id) = self.tree.find(&key.segments()) {
+            self.tree.changed(id);
+        }
+    }
+
     /// The same after merging everything that another replica had: what it did not have is gone,
     /// and no record tells of that. Readers of earlier changes must read everything.
     pub fn forget_changes(&mut self) {

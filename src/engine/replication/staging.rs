@@ -69,6 +69,16 @@ struct Removal {
     seen: Arc<VersionVector>,
 }
 
+impl Removal {
+    /// What it covers, in our names.
+    fn seen_by(&self, folds: &Folds) -> VersionVector {
+        let mut seen = self.seen.as_ref().clone();
+        folds.rename(&mut seen);
+        folds.widen(&mut seen);
+        seen
+    }
+}
+
 impl Staging {
     /// Takes a part. `Ok(false)` if one before it is missing.
     pub fn take_part(&mut self, message: &Bytes, limits: &Limits) -> Result<bool, Malformed> {
@@ -151,17 +161,22 @@ impl Staging {
 
     /// The state of a path, less what later removals took from it.
     fn state(&self, key: &PathKey, near: &mut Position) -> Option<State> {
-        if let Some(staged) = self.late.get(key) {
-            return Some(self.decode(key, &staged.state, staged.removals_before));
+        let (item, removals_before) = self.item(key, near)?;
+        Some(self.decode(key, item, removals_before))
+    }
+
+    /// The same as it came, and how many removals came before it.
+    fn item(&self, key: &PathKey, near: &mut Position) -> Option<(&[u8], usize)> {
+        match self.late.get(key) {
+            Some(staged) => Some((&staged.state, staged.removals_before)),
+            None => self.run.find(key, near).map(|item| (item, 0)),
         }
-        self.run.find(key, near).map(|item| self.decode(key, item, 0))
     }
 
     fn decode(&self, key: &PathKey, item: &[u8], removals_before: usize) -> State {
         // Decoding succeeded when it arrived.
         let mut state = decode_state(item).unwrap_or_default();
-        for removal in self.removals_over(key).filter(|&removal| removal >= removals_before) {
-            let seen = &self.removals[removal].seen;
+        for Removal { seen, .. } in self.removals_after(key, removals_before) {
             state.values.retain(|value| !seen.covers(value.dot));
             state.marks.retain(|mark| !seen.covers(mark.dot));
             state.parts.retain(|part| !part.is_covered_by(seen));
@@ -169,11 +184,17 @@ impl Staging {
         state
     }
 
-    /// The removals at a path and those above it that reach down to it.
-    fn removals_over<'a>(&'a self, key: &'a PathKey) -> impl Iterator<Item = usize> + 'a {
+    /// Of the removals at a path, and of those above it that reach down to it, those that came after
+    /// so many.
+    fn removals_after<'a>(
+        &'a self,
+        key: &'a PathKey,
+        removals_before: usize,
+    ) -> impl Iterator<Item = &'a Removal> + 'a {
         let prefixes = key.prefixes().filter(|_| !self.removed.is_empty());
         let at = prefixes.filter_map(|prefix| self.removed.get(prefix)).flatten().copied();
-        at.filter(|&at| self.removals[at].below || self.removals[at].key == *key)
+        let after = at.filter(move |&at| at >= removals_before).map(|at| &self.removals[at]);
+        after.filter(|removal| removal.below || removal.key == *key)
     }
 }
 
@@ -372,13 +393,16 @@ impl Merging {
     fn remove_next(&mut self, document: &mut Document, folds: &Folds) {
         let removal = &self.staging.removals[self.removals_done];
         document.fold_touch(&removal.key.segments());
-        let mut seen = removal.seen.as_ref().clone();
-        folds.rename(&mut seen);
-        folds.widen(&mut seen);
-        let seen = Arc::new(seen);
-        let implied = |value: &Value| self.implied(folds, &removal.key, value);
-        document.clear(&removal.key, removal.below, &seen, &self.ours, implied);
-        document.note_removal(removal.key.clone(), removal.below, &seen);
+        let seen = Arc::new(removal.seen_by(folds));
+        let key = &removal.key;
+        let is_there =
+            |value: &Value| self.has(folds, key, value) || self.implied(folds, key, value);
+        document.clear(key, removal.below, &seen, &self.ours, is_there);
+        document.note_removal(key.clone(), removal.below, &seen);
+        if !removal.below {
+            // What is there all the same must go wherever the record goes.
+            document.pass_on_if_there(key);
+        }
         self.removals_done += 1;
     }
 
@@ -439,6 +463,26 @@ impl Merging {
         document.merge(key, State::default(), &self.theirs, &self.ours, known, implied);
     }
 
+    /// Whether the donor has sent this value, or that it is left, at the path itself: when it noted that
+    /// nothing is left there, it may have had it within a whole value above.
+    fn has(&self, folds: &Folds, key: &PathKey, value: &Value) -> bool {
+        let Some(mut state) = self.staging.state(key, &mut Position::default()) else {
+            return false;
+        };
+        folds.rename_state(&mut state);
+        state.values.iter().any(|theirs| theirs.same_write(value))
+            || (state.kept.has_value(value) && !self.is_taken_later(folds, key, value))
+    }
+
+    /// Whether a removal takes a value that the state of the path before tells to be left.
+    fn is_taken_later(&self, folds: &Folds, key: &PathKey, value: &Value) -> bool {
+        let Some((_, before)) = self.staging.item(key, &mut Position::default()) else {
+            return false;
+        };
+        let mut later = self.staging.removals_after(key, before);
+        later.any(|removal| removal.seen_by(folds).covers(value.dot))
+    }
+
     /// Whether the donor holds this piece within a value that it keeps whole, above the path.
     fn implied(&self, folds: &Folds, key: &PathKey, value: &Value) -> bool {
         let path = key.segments();
@@ -447,7 +491,7 @@ impl Merging {
             let Some(mut state) = self.staging.state(&above, &mut Position::default()) else {
                 continue;
             };
-            if state.kept.has_text(value) {
+            if state.kept.has_text(value) && !self.is_taken_later(folds, &above, value) {
                 return true;
             }
             folds.rename_state(&mut state);
@@ -523,5 +567,55 @@ mod tests {
         let piece = document.first_after(&top).expect("a node");
         assert_eq!(document.key(piece), inner);
         assert!(document.values(piece).any(|value| value.dot == OWN), "the piece is gone");
+    }
+
+    /// What a feed tells of a piece of a value that both sides have taken apart: that it is left, and that
+    /// at its path is gone what the value's writer made.
+    fn told_of_a_piece(removal_first: bool) -> Document {
+        let inner = PathKey::new(&["a", "b"]);
+        let document = || {
+            let mut document = Document::new(100);
+            apply(&mut document, OWN, &["a"], Action::Set(r#"{"b":59.5}"#));
+            apply(&mut document, OTHER, &["a", "c"], Action::Set("1"));
+            document
+        };
+        let donor = document();
+        let both = vector(&[OWN, OTHER]);
+        let piece = donor.first_after(&PathKey::new(&["a"])).expect("a node");
+        let kept = donor.kept(piece, &both).expect("all of it is known");
+        let left = FeedItem::Kept { shared: 0, key: inner.as_bytes(), kept };
+        let seen = vec![(OWN.replica, OWN.counter)];
+        let gone = FeedItem::Removal { key: inner.as_bytes(), below: false, seen };
+        let mut part = message::begin(Kind::Feed);
+        message::append(&mut part, &FeedHead { id: 1, number: 0 });
+        let items = if removal_first { [gone, left] } else { [left, gone] };
+        items.iter().for_each(|item| message::append(&mut part, item));
+
+        let mut asker = document();
+        let mut staging = Staging::default();
+        assert!(staging.take_part(&Bytes::from(part), &Limits::default()).expect("sound"));
+        let mut merging =
+            Merging::begin(staging, false, Arc::clone(&both), Arc::clone(&both), &mut asker);
+        assert!(merging.step(&mut asker, &both, &Folds::default(), 100));
+        asker
+    }
+
+    /// The record is of when the donor had the value, but whole; who gets it from here must get the piece.
+    #[test]
+    fn what_is_gone_at_a_path_may_stand_there_since() {
+        let asker = told_of_a_piece(true);
+        let key = PathKey::new(&["a", "b"]);
+        let piece = asker.first_after(&PathKey::new(&["a"])).expect("a node");
+        assert_eq!(asker.key(piece), key);
+        let changes = asker.describe_changes();
+        let place = |what: &str| changes.iter().find(|(_, told)| told.starts_with(what)).unwrap().0;
+        assert!(place("gone from a.b") < place("a.b"), "{changes:?}");
+    }
+
+    #[test]
+    fn what_was_left_may_be_gone_since() {
+        let asker = told_of_a_piece(false);
+        let next = asker.first_after(&PathKey::new(&["a"])).expect("a node");
+        assert_eq!(asker.key(next), PathKey::new(&["a", "c"]));
     }
 }
