@@ -16,6 +16,9 @@ use crate::engine::id::{Dot, ReplicaId};
 use crate::engine::rare::Rare;
 use crate::engine::wire::message::{self, Digest, DigestClock, Item, Kind, Stub};
 
+/// For so many heartbeats who folds has been the lowest of those alive.
+const FOLD_PATIENCE_BEATS: u64 = 3;
+
 impl Replication {
     /// A peer's process has ended: it said goodbye, or another one has its address.
     pub fn peer_dead(&mut self, replica: ReplicaId) {
@@ -101,10 +104,27 @@ impl Replication {
             return;
         }
         let Some(others) = self.others_alive(now) else { return };
+        if !others.iter().all(|&id| self.own < id) {
+            self.lowest_since_ms = None;
+            return;
+        }
+        // Whoever was the lowest before may have died of a fold that only some have, or have made one
+        // that is on its way: their next digests tell.
+        let lowest_since_ms = *self.lowest_since_ms.get_or_insert(now.monotonic_ms);
+        let patience_ms = FOLD_PATIENCE_BEATS * self.config.heartbeat_interval_ms;
+        // All that it has written, and all that it has of the dead, who may have folded others.
         let has_all_of = |&id: &ReplicaId| {
-            self.rows.get(id).is_some_and(|row| self.vector.get(id) >= row.get(id))
+            let has = |(replica, counter)| {
+                let may_come = replica != id && others.contains(&replica);
+                may_come || counter <= self.vector.get(replica)
+            };
+            self.rows.get(id).is_some_and(|row| row.iter().all(has))
         };
-        if others.iter().all(|&id| self.own < id) && others.iter().all(has_all_of) {
+        // Where one is not heard now another may be that has more of the dead, and that nobody here knows.
+        let fresh_ms = now.monotonic_ms.saturating_sub(self.config.loss_timeout_ms + patience_ms);
+        let is_heard = |&id: &ReplicaId| self.folds.heard_since(id, fresh_ms);
+        let is_late = now.monotonic_ms >= lowest_since_ms + patience_ms;
+        if is_late && others.iter().all(is_heard) && others.iter().all(has_all_of) {
             let candidates: Vec<ReplicaId> = self.folds.all_dead().collect();
             for replica in candidates {
                 self.fold_if_safe(now, replica, &others);
@@ -323,6 +343,7 @@ mod tests {
     const OTHER: ReplicaId = ReplicaId(3);
     const DEAD: ReplicaId = ReplicaId(4);
     const LOWER: ReplicaId = ReplicaId(1);
+    const GONE: ReplicaId = ReplicaId(9);
 
     fn at(monotonic_ms: u64) -> Now {
         Now { monotonic_ms, wall_ms: monotonic_ms }
@@ -391,11 +412,32 @@ mod tests {
         assert_eq!(with(add_cut), 0, "a cut names it");
         assert_eq!(with(|node| node.batching = true), 0, "within a batch");
         assert_eq!(with(|node| covers(node, ReplicaId(9), 1)), 0, "somebody is away");
+        let other_died = |more: u64| {
+            let mut node = node();
+            covers(&mut node, GONE, 1);
+            node.peer_dead(GONE);
+            learn(&mut node, &[(OTHER, 4), (DEAD, 5), (GONE, more)]);
+            folds(node)
+        };
+        assert_eq!(other_died(1), 2);
+        assert_eq!(other_died(2), 0, "the peer has more of another, who may have folded it");
+        let heard_once = |node: &mut Replication| {
+            node.folds.heard(GONE, 0);
+            node.rows.learn(GONE, &[(OTHER, 4), (DEAD, 5)].into_iter().collect());
+        };
+        assert_eq!(with(heard_once), 0, "one is not heard, and may not be the one that it was");
         let mut lower = node();
         agrees(&mut lower);
         lower.peer_up(at(0), LOWER, false);
         lower.rows.learn(LOWER, &[(OTHER, 4), (DEAD, 5)].into_iter().collect());
-        assert_eq!(folds(lower), 0, "it is for another to do");
+        assert_eq!(folds(lower.clone()), 0, "it is for another to do");
+        lower.look_after_the_dead(at(1_000));
+        lower.peer_dead(LOWER);
+        lower.peer_down(at(29_500), LOWER);
+        lower.look_after_the_dead(at(30_000));
+        assert_eq!(lower.counts.folds, 0, "what the other did last may be on its way");
+        lower.look_after_the_dead(at(33_000));
+        assert_eq!(lower.counts.folds, 1);
     }
 
     #[test]

@@ -151,6 +151,8 @@ pub struct Replication {
     sessions: BTreeMap<ReplicaId, Session>,
     /// Since when there has always been a peer.
     company_since_ms: Option<u64>,
+    /// Since when it has been the lowest of those alive, as far as it knows.
+    lowest_since_ms: Option<u64>,
     rows: Rows,
     folds: Folds,
     /// See [`Replication::take_missing`].
@@ -201,6 +203,7 @@ impl Replication {
             waiting: Waiting::new(config.pending_bytes_max),
             sessions: BTreeMap::new(),
             company_since_ms: None,
+            lowest_since_ms: None,
             rows: Rows::default(),
             folds: Folds::default(),
             missing: None,
