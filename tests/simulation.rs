@@ -43,10 +43,29 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (6_002_778, "a node's own end of a job, before it lost the caller, was expected to be a loss"),
     (8_001_110, "who waits for a peer is told once the loss of the last link was noticed"),
     (100_033_813, "a node that joined again was not to run what it had asked of itself before"),
-    (100_042_353, "who had lost a peer and met it again was to have no losses that it did not know of"),
+    (
+        100_042_353,
+        "who had lost a peer and met it again was to have no losses that it did not know of",
+    ),
     (100_042_358, "what was said of a large call waited behind others, and its function ran on"),
-    (100_045_989, "who was folded early, as another had its address, came back when that was forgotten"),
+    (
+        100_045_989,
+        "who was folded early, as another had its address, came back when that was forgotten",
+    ),
     (100_094_930, "a feed told of a removal without the name that a folded replica had had"),
+    (100_116_231, "room for the names of records stayed when the records went"),
+    (
+        100_118_112,
+        "a record that nothing is left took a piece that had come since, of a whole value",
+    ),
+    (
+        101_003_899,
+        "more events waited for a slow link than could go within the time of the last jobs",
+    ),
+    (101_013_871, "who made a fold died, and another folded the same, though some had the first"),
+    (101_026_601, "as 100118112"),
+    (101_035_753, "a replica was folded while a process that nobody here knew had more of it"),
+    (102_002_334, "what was forgotten on purpose was expected to be known"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

@@ -182,6 +182,7 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
 /// Dead replicas are forgotten, and nothing else is.
 pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
     let before = cluster.shown(cluster.live()[0], &[])?.unwrap_or(Value::Null);
+    cluster.forgetting = true;
     cluster.run_until(cluster.now + 2 * cluster.plan.config.forget_after_ms)?;
     settle(cluster, cluster.now + SETTLING_MS)?;
     let exact = cluster.sums_are_exact();

@@ -314,6 +314,9 @@ impl Plan {
                     // What waits must be able to go within the time that the last jobs have.
                     let most = (self.bytes_per_ms * 600).min(16_000);
                     jobs.large_bytes_max = jobs.large_bytes_max.clamp(3_000, most);
+                    jobs.asks = jobs.asks.min(self.bytes_per_ms as usize * 16);
+                    jobs.emits = jobs.emits.min(self.bytes_per_ms as usize * 8);
+                    jobs.burst = jobs.burst.min(4);
                 }
             }
             Fault::Forgotten => {

@@ -94,7 +94,7 @@ impl Cluster {
             return Err(format!("n{node}: its deadline never moves into the future").into());
         }
         let is_fed = life.engine.is_fed();
-        if is_fed && self.looks.percent(LOOKS_PERCENT) {
+        if is_fed && !self.forgetting && self.looks.percent(LOOKS_PERCENT) {
             // It must show all, whatever is merged of it.
             self.check_whole(node)?;
         }

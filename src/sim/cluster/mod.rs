@@ -58,6 +58,8 @@ pub struct Cluster {
     /// The next node that is in the middle of a feed crashes.
     armed: Option<Fault>,
     strikes: Vec<Fault>,
+    /// The dead are being forgotten: which of their writes a node holds it no longer says.
+    pub forgetting: bool,
     /// How long it took after the last fault until all agreed and were linked.
     pub settled_in_ms: u64,
     /// The kinds of faults that there were.
@@ -216,6 +218,7 @@ impl Cluster {
             story: None,
             sides: None,
             armed: None,
+            forgetting: false,
             settled_in_ms: 0,
             strikes: plan.strikes(),
             struck: plan.faults.iter().copied().filter(|f| f.when() == When::Lasts).collect(),
