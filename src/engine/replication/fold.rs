@@ -421,11 +421,15 @@ mod tests {
         };
         assert_eq!(other_died(1), 2);
         assert_eq!(other_died(2), 0, "the peer has more of another, who may have folded it");
-        let heard_once = |node: &mut Replication| {
-            node.folds.heard(GONE, 0);
+        let not_heard_for_10_s = |node: &mut Replication| {
+            node.folds.heard(GONE, 20_000);
             node.rows.learn(GONE, &[(OTHER, 4), (DEAD, 5)].into_iter().collect());
         };
-        assert_eq!(with(heard_once), 0, "one is not heard, and may not be the one that it was");
+        assert_eq!(
+            with(not_heard_for_10_s),
+            0,
+            "one is not heard, and another may be in its place"
+        );
         let mut lower = node();
         agrees(&mut lower);
         lower.peer_up(at(0), LOWER, false);

@@ -555,7 +555,7 @@ mod tests {
         let removal = FeedItem::Removal { key: inner.as_bytes(), below: false, seen };
         message::append(&mut part, &removal);
 
-        let mut document = Document::new(0);
+        let mut document = Document::new(100);
         apply(&mut document, OWN, &["a"], Action::Set(r#"{"b":59.5}"#));
         let increment = Action::Increment { epoch: 1, total: Amount::from_f64(1.0), run: None };
         apply(&mut document, OTHER, &["a", "b"], increment);
@@ -567,6 +567,14 @@ mod tests {
         let piece = document.first_after(&top).expect("a node");
         assert_eq!(document.key(piece), inner);
         assert!(document.values(piece).any(|value| value.dot == OWN), "the piece is gone");
+        assert_goes_with_its_record(&document);
+    }
+
+    /// Whoever is told from here that nothing is left at `a.b` is told after that what is there.
+    fn assert_goes_with_its_record(document: &Document) {
+        let changes = document.describe_changes();
+        let place = |what: &str| changes.iter().find(|(_, told)| told.starts_with(what)).unwrap().0;
+        assert!(place("gone from a.b") < place("a.b"), "{changes:?}");
     }
 
     /// What a feed tells of a piece of a value that both sides have taken apart: that it is left, and that
@@ -600,16 +608,14 @@ mod tests {
         asker
     }
 
-    /// The record is of when the donor had the value, but whole; who gets it from here must get the piece.
+    /// The record is of when the donor had the value, but whole.
     #[test]
     fn what_is_gone_at_a_path_may_stand_there_since() {
         let asker = told_of_a_piece(true);
         let key = PathKey::new(&["a", "b"]);
         let piece = asker.first_after(&PathKey::new(&["a"])).expect("a node");
         assert_eq!(asker.key(piece), key);
-        let changes = asker.describe_changes();
-        let place = |what: &str| changes.iter().find(|(_, told)| told.starts_with(what)).unwrap().0;
-        assert!(place("gone from a.b") < place("a.b"), "{changes:?}");
+        assert_goes_with_its_record(&asker);
     }
 
     #[test]
