@@ -66,6 +66,8 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (101_026_601, "as 100118112"),
     (101_035_753, "a replica was folded while a process that nobody here knew had more of it"),
     (102_002_334, "what was forgotten on purpose was expected to be known"),
+    (105_023_597, "a node that the others did not know had more of one that they folded"),
+    (105_054_299, "a function was to have ended that had begun late"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

@@ -296,7 +296,9 @@ impl Cluster {
                 WarningCode::ConnectedToSelf if self.plan.announce => Ok(()),
                 WarningCode::StateFull if self.plan.config.document_bytes_max.is_some() => Ok(()),
                 WarningCode::Rejoined
-                    if self.plan.may_rejoin() || self.plan.observer == Some(node) =>
+                    if self.plan.may_rejoin()
+                        || self.plan.observer == Some(node)
+                        || self.has_more_of_the_dead(node) =>
                 {
                     self.check_made_again(node)
                 }
@@ -304,6 +306,15 @@ impl Cluster {
             },
             _ => Ok(()),
         }
+    }
+
+    /// Whether a node had writes of one that has ended which nobody else has: those who fold that one
+    /// may not have known of the node.
+    fn has_more_of_the_dead(&self, node: usize) -> bool {
+        let Some(life) = &self.nodes[node].life else { return false };
+        let dead = life.context.iter().filter(|(replica, _)| self.ended.contains(replica));
+        let mut last = dead.map(|(replica, counter)| Dot::new(replica, counter));
+        last.any(|dot| self.knowers(dot).iter().all(|&other| other == node))
     }
 
     /// Before its time is over, a node is ready only with all that its peers had when they met.
