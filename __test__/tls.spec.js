@@ -160,6 +160,7 @@ test('certificates are read again while the node runs', async (t) => {
     written += collectives.length;
   });
   t.after(() => clearInterval(writing));
+  await until('there is something to lose', () => written > 0);
   const both = before.pem + after.pem;
   for (const [authority, ca] of [[before, both], [after, both], [after, after.pem]]) {
     for (const [at, { collective, tls }] of nodes.entries()) {
