@@ -68,6 +68,7 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (102_002_334, "what was forgotten on purpose was expected to be known"),
     (105_023_597, "a node that the others did not know had more of one that they folded"),
     (105_054_299, "a function was to have ended that had begun late"),
+    (105_073_172, "news of a link that came and went filled slow ones for a minute"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

@@ -7,9 +7,20 @@ use crate::engine::id::ReplicaId;
 use crate::engine::rare::Rare;
 use crate::engine::wire::message::{self, Digest, DigestClock, DigestOf, Kind, Malformed};
 
+/// News of links waits for the next heartbeat where more than this waits to be sent.
+const WAITING_BYTES_MAX: usize = 16 << 10;
+
 impl Replication {
     pub(super) fn send_digests(&mut self, now: Now) {
         let peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
+        self.send_digests_to(now, &peers);
+    }
+
+    /// The links of this node have changed. Where much waits to be sent the next heartbeat tells of it: a
+    /// link that comes and goes would fill all others.
+    pub(super) fn tell_of_links(&mut self, now: Now) {
+        let mut peers: Vec<ReplicaId> = self.sessions.keys().copied().collect();
+        peers.retain(|&peer| self.outstanding(peer) <= WAITING_BYTES_MAX);
         self.send_digests_to(now, &peers);
     }
 

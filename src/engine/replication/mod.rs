@@ -467,7 +467,7 @@ impl Replication {
         }
         self.heard(peer, now.monotonic_ms);
         // Its links and ours have changed: tell everybody.
-        self.send_digests(now);
+        self.tell_of_links(now);
         self.ask_to_confirm();
     }
 
@@ -487,7 +487,7 @@ impl Replication {
             self.company_since_ms = None;
         }
         self.abandon_pull_from(now, peer);
-        self.send_digests(now);
+        self.tell_of_links(now);
     }
 
     /// Messages go over another connection now; what was under way on the old one may be lost.
