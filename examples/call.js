@@ -5,6 +5,7 @@
  * and what the one that leaves has not begun is done by the other.
  */
 
+const { once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { join } = require('collective-io');
 
@@ -18,6 +19,7 @@ async function main() {
       return number * 2;
     }, { concurrency: 1, queue: 100 });
   }
+  while (office.peers.size < shops.length) await once(office, 'peer:join');
 
   const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
   const doubled = numbers.map((number) => office.call('double', [number]));
