@@ -276,9 +276,9 @@ module.exports = [
   },
   {
     name: 'record-goes-without-what-is-there',
-    file: `${REPLICATION}/staging.rs`,
-    find: '            document.pass_on_if_there(key);\n',
-    replace: '',
+    file: `${DOCUMENT}/mod.rs`,
+    find: '.filter(|_| !below);',
+    replace: '.filter(|_| below);',
     breaks: 'rule 7',
     test: '--lib staging::',
     because: 'likewise, and it takes one more feed',
@@ -466,7 +466,7 @@ module.exports = [
   {
     name: 'removal-not-passed-on',
     file: `${REPLICATION}/staging.rs`,
-    find: '        document.note_removal(key.clone(), removal.below, &seen);\n',
+    find: '        document.pass_on_removal(key, removal.below, &seen);\n',
     replace: '',
     breaks: 'rule 7',
   },
@@ -900,8 +900,8 @@ module.exports = [
   {
     name: 'name-for-two-stands-for-one',
     file: `${REPLICATION}/folds.rs`,
-    find: 'if alike.all(|(_, counter, other)| *counter == other.counter) {',
-    replace: 'if alike.any(|(_, counter, other)| *counter == other.counter) {',
+    find: 'if !partly.contains(&into) {',
+    replace: 'if !partly.contains(&into) || partly.len() == 1 {',
     breaks: 'rule 1',
     test: '--lib folds::',
     because: 'a removal must cross two folds, the second of the one that made the first',

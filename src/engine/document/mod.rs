@@ -317,11 +317,12 @@ impl Document {
         }
     }
 
-    /// A record of what is gone at a path was taken over, and something stands there.
-    pub fn pass_on_if_there(&mut self, key: &PathKey) {
-        if let Some(id) = self.tree.find(&key.segments()) {
-            self.tree.changed(id);
-        }
+    /// Another replica's record of what is gone was taken over. What stands at its path all the same
+    /// must go wherever the record goes.
+    pub fn pass_on_removal(&mut self, key: &PathKey, below: bool, seen: &Arc<VersionVector>) {
+        self.note_removal(key.clone(), below, seen);
+        let there = self.tree.find(&key.segments()).filter(|_| !below);
+        there.into_iter().for_each(|id| self.tree.changed(id));
     }
 
     /// The same after merging everything that another replica had: what it did not have is gone,

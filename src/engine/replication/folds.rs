@@ -203,10 +203,11 @@ impl Folds {
             (counter <= folded.counter).then_some((id, counter, folded))
         });
         let folded: Vec<_> = folded.collect();
-        for &(replica, _, Folded { into, .. }) in &folded {
+        let partly = folded.iter().filter(|(_, counter, folded)| *counter < folded.counter);
+        let partly: BTreeSet<Dot> = partly.map(|(.., folded)| folded.into).collect();
+        for (replica, _, Folded { into, .. }) in folded {
             vector.remove(replica);
-            let mut alike = folded.iter().filter(|(.., other)| other.into == into);
-            if alike.all(|(_, counter, other)| *counter == other.counter) {
+            if !partly.contains(&into) {
                 vector.add_alias(into);
             }
         }

@@ -398,11 +398,7 @@ impl Merging {
         let is_there =
             |value: &Value| self.has(folds, key, value) || self.implied(folds, key, value);
         document.clear(key, removal.below, &seen, &self.ours, is_there);
-        document.note_removal(key.clone(), removal.below, &seen);
-        if !removal.below {
-            // What is there all the same must go wherever the record goes.
-            document.pass_on_if_there(key);
-        }
+        document.pass_on_removal(key, removal.below, &seen);
         self.removals_done += 1;
     }
 

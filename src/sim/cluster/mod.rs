@@ -404,12 +404,6 @@ impl Cluster {
         }
     }
 
-    // Lives.
-
-    // Engines.
-
-    // Writes and faults.
-
     fn at(&mut self, at: u64, happening: Happening) {
         self.agenda.push(at, happening);
     }
