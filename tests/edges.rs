@@ -215,6 +215,68 @@ fn who_has_more_of_a_replica_than_was_folded_begins_again() {
     mesh.assert_converged();
 }
 
+/// Nodes 0 and 1 have folded a replica, of which 2 and 3 have one write more: "late". Those have folded it
+/// as well, unless another is away that they know.
+fn two_parts_with_different_amounts(another_is_away: bool) -> Mesh {
+    let config = Config { forget_after_ms: 70_000, ..Config::default() };
+    let mut configs = vec![config; 6];
+    configs[2..].fill(Config::default());
+    let mut mesh = Mesh::with(configs);
+    let [dead, away] = [4, 5];
+    for (a, b) in [(0, 1), (0, dead), (1, dead), (2, dead), (3, dead), (2, 3)] {
+        mesh.link(a, b);
+    }
+    mesh.run(1_000);
+    mesh.set(dead, "seen", "1");
+    mesh.run(1_500);
+    mesh.cut(0, dead);
+    mesh.cut(1, dead);
+    mesh.set(dead, "late", "2");
+    if another_is_away {
+        mesh.link(3, away);
+        mesh.run(1_000);
+        mesh.set(away, "more", "3");
+        mesh.run(1_500);
+        mesh.cut(3, away);
+    }
+    mesh.leave(dead);
+    while mesh.stats(0).folds == 0 {
+        mesh.run(1_000);
+    }
+    let folds = [0, 1, 2, 3].map(|node| mesh.stats(node).folds > 0);
+    assert_eq!(folds, [true, true, !another_is_away, !another_is_away]);
+    mesh
+}
+
+/// They come together: one of 0 and 1 with one of 2 and 3, and each time the parts among themselves before
+/// that. Those that begin again do so once.
+fn assert_they_agree(mesh: &mut Mesh, begin_again: [usize; 2]) {
+    for _ in 0..4 {
+        mesh.link_again(&[(0, 1), (2, 3)]);
+        mesh.run(1_000);
+        mesh.link_again(&[(1, 2)]);
+        mesh.run(1_000);
+    }
+    let rejoins = [0, 1, 2, 3].map(|node| mesh.stats(node).rejoins);
+    assert_eq!(rejoins, [0, 1, 2, 3].map(|node| u64::from(begin_again.contains(&node))));
+    let hash = mesh.hash(0);
+    assert_eq!([1, 2, 3].map(|node| mesh.hash(node)), [hash; 3]);
+}
+
+#[test]
+fn who_begins_again_does_not_take_again_what_was_not_folded() {
+    let mut mesh = two_parts_with_different_amounts(true);
+    assert_they_agree(&mut mesh, [2, 3]);
+    assert_eq!(["seen", "late"].map(|path| mesh.read(3, path).is_some()), [true, false]);
+}
+
+#[test]
+fn who_begins_again_does_not_take_the_lesser_fold_again() {
+    let mut mesh = two_parts_with_different_amounts(false);
+    assert_they_agree(&mut mesh, [0, 1]);
+    assert_eq!(["seen", "late"].map(|path| mesh.read(0, path).is_some()), [true, true]);
+}
+
 /// Who has not heard of a fold has seen the folded replica by its own name, and so it must be told.
 #[test]
 fn feeds_tell_of_a_removal_that_had_not_seen_a_fold() {

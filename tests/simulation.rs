@@ -69,6 +69,9 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (105_023_597, "a node that the others did not know had more of one that they folded"),
     (105_054_299, "a function was to have ended that had begun late"),
     (105_073_172, "news of a link that came and went filled slow ones for a minute"),
+    (110_007_957, "a caller lost who ran its call, who had lost it before"),
+    (110_552_934, "who began again took what was not folded from another one, again and again"),
+    (110_582_129, "who began again took the lesser fold from another one, again and again"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

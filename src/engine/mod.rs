@@ -757,7 +757,9 @@ impl Engine {
         let (unseen, mut lost) = self.replication.take_unseen();
         let (watch, waits) = (self.replication.take_watch(), self.replication.take_waits());
         let counts = self.replication.counts.clone();
+        let beyond = self.replication.take_beyond(now);
         self.replication = Replication::new(own, self.config.clone(), now);
+        self.replication.put_beyond(beyond);
         self.replication.counts = counts;
         self.replication.put_watch(watch);
         self.jobs.rename(own);

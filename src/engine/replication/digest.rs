@@ -79,8 +79,8 @@ impl Replication {
         peer: ReplicaId,
         digest: Digest,
     ) -> Result<(), Malformed> {
-        if digest.forgotten.iter().any(|stub| stub.replica == self.own) {
-            self.forgotten = true;
+        if let Some(stub) = digest.forgotten.iter().find(|stub| stub.replica == self.own) {
+            self.begin_again(stub);
             return Ok(());
         }
         self.alone.meet(self.vector.get(self.own));
@@ -130,7 +130,8 @@ impl Replication {
         } else {
             let first = self.sessions.get(&peer).is_some_and(|session| !session.caught_up);
             let grace_ms = if first { 0 } else { self.config.gap_timeout_ms };
-            self.aim(peer, Some(vector), now.monotonic_ms + grace_ms);
+            let due_ms = self.beyond.bars_until_ms(&vector).max(now.monotonic_ms + grace_ms);
+            self.aim(peer, Some(vector), due_ms);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::beyond::Beyond;
 use super::{Replication, Waits, LATELY_MS};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
@@ -31,6 +32,11 @@ impl Replication {
     /// Whether this replica was folded by others.
     pub fn is_forgotten(&self) -> bool {
         self.forgotten
+    }
+
+    pub(super) fn begin_again(&mut self, by: &Stub) {
+        self.forgotten = true;
+        self.beyond.add(by);
     }
 
     /// What to say to a peer whose replica was folded.
@@ -159,13 +165,9 @@ impl Replication {
     }
 
     pub(super) fn apply_fold(&mut self, now: Now, stub: Stub) {
-        if stub.replica == self.own {
-            self.forgotten = true;
-            return;
-        }
-        if self.vector.get(stub.replica) > stub.counter {
+        if stub.replica == self.own || self.vector.get(stub.replica) > stub.counter {
             // What is here of it beyond its fold nobody else will ever have.
-            self.forgotten = true;
+            self.begin_again(&stub);
             return;
         }
         self.counts.folds += 1;
@@ -182,7 +184,9 @@ impl Replication {
     fn take_fold(&mut self, now: Now, stub: Stub) -> bool {
         if self.folds.beside(&stub) != Ordering::Equal {
             // Another part of the cluster had more of it, or less: who had less begins again.
-            self.forgotten |= self.folds.beside(&stub) == Ordering::Less;
+            if self.folds.beside(&stub) == Ordering::Less {
+                self.begin_again(&stub);
+            }
             return false;
         }
         if !self.folds.is_folded(stub.replica) {
@@ -213,7 +217,7 @@ impl Replication {
         stubs.sort_by_key(|stub| !self.folds.is_folder(stub.replica));
         for stub in stubs {
             if stub.replica == self.own {
-                self.forgotten = true;
+                self.begin_again(stub);
                 continue;
             }
             if !theirs.covers(stub.into) {
@@ -221,7 +225,7 @@ impl Replication {
             }
             if ours.get(stub.replica) > stub.counter {
                 // What is here of it beyond its fold nobody else will ever have.
-                self.forgotten = true;
+                self.begin_again(stub);
                 continue;
             }
             Arc::make_mut(&mut self.vector).remove(stub.replica);
@@ -306,6 +310,17 @@ impl Replication {
     /// What is to be written again under a new name, and how many DELETEs cannot be.
     pub fn take_unseen(&mut self) -> (Vec<(PathKey, Again)>, usize) {
         self.alone.take()
+    }
+
+    /// What this one was beyond its successor takes of nobody, for as long as it may take until it
+    /// meets again who has told it.
+    pub fn take_beyond(&mut self, now: Now) -> Beyond {
+        let patience_ms = 2 * self.config.loss_timeout_ms;
+        std::mem::take(&mut self.beyond).until(now.monotonic_ms + patience_ms)
+    }
+
+    pub fn put_beyond(&mut self, beyond: Beyond) {
+        self.beyond = beyond;
     }
 
     /// So do waits for peers to have what this one wrote.

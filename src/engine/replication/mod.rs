@@ -6,6 +6,7 @@
 //! it from that peer's changes. See `docs/replication.md`.
 
 mod alone;
+mod beyond;
 mod checkpoints;
 mod checks;
 mod confirm;
@@ -45,6 +46,7 @@ use super::id::{Dot, ReplicaId};
 use super::rare::{Gone, Rare};
 use super::wire::message::{self, Kind, Pull};
 use alone::AloneLog;
+use beyond::Beyond;
 use checkpoints::Checkpoints;
 use feed::{Feed, Next};
 use folds::Folds;
@@ -165,6 +167,8 @@ pub struct Replication {
     leaving: bool,
     /// A peer told that this replica was forgotten.
     forgotten: bool,
+    /// By what, and what the one before it was.
+    beyond: Beyond,
     pull: Option<Pulling>,
     pull_id: u32,
     /// Whom the last pull has asked, and when.
@@ -212,6 +216,7 @@ impl Replication {
             batching: false,
             leaving: false,
             forgotten: false,
+            beyond: Beyond::default(),
             pull: None,
             pull_id: 0,
             donor: None,

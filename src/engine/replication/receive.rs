@@ -312,6 +312,12 @@ impl Replication {
             // when it pulls from here, and begins again.
             return Ok(());
         }
+        let folds_bar_ms = self.beyond.bars_folder_until_ms(&end.forgotten);
+        let barred_until_ms = self.beyond.bars_until_ms(&theirs).max(folds_bar_ms);
+        if now.monotonic_ms < barred_until_ms {
+            self.aim(peer, None, barred_until_ms);
+            return Ok(());
+        }
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.caught_up = true;
         }

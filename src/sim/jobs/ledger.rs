@@ -610,7 +610,9 @@ impl Ledger {
             Stop::Cancelled(reason) => ask.cancelled.as_deref() == Some(reason),
             Stop::CallerLost => {
                 let own = self.lives[life].replica;
-                self.lives[life].left || self.may_be_lost(life, own, ask.replica, ask.asked_ms)
+                self.lives[life].left
+                    || self.saw_go(ask.life, own, ask.asked_ms)
+                    || self.may_be_lost(life, own, ask.replica, ask.asked_ms)
             }
         };
         if !right {
@@ -741,12 +743,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// The node that a replica is or was.
     /// Whether a node is this replica, or was before it joined again.
     pub fn is_or_was(&self, life: usize, replica: ReplicaId) -> bool {
         self.by_replica.get(&replica) == Some(&life)
     }
 
+    /// The node that a replica is or was.
     pub fn node_of(&self, replica: ReplicaId) -> Option<usize> {
         self.by_replica.get(&replica).map(|&life| self.lives[life].node)
     }
