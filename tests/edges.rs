@@ -277,6 +277,28 @@ fn who_begins_again_does_not_take_the_lesser_fold_again() {
     assert_eq!(["seen", "late"].map(|path| mesh.read(0, path).is_some()), [true, true]);
 }
 
+/// Nor does it ask for all of that again and again, as writes come that depend on it.
+#[test]
+fn who_begins_again_asks_nobody_for_what_it_would_not_take() {
+    for another_is_away in [true, false] {
+        let mut mesh = two_parts_with_different_amounts(another_is_away);
+        let (told, other) = if another_is_away { (2, 3) } else { (1, 0) };
+        mesh.link(1, 2);
+        mesh.run(1_000);
+        assert_eq!(mesh.stats(told).rejoins, 1);
+        let feeds = mesh.stats(other).feeds;
+        mesh.link(told, other);
+        mesh.run(1_000);
+        mesh.set(other, "depends on it", "4");
+        mesh.run(5_000);
+        assert!(mesh.read(told, "seen").is_none());
+        assert!(mesh.stats(other).feeds <= feeds + 1, "{}", mesh.stats(other).feeds);
+        // Any state is better than none.
+        mesh.run(5_000);
+        assert!(mesh.read(told, "seen").is_some());
+    }
+}
+
 /// Who has not heard of a fold has seen the folded replica by its own name, and so it must be told.
 #[test]
 fn feeds_tell_of_a_removal_that_had_not_seen_a_fold() {

@@ -34,6 +34,10 @@ impl Beyond {
         self
     }
 
+    pub fn until_ms(&self) -> u64 {
+        self.until_ms
+    }
+
     /// Until when nothing is to be taken of who covers this. Zero: it may be.
     pub fn bars_until_ms(&self, vector: &VersionVector) -> u64 {
         let has_more = |(&id, &counter): (&ReplicaId, &u64)| vector.get(id) > counter;

@@ -727,8 +727,13 @@ impl Replication {
         if since_ms + self.config.gap_timeout_ms > now.monotonic_ms || self.pull.is_some() {
             return;
         }
-        self.rare.note(Rare::GapPulled);
         self.waiting.restart_time(now.monotonic_ms);
+        let bar_ms = self.beyond.until_ms();
+        let target = self.sessions.get(&from).and_then(|session| session.target.as_ref());
+        if now.monotonic_ms < bar_ms && target.is_some_and(|target| target.due_ms >= bar_ms) {
+            return;
+        }
+        self.rare.note(Rare::GapPulled);
         self.pull_from(now, from);
     }
 
