@@ -72,6 +72,7 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (110_007_957, "a caller lost who ran its call, who had lost it before"),
     (110_552_934, "who began again took what was not folded from another one, again and again"),
     (110_582_129, "who began again took the lesser fold from another one, again and again"),
+    (110_751_655, "what was told of a loss waited for an application that takes little"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

@@ -14,7 +14,8 @@ const MESSAGE_OVERHEAD: usize = 1024;
 
 /// An application that is kept busy takes its items after that time.
 const TAKING_MS: u64 = 5_000;
-/// Two nodes that are linked again have told each other what they lost, or lose one another.
+/// Two nodes that are linked again have told each other what they lost, or lose one another, unless
+/// that may wait for room.
 const TELLING_MS: u64 = 7_000;
 
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub struct Ledger {
     last_ups: BTreeMap<(usize, ReplicaId), u64>,
     /// How long it takes at most until a peer hears of something, where that is known.
     hears_in_ms: Option<u64>,
+    /// What is told of a loss may wait for an application that takes little at a time.
+    tells_late: bool,
     pub counts: Counts,
 }
 
@@ -189,8 +192,8 @@ pub struct Handed<'a> {
 }
 
 impl Ledger {
-    pub fn new(hears_in_ms: Option<u64>) -> Self {
-        Ledger { hears_in_ms, ..Ledger::default() }
+    pub fn new(hears_in_ms: Option<u64>, tells_late: bool) -> Self {
+        Ledger { hears_in_ms, tells_late, ..Ledger::default() }
     }
 
     // ---- lives and links
@@ -239,7 +242,7 @@ impl Ledger {
         let down = self.downs.get(&(life, peer));
         down.is_some_and(|&down| down >= since)
             || self.went_there(own, peer).is_some_and(|(down, up_again)| {
-                let told = up_again.map(|up_again| up_again + TELLING_MS);
+                let told = up_again.and_then(|up_again| self.told_ms(up_again));
                 // It may have lost this node, and met it again, before its first word that it is there
                 // had come here.
                 (down >= up || !self.knew(life, own, peer)) && told.is_none_or(|told| since < told)
@@ -252,6 +255,11 @@ impl Ledger {
         let down = *self.downs.get(&(there, own))?;
         let up_again = self.ups.get(&(there, own)).copied().filter(|&up| up >= down);
         Some((down, up_again))
+    }
+
+    /// When what is told of a loss has come, if that is sure.
+    fn told_ms(&self, up_again: u64) -> Option<u64> {
+        (!self.tells_late).then_some(up_again + TELLING_MS)
     }
 
     /// Whether a node has seen the end itself of what a peer saw end last.
@@ -438,7 +446,7 @@ impl Ledger {
                 // What it has begun since it came again was on its way then, and is not lost.
                 let is_void = |&up_again: &u64| run.is_none_or(|run| run.taken_ms < up_again);
                 let told_ms = told.and_then(|(_, up_again)| up_again.filter(is_void));
-                let told_ms = told_ms.map(|up_again| up_again + TELLING_MS);
+                let told_ms = told_ms.and_then(|up_again| self.told_ms(up_again));
                 let stayed = !self.saw_go(life, node, ask.asked_ms);
                 if stayed && told_ms.is_some_and(|told_ms| told_ms < self.over_ms(ask, node)) {
                     return wrong("it is lost, and came again to tell");

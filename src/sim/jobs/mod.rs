@@ -110,7 +110,7 @@ impl Jobs {
         let takes = plan.jobs.as_ref().is_some_and(takes);
         let prompt = calm && has_room && takes && plan.bytes_per_ms >= 1_000;
         let mut jobs = Jobs {
-            ledger: Ledger::new(prompt.then_some(2_000)),
+            ledger: Ledger::new(prompt.then_some(2_000), !takes && !has_room),
             plan: plan.jobs.clone().map(Arc::new),
             config: plan.config.clone(),
             duration_ms: plan.duration_ms,
