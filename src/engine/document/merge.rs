@@ -254,6 +254,11 @@ impl Document {
         for value in incoming {
             let here = self.tree.node(id).values.iter().any(|mine| mine.same_write(&value));
             if here || !ours.covers(value.dot) {
+                if !here && value.is_whole() {
+                    // A shell among the others may take it apart, and its pieces have not been anywhere
+                    // before.
+                    self.tree.changed(id);
+                }
                 self.put_value(id, value);
             }
         }
@@ -433,6 +438,29 @@ mod tests {
             let id = document.merge(&key, there, &theirs, &ours, &ours, |_| false);
             let parts = document.parts(id.expect("a part is here"));
             assert_eq!(parts.iter().map(|part| part.sum().to_f64()).collect::<Vec<_>>(), [stands]);
+        }
+    }
+
+    /// A feed that begins at that place must bring the pieces of the later value.
+    #[test]
+    fn a_value_that_is_taken_apart_as_it_comes_has_all_its_pieces_changed_since() {
+        let (earlier, later) = (Dot::new(DEAD[0], 1), Dot::new(DEAD[1], 1));
+        let whole = |dot, hlc, json| Value::new(dot, hlc, PATH.len(), Body::from_json(json));
+        let shell = Value::new(earlier, 1, PATH.len(), Body::Object);
+        let both = [whole(later, 2, r#"{"b":2}"#), shell];
+        for order in [[0, 1], [1, 0]] {
+            let mut document = Document::new(10);
+            apply(&mut document, earlier, 1, PATH, Action::Set(r#"{"a":1}"#));
+            let place = document.sequence();
+            let values = order.map(|at| both[at].clone()).into();
+            let (theirs, ours) = ([earlier, later], [earlier]);
+            let [theirs, ours] = [&theirs[..], &ours]
+                .map(|dots| dots.iter().map(|dot| (dot.replica, dot.counter)).collect::<Vec<_>>())
+                .map(|entries| vector(&entries));
+            let state = State { values, ..State::default() };
+            document.merge(&PathKey::new(PATH), state, &theirs, &ours, &theirs, |_| false);
+            let piece = document.tree.find(&["p", "b"]).expect("it is apart");
+            assert!(document.tree.node(piece).sequence > place);
         }
     }
 
