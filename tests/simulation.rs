@@ -70,9 +70,17 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
     (105_054_299, "a function was to have ended that had begun late"),
     (105_073_172, "news of a link that came and went filled slow ones for a minute"),
     (110_007_957, "a caller lost who ran its call, who had lost it before"),
+    (
+        110_284_484,
+        "what cuts a counter was forgotten as its owner was taken for dead, which wrote more",
+    ),
     (110_552_934, "who began again took what was not folded from another one, again and again"),
     (110_582_129, "who began again took the lesser fold from another one, again and again"),
     (110_751_655, "what was told of a loss waited for an application that takes little"),
+    (
+        110_790_630,
+        "a value was taken apart as it came, and feeds that began later left its pieces out",
+    ),
 ];
 
 /// The same for runs with these kinds of faults and no others.

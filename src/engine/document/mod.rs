@@ -287,10 +287,8 @@ impl Document {
         self.cuts.values().flatten().map(|cut| cut.replica).collect()
     }
 
-    /// Whether any cut names the replica.
-    pub fn has_cuts_of(&self, replica: ReplicaId) -> bool {
-        let names = |cut: &Cut| cut.replica == replica || cut.by.replica == replica;
-        self.cuts.values().flatten().any(names)
+    pub fn all_cuts(&self) -> impl Iterator<Item = &Cut> {
+        self.cuts.values().flatten()
     }
 
     /// Forgets the cuts that nobody can need any more.

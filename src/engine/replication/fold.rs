@@ -10,6 +10,7 @@ use super::beyond::Beyond;
 use super::{Replication, Waits, LATELY_MS};
 use crate::engine::causality::VersionVector;
 use crate::engine::document::path::PathKey;
+use crate::engine::document::things::Cut;
 use crate::engine::document::watch::{Watch, Whose};
 use crate::engine::document::Fold;
 use crate::engine::event::{Again, Now};
@@ -131,20 +132,40 @@ impl Replication {
         let is_heard = |&id: &ReplicaId| self.folds.heard_since(id, fresh_ms);
         let is_late = now.monotonic_ms >= lowest_since_ms + patience_ms;
         if is_late && others.iter().all(is_heard) && others.iter().all(has_all_of) {
-            let candidates: Vec<ReplicaId> = self.folds.all_dead().collect();
-            for replica in candidates {
-                self.fold_if_safe(now, replica, &others);
+            for replica in self.foldable(now, &others) {
+                self.fold_dead(now, replica);
             }
         }
     }
 
-    /// Folds a dead replica, which is for this node to do, if everybody alive covers the same of it
-    /// and nothing that still has to be told depends on it by name.
-    fn fold_if_safe(&mut self, now: Now, dead: ReplicaId, others: &[ReplicaId]) {
-        let counter = self.vector.get(dead);
-        if counter == 0 || !self.is_over(now, dead, others) || self.document.has_cuts_of(dead) {
-            return;
+    /// The dead of whom everybody alive covers the same, and that nothing depends on by name which
+    /// still has to be told. A cut of what one of them wrote goes with it, and not before: should it live
+    /// all the same, and not be folded yet, the cut is needed.
+    fn foldable(&self, now: Now, others: &[ReplicaId]) -> BTreeSet<ReplicaId> {
+        let is_over =
+            |&dead: &ReplicaId| self.vector.get(dead) > 0 && self.is_over(now, dead, others);
+        let mut dead: BTreeSet<ReplicaId> = self.folds.all_dead().filter(is_over).collect();
+        while !dead.is_empty() {
+            let goes =
+                |cut: &Cut| dead.contains(&cut.replica) && self.rows.all_cover(cut.by, others);
+            let stays: Vec<ReplicaId> = self
+                .document
+                .all_cuts()
+                .filter(|cut| !goes(cut))
+                .flat_map(|cut| [cut.replica, cut.by.replica])
+                .filter(|named| dead.contains(named))
+                .collect();
+            if stays.is_empty() {
+                break;
+            }
+            dead.retain(|replica| !stays.contains(replica));
         }
+        dead
+    }
+
+    /// Folds a dead replica, which is for this node to do.
+    fn fold_dead(&mut self, now: Now, dead: ReplicaId) {
+        let counter = self.vector.get(dead);
         let into = Dot::new(self.own, self.vector.get(self.own) + 1);
         let item = Item::Fold { replica: dead, counter };
         if !self.sessions.is_empty() {
@@ -263,18 +284,13 @@ impl Replication {
             return;
         }
         let others = self.others_alive(now);
-        let is_over = |&id: &ReplicaId| others.as_ref().is_some_and(|o| self.is_over(now, id, o));
-        let over: BTreeSet<ReplicaId> = self.folds.all_dead().filter(is_over).collect();
         let (rows, own, vector) = (&self.rows, self.own, &self.vector);
-        let dead_and_all_know = |cut: &crate::engine::document::things::Cut| {
-            let knows = |id: &ReplicaId| rows.get(*id).is_some_and(|row| row.covers(cut.by));
-            let gone = over.contains(&cut.replica) || self.folds.is_folded(cut.replica);
-            gone && others.as_ref().is_some_and(|others| others.iter().all(knows))
-        };
+        let all_know =
+            |cut: &Cut| others.as_ref().is_some_and(|others| rows.all_cover(cut.by, others));
         self.document.retain_cuts(|cut| {
             !self.folds.is_folded(cut.by.replica)
                 && rows.needs_cut(cut, own, vector)
-                && !dead_and_all_know(cut)
+                && !(self.folds.is_folded(cut.replica) && all_know(cut))
         });
     }
 
@@ -350,7 +366,6 @@ mod tests {
     use super::*;
     use crate::engine::config::Config;
     use crate::engine::document::amount::Amount;
-    use crate::engine::document::things::Cut;
     use crate::engine::document::{Action, Op};
     use crate::engine::wire::message::{ActionItem, WriteItem, WritesHead};
 
@@ -364,14 +379,11 @@ mod tests {
         Now { monotonic_ms, wall_ms: monotonic_ms }
     }
 
-    fn cut() -> Cut {
-        let (by, total) = (Dot::new(OTHER, 3), Amount::from_f64(1.0));
-        Cut { by, replica: DEAD, epoch: 1, counter: 2, total }
-    }
-
-    fn add_cut(node: &mut Replication) {
-        let known = node.vector.clone();
-        node.document.add_cut(PathKey::new(&["p"]), cut(), &known, Whose::Remote);
+    /// Increments of this one were removed by that one's write.
+    fn add_cut(node: &mut Replication, replica: ReplicaId, by: Dot) {
+        let (known, total) = (node.vector.clone(), Amount::from_f64(1.0));
+        let cut = Cut { by, replica, epoch: 1, counter: 2, total };
+        node.document.add_cut(PathKey::new(&["p"]), cut, &known, Whose::Remote);
     }
 
     fn covers(node: &mut Replication, replica: ReplicaId, counter: u64) {
@@ -424,7 +436,11 @@ mod tests {
             change(&mut node);
             folds(node)
         };
-        assert_eq!(with(add_cut), 0, "a cut names it");
+        assert_eq!(with(|node| add_cut(node, DEAD, Dot::new(OTHER, 3))), 1);
+        let unknown = |node: &mut Replication| add_cut(node, DEAD, Dot::new(OWN, 1));
+        assert_eq!(with(unknown), 0, "the peer has not seen a removal of what it wrote");
+        let of_another = |node: &mut Replication| add_cut(node, OTHER, Dot::new(DEAD, 4));
+        assert_eq!(with(of_another), 0, "a living one is not known to have seen its removal");
         assert_eq!(with(|node| node.batching = true), 0, "within a batch");
         assert_eq!(with(|node| covers(node, ReplicaId(9), 1)), 0, "somebody is away");
         let other_died = |more: u64| {
@@ -435,6 +451,28 @@ mod tests {
             folds(node)
         };
         assert_eq!(other_died(1), 2);
+        let both_died = |of: ReplicaId, by: Dot| {
+            let mut node = node();
+            covers(&mut node, GONE, 1);
+            node.peer_dead(GONE);
+            learn(&mut node, &[(OTHER, 4), (DEAD, 5), (GONE, 1)]);
+            add_cut(&mut node, of, by);
+            folds(node)
+        };
+        assert_eq!(both_died(GONE, Dot::new(DEAD, 4)), 2);
+        assert_eq!(both_died(DEAD, Dot::new(GONE, 1)), 2);
+        assert_eq!(both_died(OTHER, Dot::new(GONE, 1)), 1);
+        let and_one_lives_on = |by: Dot| {
+            let mut node = node();
+            covers(&mut node, GONE, 1);
+            learn(&mut node, &[(OTHER, 4), (DEAD, 5), (GONE, 1)]);
+            node.folds.heard(GONE, 29_000);
+            node.rows.learn(GONE, &[(OTHER, 4), (DEAD, 5), (GONE, 1)].into_iter().collect());
+            add_cut(&mut node, GONE, by);
+            folds(node)
+        };
+        assert_eq!(and_one_lives_on(Dot::new(OTHER, 3)), 1);
+        assert_eq!(and_one_lives_on(Dot::new(DEAD, 4)), 0);
         assert_eq!(other_died(2), 0, "the peer has more of another, who may have folded it");
         let not_heard_for_10_s = |node: &mut Replication| {
             node.folds.heard(GONE, 20_000);
@@ -464,13 +502,26 @@ mod tests {
         let mut node = node();
         learn(&mut node, &[(OTHER, 4), (DEAD, 5)]);
         node.rows.learn(DEAD, &[(OTHER, 3), (DEAD, 5)].into_iter().collect());
-        add_cut(&mut node);
+        add_cut(&mut node, DEAD, Dot::new(OTHER, 3));
         node.merging = Some(merging(&mut node));
         node.forget_cuts(at(30_000));
         assert_eq!(node.document.cuts(), 1);
         node.merging = None;
         node.forget_cuts(at(30_000));
         assert_eq!(node.document.cuts(), 0);
+    }
+
+    /// Who is taken for dead may live, and write more of the same counter, until it is folded.
+    #[test]
+    fn what_cuts_the_dead_goes_when_they_are_folded_and_not_before() {
+        let mut node = node();
+        learn(&mut node, &[(OTHER, 4), (DEAD, 5)]);
+        add_cut(&mut node, DEAD, Dot::new(OTHER, 3));
+        node.look_after_the_dead(at(1_000));
+        node.forget_cuts(at(30_000));
+        assert_eq!((node.document.cuts(), node.counts.folds), (1, 0));
+        node.look_after_the_dead(at(30_000));
+        assert_eq!((node.document.cuts(), node.counts.folds), (0, 1));
     }
 
     /// What is merged before it and after it would bear two names.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::folds::Folds;
 use crate::engine::causality::VersionVector;
 use crate::engine::document::things::Cut;
-use crate::engine::id::ReplicaId;
+use crate::engine::id::{Dot, ReplicaId};
 
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
@@ -54,6 +54,11 @@ impl Rows {
         self.rows.values_mut().for_each(|row| folds.rename(row));
     }
 
+    /// Whether all of these are known to cover a write.
+    pub fn all_cover(&self, dot: Dot, replicas: &[ReplicaId]) -> bool {
+        replicas.iter().all(|id| self.rows.get(id).is_some_and(|row| row.covers(dot)))
+    }
+
     /// Whether anybody may still need a cut: until its owner has seen the removal, and we hold
     /// everything that the owner wrote before it had. From then on what is left of the owner's
     /// counter says by itself where it was cut, or that counter has begun anew.
@@ -73,7 +78,6 @@ impl Rows {
 mod tests {
     use super::*;
     use crate::engine::document::amount::Amount;
-    use crate::engine::id::Dot;
 
     const OWN: ReplicaId = ReplicaId(1);
     const OWNER: ReplicaId = ReplicaId(2);
