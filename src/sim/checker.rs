@@ -15,6 +15,8 @@ pub const SETTLING_MS: u64 = 60_000;
 const LOOK_MS: u64 = 250;
 /// Memory of a document with nothing in it.
 const EMPTY_BYTES_MAX: usize = 6 << 10;
+/// Of a cut.
+const CUT_BYTES_MAX: usize = 128;
 /// A few heartbeats, in which peers compare digests and raise the alarm if hashes differ.
 const AFTERWARDS_MS: u64 = 3_500;
 
@@ -157,13 +159,14 @@ pub fn check_emptied(cluster: &mut Cluster) -> Result<(), Trouble> {
         cluster.run_until(cluster.now + LOOK_MS)?;
         let left = live.iter().find_map(|&node| {
             let stats = cluster.engine(node).stats();
-            // A cut waits for the owner of the increments; one that is away may come back.
+            // A cut waits for the owner of the increments; one that is away may come back. If it is dead
+            // the cut waits until it is folded, which waits for all that are away.
             let owners = cluster.engine(node).cut_owners();
             let owed = ids.iter().any(|id| owners.contains(id));
             let nothing = (stats.document_nodes, stats.things, stats.document_bytes) == (0, 0, 0);
             let bytes = cluster.engine(node).document_bytes();
             let empty = nothing && cluster.engine(node).hash() == 0 && !owed;
-            (!empty || bytes > EMPTY_BYTES_MAX).then(|| {
+            (!empty || bytes > EMPTY_BYTES_MAX + stats.cuts * CUT_BYTES_MAX).then(|| {
                 format!("n{node} keeps {bytes} bytes, {stats:?} after everything was deleted")
             })
         });
@@ -186,7 +189,12 @@ pub fn check_forgotten(cluster: &mut Cluster) -> Result<(), Trouble> {
     cluster.run_until(cluster.now + 2 * cluster.plan.config.forget_after_ms)?;
     settle(cluster, cluster.now + SETTLING_MS)?;
     let exact = cluster.sums_are_exact();
+    let ids: Vec<ReplicaId> = cluster.live().iter().map(|&n| cluster.engine(n).id()).collect();
     for node in cluster.live() {
+        let owners = cluster.engine(node).cut_owners();
+        if let Some(owner) = owners.iter().find(|owner| !ids.contains(owner)) {
+            return Err(format!("n{node} keeps a cut of {owner:?}, which is dead").into());
+        }
         let shown = cluster.shown(node, &[])?.unwrap_or(Value::Null);
         same(&format!("n{node}"), &shown, "all before the dead were forgotten", &before, exact)?;
     }
