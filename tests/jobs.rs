@@ -351,6 +351,29 @@ fn who_was_lost_without_noticing_is_told() {
     assert_nothing_left(&mut mesh, 2);
 }
 
+/// The first word over a connection that takes the place of another comes in the middle of a batch, which
+/// asks for something before it looks at that word.
+#[test]
+fn a_batch_goes_on_over_the_connection_that_it_began_with() {
+    let mut mesh = working(2);
+    mesh.close_one_end(1, 0);
+    mesh.link(1, 0);
+    mesh.deliver_hellos();
+    mesh.begin_batch(0);
+    mesh.deliver();
+    mesh.ask(0, To::Others, "[0]", LONG_MS).unwrap();
+    mesh.end_batch(0);
+    mesh.deliver();
+    mesh.ask(0, To::Others, "[1]", LONG_MS).unwrap();
+    mesh.deliver();
+    answer_all(&mut mesh, 1..2);
+    let (answers, _) = outcomes(&mut mesh, 0);
+    assert!(answers.iter().any(|(_, outcome)| *outcome == ok("[1]")), "{answers:?}");
+    assert_eq!(mesh.stats(1).bad_messages, 0);
+    mesh.run(6000);
+    assert_nothing_left(&mut mesh, 2);
+}
+
 /// Its call goes again after the loss, as the caller cannot know whether it has been counted.
 #[test]
 fn what_was_cancelled_before_a_loss_that_went_unnoticed_stops_all_the_same() {

@@ -81,6 +81,10 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
         110_790_630,
         "a value was taken apart as it came, and feeds that began later left its pieces out",
     ),
+    (
+        110_885_681,
+        "a call went over a connection that a batch had taken into use, and no resume before it",
+    ),
 ];
 
 /// The same for runs with these kinds of faults and no others.

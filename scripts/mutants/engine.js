@@ -934,6 +934,15 @@ module.exports = [
     because: 'likewise',
   },
   {
+    name: 'batch-changes-links',
+    file: 'src/engine/mod.rs',
+    find: 'self.membership.hears(now_ms, *link);',
+    replace: 'self.membership.heard(now_ms, *link, &mut self.rng);',
+    breaks: 'batches',
+    test: '--test jobs a_batch_goes_on',
+    because: 'the first word over a second connection must come within a batch that asks: one seed in 900,000',
+  },
+  {
     name: 'pieces-where-an-earlier-value-stood',
     file: `${DOCUMENT}/merge.rs`,
     find: 'if !here && value.is_whole() {',

@@ -488,7 +488,7 @@ impl Engine {
             held.bytes += HELD_BYTES_EACH;
             if let Input::Received { link, message } = &input {
                 held.bytes += message.len();
-                self.membership.heard(now_ms, *link, &mut self.rng);
+                self.membership.hears(now_ms, *link);
             }
             held.inputs.push_back(input);
             if held.bytes > HELD_BYTES_MAX {

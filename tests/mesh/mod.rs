@@ -442,7 +442,6 @@ impl Mesh {
         Ok(written)
     }
 
-    /// Whether the node holds the write's effect, by whatever name.
     pub fn begin_batch(&mut self, node: usize) {
         self.nodes[node].engine.begin_batch();
         self.drain(node);
@@ -506,6 +505,7 @@ impl Mesh {
         self.nodes[node].engine.count(&split(path))
     }
 
+    /// Whether the node holds the write's effect, by whatever name.
     pub fn knows(&self, node: usize, dot: Dot) -> bool {
         self.nodes[node].engine.knows(dot)
     }

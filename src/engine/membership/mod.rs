@@ -412,6 +412,13 @@ impl Membership {
         self.links.get(&link).is_some_and(|link| link.refused)
     }
 
+    /// Something came over a link, and nobody looks at it yet.
+    pub fn hears(&mut self, now_ms: u64, id: LinkId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.heard_ms = now_ms;
+        }
+    }
+
     pub fn heard(&mut self, now_ms: u64, id: LinkId, rng: &mut ChaCha8Rng) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.heard_ms = now_ms;
