@@ -347,6 +347,10 @@ impl Plan {
             }
             _ => {}
         }
+        if [Fault::Crowd, Fault::DoubleDial].iter().all(|kind| self.faults.contains(kind)) {
+            // What is folded late must reach the farthest of many nodes while agreement is waited for.
+            self.bytes_per_ms = self.bytes_per_ms.max(20);
+        }
     }
 
     /// Cuts a node off for so long that the others forget it, and it is still told so.
