@@ -85,6 +85,7 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
         110_885_681,
         "a call went over a connection that a batch had taken into use, and no resume before it",
     ),
+    (112_153_444, "one that came and went at one moment was taken to have come again"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

@@ -36,6 +36,8 @@ pub struct Ledger {
     downs: BTreeMap<(usize, ReplicaId), u64>,
     /// When it had come that went last.
     last_ups: BTreeMap<(usize, ReplicaId), u64>,
+    /// Since when it is there that is there.
+    here_since: BTreeMap<(usize, ReplicaId), u64>,
     /// How long it takes at most until a peer hears of something, where that is known.
     hears_in_ms: Option<u64>,
     /// What is told of a loss may wait for an application that takes little at a time.
@@ -223,10 +225,12 @@ impl Ledger {
 
     pub fn up(&mut self, at: u64, life: usize, peer: ReplicaId) {
         self.ups.insert((life, peer), at);
+        self.here_since.insert((life, peer), at);
     }
 
     pub fn down(&mut self, at: u64, life: usize, peer: ReplicaId) {
         self.downs.insert((life, peer), at);
+        self.here_since.remove(&(life, peer));
         let up = self.ups.get(&(life, peer)).copied().unwrap_or(0);
         self.last_ups.insert((life, peer), up);
     }
@@ -253,8 +257,7 @@ impl Ledger {
     fn went_there(&self, own: ReplicaId, peer: ReplicaId) -> Option<(u64, Option<u64>)> {
         let there = *self.by_replica.get(&peer)?;
         let down = *self.downs.get(&(there, own))?;
-        let up_again = self.ups.get(&(there, own)).copied().filter(|&up| up >= down);
-        Some((down, up_again))
+        Some((down, self.here_since.get(&(there, own)).copied()))
     }
 
     /// When what is told of a loss has come, if that is sure.
