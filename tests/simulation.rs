@@ -86,6 +86,7 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
         "a call went over a connection that a batch had taken into use, and no resume before it",
     ),
     (112_153_444, "one that came and went at one moment was taken to have come again"),
+    (113_023_694, "what stood again where a removal was on record was removed, and no feed told of it"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

@@ -134,7 +134,7 @@ module.exports = [
   {
     name: 'goodbye-not-noted',
     file: ENGINE,
-    find: `                self.replication.peer_dead(peer);
+    find: `                self.replication.peer_dead(now, peer);
                 Err(CloseReason::Left)`,
     replace: '                Err(CloseReason::Left)',
     breaks: 'rule 8',

@@ -311,14 +311,14 @@ impl Document {
     pub fn pass_on(&mut self, key: &PathKey, id: Option<NodeId>, known: &Arc<VersionVector>) {
         match id {
             Some(id) => self.tree.changed(id),
-            None => self.note_removal(key.clone(), false, known),
+            None => self.note_told_removal(key.clone(), false, known),
         }
     }
 
     /// Another replica's record of what is gone was taken over. What stands at its path all the same
     /// must go wherever the record goes.
     pub fn pass_on_removal(&mut self, key: &PathKey, below: bool, seen: &Arc<VersionVector>) {
-        self.note_removal(key.clone(), below, seen);
+        self.note_told_removal(key.clone(), below, seen);
         let there = self.tree.find(&key.segments()).filter(|_| !below);
         there.into_iter().for_each(|id| self.tree.changed(id));
     }
@@ -352,6 +352,10 @@ impl Document {
 
     pub fn note_removal(&mut self, key: PathKey, below: bool, seen: &Arc<VersionVector>) {
         self.removals.note(key, below, seen, || self.tree.next_sequence());
+    }
+
+    fn note_told_removal(&mut self, key: PathKey, below: bool, seen: &Arc<VersionVector>) {
+        self.removals.note_told(key, below, seen, || self.tree.next_sequence());
     }
 
     // ---- small things shared by apply and merge

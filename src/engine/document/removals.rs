@@ -59,7 +59,8 @@ impl Removals {
         self.records.range(sequence + 1..).next().map(|(_, removal)| removal)
     }
 
-    /// Takes note of a removal, at the place that `next` gives; none is needed if it is known.
+    /// Takes note that something was removed here, at the place that `next` gives. A record that covers it
+    /// is no reason not to: what was removed may have come after that.
     pub fn note(
         &mut self,
         key: PathKey,
@@ -70,9 +71,6 @@ impl Removals {
         let mut seen = seen.clone();
         let place = self.places.get(&(key.clone(), below)).copied();
         if let Some(known) = place.and_then(|place| self.records.get(&place)) {
-            if known.seen.includes_all(&seen) {
-                return;
-            }
             if !seen.includes_all(&known.seen) {
                 self.rare.note(Rare::RemovalsJoined);
                 Arc::make_mut(&mut seen).join_all(&known.seen);
@@ -90,6 +88,22 @@ impl Removals {
                 self.floor = sequence;
                 self.rare.note(Rare::RemovalDropped);
             }
+        }
+    }
+
+    /// The same of a removal that another replica tells of, and of which nothing was here. A record that
+    /// covers it is enough.
+    pub fn note_told(
+        &mut self,
+        key: PathKey,
+        below: bool,
+        seen: &Arc<VersionVector>,
+        next: impl FnOnce() -> u64,
+    ) {
+        let place = self.places.get(&(key.clone(), below));
+        let known = place.and_then(|place| self.records.get(place));
+        if known.is_none_or(|known| !known.seen.includes_all(seen)) {
+            self.note(key, below, seen, next);
         }
     }
 
@@ -136,7 +150,7 @@ mod tests {
         let key = |name: &str| PathKey::new(&[name]);
         removals.note(key("x"), false, &seen(1, 0), || 1);
         removals.note(key("x"), false, &seen(0, 1), || 2);
-        removals.note(key("x"), false, &seen(1, 1), || panic!("known"));
+        removals.note_told(key("x"), false, &seen(1, 1), || panic!("known"));
         removals.note(key("x"), true, &seen(1, 0), || 3);
         let kept: Vec<_> = removals.iter().map(|r| (r.sequence, r.below)).collect();
         assert_eq!(kept, [(2, false), (3, true)]);
@@ -145,5 +159,10 @@ mod tests {
         removals.note(key("y"), false, &seen(1, 0), || 4);
         assert_eq!((removals.floor(), removals.after(2).map(|r| r.sequence)), (2, Some(3)));
         assert!(removals.after(4).is_none());
+        removals.note(key("x"), true, &seen(0, 0), || 5);
+        assert_eq!(
+            removals.after(4).map(|r| (r.sequence, (*r.seen).clone())),
+            Some((5, (*seen(1, 0)).clone()))
+        );
     }
 }
