@@ -823,6 +823,15 @@ module.exports = [
     because: 'folds are rare, and what goes wrong with them shows late',
   },
   {
+    name: 'asks-in-vain-as-often',
+    file: `${REPLICATION}/incoming.rs`,
+    find: 'asked: origin.wait.asked + 1',
+    replace: 'asked: origin.wait.asked',
+    breaks: 'section 5',
+    test: '--lib replication::incoming::',
+    because: 'a pull for nothing is small, and the simulator does not count them while nothing is written',
+  },
+  {
     name: 'answer-taken-for-a-row',
     file: `${REPLICATION}/confirm.rs`,
     find: 'self.rows.learn_confirmed(peer, told.counter);',

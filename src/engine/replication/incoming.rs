@@ -52,13 +52,33 @@ pub struct Waiting {
     origin_bytes_max: usize,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Origin {
     batches: BTreeMap<u64, Batch>,
     bytes: usize,
-    since_ms: u64,
+    wait: Wait,
 }
 
+/// Since when something waits, or since a peer was asked for what is missing; and how often one was.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    since_ms: u64,
+    asked: u32,
+}
+
+impl Wait {
+    pub fn from(now_ms: u64) -> Self {
+        Wait { since_ms: now_ms, asked: 0 }
+    }
+
+    /// When a peer is to be asked. Twice as late each time: nobody may have what is missing.
+    fn due_ms(&self, gap_ms: u64) -> u64 {
+        self.since_ms + (gap_ms << self.asked.min(DOUBLED_MAX))
+    }
+}
+
+/// So often a wait is doubled: from 200 ms to 25.6 s.
+const DOUBLED_MAX: u32 = 7;
 /// All origins together may hold so many times what one may.
 const ORIGINS_MAX: usize = 8;
 
@@ -69,13 +89,12 @@ impl Waiting {
 
     /// Keeps a batch. `Err` if there is no room: everything of that origin was dropped, and the
     /// peer that sent it must be asked for what is missing.
-    pub fn put(&mut self, since_ms: u64, batch: Batch) -> Result<(), ReplicaId> {
+    pub fn put(&mut self, wait: Wait, batch: Batch) -> Result<(), ReplicaId> {
         let (id, from) = (batch.origin, batch.from);
-        let origin = self.origins.entry(id).or_default();
-        if origin.batches.is_empty() {
-            origin.since_ms = since_ms;
-        }
-        origin.since_ms = origin.since_ms.min(since_ms);
+        let none = || Origin { batches: BTreeMap::new(), bytes: 0, wait };
+        let origin = self.origins.entry(id).or_insert_with(none);
+        origin.wait.since_ms = wait.since_ms.min(origin.wait.since_ms);
+        origin.wait.asked = wait.asked.min(origin.wait.asked);
         let bytes = batch.bytes();
         if let Some(replaced) = origin.batches.insert(batch.next, batch) {
             origin.bytes -= replaced.bytes();
@@ -92,14 +111,14 @@ impl Waiting {
         Ok(())
     }
 
-    /// Takes out the first waiting batch of every origin, with the time since when it waits.
-    pub fn take_firsts(&mut self) -> Vec<(u64, Batch)> {
+    /// Takes out the first waiting batch of every origin, and its wait.
+    pub fn take_firsts(&mut self) -> Vec<(Wait, Batch)> {
         let mut firsts = Vec::new();
         for origin in self.origins.values_mut() {
             if let Some((_, batch)) = origin.batches.pop_first() {
                 origin.bytes -= batch.bytes();
                 self.bytes -= batch.bytes();
-                firsts.push((origin.since_ms, batch));
+                firsts.push((origin.wait, batch));
             }
         }
         self.origins.retain(|_, origin| !origin.batches.is_empty());
@@ -110,17 +129,18 @@ impl Waiting {
         self.origins.is_empty()
     }
 
-    /// Since when the longest waiting one waits, and who sent it.
-    pub fn oldest(&self) -> Option<(u64, ReplicaId)> {
-        let oldest = self.origins.values().min_by_key(|origin| origin.since_ms)?;
-        let (_, batch) = oldest.batches.first_key_value()?;
-        Some((oldest.since_ms, batch.from))
+    /// When a peer is to be asked for what is missing, and which: the one that sent what waits for it.
+    pub fn due(&self, gap_ms: u64) -> Option<(u64, ReplicaId)> {
+        let due_ms = |origin: &&Origin| origin.wait.due_ms(gap_ms);
+        let first = self.origins.values().min_by_key(due_ms)?;
+        let (_, batch) = first.batches.first_key_value()?;
+        Some((first.wait.due_ms(gap_ms), batch.from))
     }
 
     /// Starts the time of waiting again, after somebody was asked for what is missing.
-    pub fn restart_time(&mut self, now_ms: u64) {
+    pub fn asked(&mut self, now_ms: u64) {
         for origin in self.origins.values_mut() {
-            origin.since_ms = now_ms;
+            origin.wait = Wait { since_ms: now_ms, asked: origin.wait.asked + 1 };
         }
     }
 
@@ -133,5 +153,47 @@ impl Waiting {
         if let Some(origin) = self.origins.remove(&id) {
             self.bytes -= origin.bytes;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GONE: ReplicaId = ReplicaId(1);
+
+    fn vector(entries: &[(ReplicaId, u64)]) -> VersionVector {
+        entries.iter().copied().collect()
+    }
+
+    /// A write of an origin that had seen so much.
+    fn batch(origin: ReplicaId, next: u64, seen: &[(ReplicaId, u64)]) -> Batch {
+        let (seen, message) = (vector(seen), Bytes::new());
+        Batch { origin, next, before: 0, seen, message, at: 0, from: origin, relayed: false }
+    }
+
+    #[test]
+    fn who_asks_in_vain_asks_ever_less_often_until_something_comes() {
+        let mut waiting = Waiting::new(1 << 20);
+        let put = |waiting: &mut Waiting, wait: Wait, next: u64| {
+            waiting.put(wait, batch(GONE, next, &[])).expect("there is room");
+        };
+        put(&mut waiting, Wait::from(1_000), 3);
+        let mut dues = Vec::new();
+        for _ in 0..10 {
+            let (due_ms, from) = waiting.due(200).expect("one waits");
+            assert_eq!(from, GONE);
+            dues.push(due_ms);
+            waiting.asked(due_ms);
+            // It is tried, and waits on.
+            let (wait, batch) = waiting.take_firsts().pop().expect("one waits");
+            waiting.put(wait, batch).expect("there is room");
+        }
+        let waits: Vec<u64> = dues.windows(2).map(|two| two[1] - two[0]).collect();
+        assert_eq!(dues[0], 1_200);
+        assert_eq!(waits, [400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 25_600, 25_600]);
+        let now_ms = dues[9] + 50;
+        put(&mut waiting, Wait::from(now_ms), 4);
+        assert_eq!(waiting.due(200), Some((dues[9] + 200, GONE)));
     }
 }

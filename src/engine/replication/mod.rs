@@ -534,8 +534,8 @@ impl Replication {
             None => {
                 let targets = self.sessions.values().filter_map(|s| s.target.as_ref());
                 deadline = targets.map(|target| target.due_ms).fold(deadline, u64::min);
-                if let Some((since_ms, _)) = self.waiting.oldest() {
-                    deadline = deadline.min(since_ms + self.config.gap_timeout_ms);
+                if let Some((due_ms, _)) = self.waiting.due(self.config.gap_timeout_ms) {
+                    deadline = deadline.min(due_ms);
                 }
             }
         }
@@ -723,11 +723,12 @@ impl Replication {
 
     /// Writes have waited too long for what they depend on: the peer that sent them has it.
     fn ask_for_gaps(&mut self, now: Now) {
-        let Some((since_ms, from)) = self.waiting.oldest() else { return };
-        if since_ms + self.config.gap_timeout_ms > now.monotonic_ms || self.pull.is_some() {
+        let due = self.waiting.due(self.config.gap_timeout_ms);
+        let Some((_, from)) = due.filter(|&(due_ms, _)| due_ms <= now.monotonic_ms) else { return };
+        if self.pull.is_some() {
             return;
         }
-        self.waiting.restart_time(now.monotonic_ms);
+        self.waiting.asked(now.monotonic_ms);
         let bar_ms = self.beyond.until_ms();
         let target = self.sessions.get(&from).and_then(|session| session.target.as_ref());
         if now.monotonic_ms < bar_ms && target.is_some_and(|target| target.due_ms >= bar_ms) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::checks;
-use super::incoming::Batch;
+use super::incoming::{Batch, Wait};
 use super::outbox::is_mere_increment;
 use super::{Merging, Replication, Target};
 use crate::engine::causality::VersionVector;
@@ -91,7 +91,7 @@ impl Replication {
         if batch.origin == self.own || self.folds.is_folded(batch.origin) {
             return Ok(());
         }
-        self.take_in(now, now.monotonic_ms, batch)?;
+        self.take_in(now, Wait::from(now.monotonic_ms), batch)?;
         self.retry_waiting(now)
     }
 
@@ -100,9 +100,9 @@ impl Replication {
         let mut moved = true;
         while moved && !self.waiting.is_empty() {
             moved = false;
-            for (since_ms, batch) in self.waiting.take_firsts() {
+            for (wait, batch) in self.waiting.take_firsts() {
                 // A batch with a mistake is dropped; its sender has been told apart long ago.
-                moved |= self.take_in(now, since_ms, batch).unwrap_or(true);
+                moved |= self.take_in(now, wait, batch).unwrap_or(true);
             }
         }
         self.advanced();
@@ -111,12 +111,12 @@ impl Replication {
 
     /// Applies what can be applied of a batch and keeps the rest, waiting since then. Says whether
     /// it got anywhere.
-    fn take_in(&mut self, now: Now, since_ms: u64, mut batch: Batch) -> Result<bool, Malformed> {
+    fn take_in(&mut self, now: Now, wait: Wait, mut batch: Batch) -> Result<bool, Malformed> {
         let next = batch.next;
         let Progress::Waits = self.read_batch(now, &mut batch)? else { return Ok(true) };
         let moved = batch.next > next;
-        let since_ms = if moved { now.monotonic_ms } else { since_ms };
-        if let Err(from) = self.waiting.put(since_ms, batch) {
+        let wait = if moved { Wait::from(now.monotonic_ms) } else { wait };
+        if let Err(from) = self.waiting.put(wait, batch) {
             self.counts.overflows += 1;
             self.rare.note(Rare::WaitingOverflow);
             self.aim(from, None, now.monotonic_ms);
