@@ -86,7 +86,16 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
         "a call went over a connection that a batch had taken into use, and no resume before it",
     ),
     (112_153_444, "one that came and went at one moment was taken to have come again"),
-    (113_023_694, "what stood again where a removal was on record was removed, and no feed told of it"),
+    (112_366_194, "a replica was folded while writes of it waited elsewhere for others"),
+    (
+        113_015_196,
+        "a replica was folded without a removal that one node knew, from who had just died",
+    ),
+    (
+        113_023_694,
+        "what stood again where a removal was on record was removed, and no feed told of it",
+    ),
+    (113_121_051, "who waited for what only the dead had had kept them from being folded"),
 ];
 
 /// The same for runs with these kinds of faults and no others.

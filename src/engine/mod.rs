@@ -641,7 +641,7 @@ impl Engine {
             (None, Some(Kind::Hello)) => self.receive_hello(now, link, &message),
             (None, _) => Err(CloseReason::BadMessage("no hello".into())),
             (Some(peer), Some(Kind::Goodbye)) => {
-                self.replication.peer_dead(peer);
+                self.replication.peer_dead(now, peer);
                 Err(CloseReason::Left)
             }
             (Some(peer), Some(Kind::Dismiss)) => {
@@ -708,7 +708,7 @@ impl Engine {
                     }
                     self.tell(Event::PeerUp { peer, node, profile, advertised, dialled, observer });
                 }
-                Step::Dead { peer } => self.replication.peer_dead(peer),
+                Step::Dead { peer } => self.replication.peer_dead(now, peer),
                 Step::Busy { peer } => self.tell(Event::PeerBusy { peer }),
                 Step::ConnectFailed { address, code } => {
                     self.tell(Event::ConnectFailed { address, code });

@@ -70,6 +70,7 @@ rare! {
 
     // The dead.
     DeadFolded, "dead-folded", "a dead replica was folded";
+    Vouched, "vouched", "a silent one was not folded, as writes of it wait for others";
     FoldInSteps, "fold-in-steps", "folding took more than one step";
     FoldsAbsorbed, "folds-absorbed", "a fold took in earlier ones";
     FoldedTwice, "folded-twice", "two nodes had folded the same replica";

@@ -65,6 +65,7 @@ impl Replication {
     pub(super) fn receive_clock(&mut self, now: Now, peer: ReplicaId, clock: DigestClock) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.clock = Some((clock.sent_ms, now.monotonic_ms));
+        session.echoed_ms = clock.echo.map(|(sent_ms, _)| sent_ms).or(session.echoed_ms);
         let since =
             |(sent_ms, held_ms)| now.monotonic_ms.checked_sub(sent_ms)?.checked_sub(held_ms);
         session.rtt_ms = clock.echo.and_then(since).or(session.rtt_ms);
@@ -94,7 +95,7 @@ impl Replication {
             }
         }
         for replica in digest.dead.into_iter().filter(|&id| id != self.own) {
-            self.folds.is_dead(replica);
+            self.folds.is_dead(replica, now.monotonic_ms);
         }
         for (replica, row) in digest.rows {
             if replica != self.own && !self.folds.is_folded(replica) && self.is_alive(now, replica)

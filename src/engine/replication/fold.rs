@@ -23,9 +23,9 @@ const FOLD_PATIENCE_BEATS: u64 = 3;
 
 impl Replication {
     /// A peer's process has ended: it said goodbye, or another one has its address.
-    pub fn peer_dead(&mut self, replica: ReplicaId) {
+    pub fn peer_dead(&mut self, now: Now, replica: ReplicaId) {
         if !self.is_bystander(replica) {
-            self.folds.is_dead(replica);
+            self.folds.is_dead(replica, now.monotonic_ms);
         }
         self.waits.forget(replica);
     }
@@ -84,6 +84,7 @@ impl Replication {
                 self.folds.heard(replica, now.monotonic_ms);
             }
         }
+        self.vouch_for_the_coming(now);
         let is_missing = |&id: &ReplicaId| {
             id != self.own && !self.folds.said_dead(id) && !self.is_alive(now, id)
         };
@@ -97,7 +98,7 @@ impl Replication {
                 .map(|(replica, _)| replica)
                 .filter(|&id| id != self.own && !self.folds.heard_since(id, since_ms))
                 .collect();
-            silent.into_iter().for_each(|replica| self.folds.is_dead(replica));
+            silent.into_iter().for_each(|it| self.folds.is_dead(it, now.monotonic_ms));
         }
         // Twice as long as they are told of: what is forgotten would be news again.
         let since_ms = now.monotonic_ms.saturating_sub(2 * LATELY_MS);
@@ -132,18 +133,70 @@ impl Replication {
         let is_heard = |&id: &ReplicaId| self.folds.heard_since(id, fresh_ms);
         let is_late = now.monotonic_ms >= lowest_since_ms + patience_ms;
         if is_late && others.iter().all(is_heard) && others.iter().all(has_all_of) {
+            self.note_coverage_of_the_dead(now, &others);
             for replica in self.foldable(now, &others) {
                 self.fold_dead(now, replica);
             }
         }
     }
 
+    fn note_coverage_of_the_dead(&mut self, now: Now, others: &[ReplicaId]) {
+        let all_dead: Vec<ReplicaId> = self.folds.all_dead().collect();
+        for dead in all_dead {
+            let covered = |&id: &ReplicaId| self.rows.get(id).map_or(0, |row| row.get(dead));
+            let (counter, covered) = (self.vector.get(dead), others.iter().map(covered));
+            self.folds.told_coverage(dead, counter, covered, now.monotonic_ms);
+        }
+    }
+
+    /// Keeps those of the dead from being folded whose writes are here and wait for others that peers
+    /// have: nobody covers them yet.
+    fn vouch_for_the_coming(&mut self, now: Now) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut reach = self.vector.as_ref().clone();
+        let peers = self.sessions.keys().filter_map(|&peer| self.rows.get(peer));
+        peers.for_each(|row| reach.join(row));
+        let since_ms = now.monotonic_ms.saturating_sub(self.config.loss_timeout_ms);
+        for origin in self.waiting.to_come(&reach) {
+            if self.folds.said_dead(origin) && !self.folds.heard_since(origin, since_ms) {
+                self.rare.note(Rare::Vouched);
+                self.folds.vouch(origin, now.monotonic_ms);
+            }
+        }
+    }
+
+    /// When the first of those died who may have left writes with a living one that are not here. Whoever
+    /// has told, since it was told of a death, that it has no link to the dead one, has told all it has of
+    /// it. Of who is no peer that is not known; it is over with the silence.
+    fn last_words_awaited_since(&self, now: Now, others: &[ReplicaId]) -> Option<u64> {
+        let has_told_all = |id: &ReplicaId, dead: ReplicaId, since_ms: u64| {
+            let Some(session) = self.sessions.get(id) else { return false };
+            session.echoed_ms.is_some_and(|echoed_ms| echoed_ms > since_ms)
+                && session.links.as_ref().is_some_and(|links| !links.contains(&dead))
+        };
+        let awaited = self.folds.all_dead_since().filter(|&(dead, since_ms)| {
+            self.is_alive(now, dead)
+                && !self.sessions.contains_key(&dead)
+                && !others.iter().all(|id| has_told_all(id, dead, since_ms))
+        });
+        awaited.map(|(_, since_ms)| since_ms).min()
+    }
+
     /// The dead of whom everybody alive covers the same, and that nothing depends on by name which
     /// still has to be told. A cut of what one of them wrote goes with it, and not before: should it live
     /// all the same, and not be folded yet, the cut is needed.
     fn foldable(&self, now: Now, others: &[ReplicaId]) -> BTreeSet<ReplicaId> {
-        let is_over =
-            |&dead: &ReplicaId| self.vector.get(dead) > 0 && self.is_over(now, dead, others);
+        let awaited_since_ms = self.last_words_awaited_since(now, others).unwrap_or(u64::MAX);
+        // Who died later has lived, and had all of the dead, when all were known to.
+        let has_last_words = |dead: ReplicaId| {
+            let agreed_ms = self.folds.agreed_since(dead);
+            agreed_ms.is_some_and(|at_ms| at_ms + self.config.loss_timeout_ms < awaited_since_ms)
+        };
+        let is_over = |&dead: &ReplicaId| {
+            self.vector.get(dead) > 0 && self.is_over(now, dead, others) && has_last_words(dead)
+        };
         let mut dead: BTreeSet<ReplicaId> = self.folds.all_dead().filter(is_over).collect();
         while !dead.is_empty() {
             let goes =
@@ -362,6 +415,7 @@ impl Replication {
 
 #[cfg(test)]
 mod tests {
+    use super::super::incoming::{Batch, Wait};
     use super::super::staging::{Merging, Staging};
     use super::*;
     use crate::engine::config::Config;
@@ -406,7 +460,7 @@ mod tests {
         node.peer_up(at(0), OTHER, false);
         covers(&mut node, OTHER, 4);
         covers(&mut node, DEAD, 5);
-        node.peer_dead(DEAD);
+        node.peer_dead(at(0), DEAD);
         node
     }
 
@@ -446,7 +500,7 @@ mod tests {
         let other_died = |more: u64| {
             let mut node = node();
             covers(&mut node, GONE, 1);
-            node.peer_dead(GONE);
+            node.peer_dead(at(0), GONE);
             learn(&mut node, &[(OTHER, 4), (DEAD, 5), (GONE, more)]);
             folds(node)
         };
@@ -454,7 +508,7 @@ mod tests {
         let both_died = |of: ReplicaId, by: Dot| {
             let mut node = node();
             covers(&mut node, GONE, 1);
-            node.peer_dead(GONE);
+            node.peer_dead(at(0), GONE);
             learn(&mut node, &[(OTHER, 4), (DEAD, 5), (GONE, 1)]);
             add_cut(&mut node, of, by);
             folds(node)
@@ -489,12 +543,65 @@ mod tests {
         lower.rows.learn(LOWER, &[(OTHER, 4), (DEAD, 5)].into_iter().collect());
         assert_eq!(folds(lower.clone()), 0, "it is for another to do");
         lower.look_after_the_dead(at(1_000));
-        lower.peer_dead(LOWER);
+        lower.peer_dead(at(29_400), LOWER);
         lower.peer_down(at(29_500), LOWER);
         lower.look_after_the_dead(at(30_000));
         assert_eq!(lower.counts.folds, 0, "what the other did last may be on its way");
         lower.look_after_the_dead(at(33_000));
-        assert_eq!(lower.counts.folds, 1);
+        assert_eq!(lower.counts.folds, 0, "the peer may have more of it");
+        let folds_once_told = |echoed_ms: u64, links: &[ReplicaId]| {
+            let mut lower = lower.clone();
+            let session = lower.sessions.get_mut(&OTHER).expect("it is here");
+            session.echoed_ms = Some(echoed_ms);
+            session.links = Some(links.iter().copied().collect());
+            lower.look_after_the_dead(at(34_000));
+            lower.counts.folds
+        };
+        assert_eq!(folds_once_told(33_000, &[OWN]), 1);
+        assert_eq!(folds_once_told(29_400, &[OWN]), 0, "it may not have known of that death");
+        assert_eq!(folds_once_told(33_000, &[OWN, LOWER]), 0, "it has a link to the dead one");
+        let folds_once_another_died = |died_ms: u64| {
+            let mut lower = lower.clone();
+            lower.peer_dead(at(died_ms), GONE);
+            lower.folds.told_beat(GONE, 1, 41_500);
+            lower.look_after_the_dead(at(42_000));
+            lower.counts.folds
+        };
+        assert_eq!(folds_once_another_died(41_000), 1, "it lived when all had all of the dead");
+        assert_eq!(folds_once_another_died(37_000), 0, "it may have had a part only");
+        lower.look_after_the_dead(at(42_000));
+        assert_eq!(lower.counts.folds, 1, "the silence of the dead one is over");
+    }
+
+    #[test]
+    fn who_is_dead_counts_as_heard_while_writes_of_it_are_to_come() {
+        let heard_at_7_s = |counter: u64, seen: &[(ReplicaId, u64)]| {
+            let mut node = node();
+            learn(&mut node, &[(OTHER, 7), (DEAD, 5)]);
+            node.folds.told_beat(DEAD, 90, 0);
+            let batch = Batch {
+                origin: DEAD,
+                next: counter,
+                before: 0,
+                seen: seen.iter().copied().collect(),
+                message: bytes::Bytes::new(),
+                at: 0,
+                from: OTHER,
+                relayed: false,
+            };
+            node.waiting.put(Wait::from(0), batch).expect("there is room");
+            node.look_after_the_dead(at(4_000));
+            assert!(node.beats(at(4_000)).contains(&(DEAD, 90)), "it was heard not long ago");
+            node.look_after_the_dead(at(7_000));
+            let beats = node.beats(at(7_000));
+            let (_, beat) = *beats.iter().find(|(id, _)| *id == DEAD).expect("it was heard");
+            assert_eq!(node.folds.heard_since(DEAD, 7_000), beat > 90, "others hear it as well");
+            beat > 90
+        };
+        assert!(heard_at_7_s(6, &[(DEAD, 5), (OTHER, 7)]));
+        assert!(!heard_at_7_s(6, &[(DEAD, 5), (OTHER, 8)]), "nobody has what it depends on");
+        assert!(!heard_at_7_s(6, &[(DEAD, 5), (GONE, 1)]), "nobody has what it depends on");
+        assert!(!heard_at_7_s(7, &[(DEAD, 6)]), "nobody has the one before");
     }
 
     #[test]

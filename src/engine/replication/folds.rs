@@ -26,6 +26,15 @@ struct Heard {
     beat: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Dead {
+    /// Since when that is known.
+    since_ms: u64,
+    /// So much of it all that live covered, and when that was known first. Who came later has all of that or
+    /// nothing.
+    agreed: Option<(u64, u64)>,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Folds {
     stubs: BTreeMap<ReplicaId, Folded>,
@@ -37,7 +46,7 @@ pub struct Folds {
     expiry: Vec<(u64, ReplicaId)>,
     heard: BTreeMap<ReplicaId, Heard>,
     /// Replicas whose process said goodbye, or whose address another one has.
-    dead: BTreeSet<ReplicaId>,
+    dead: BTreeMap<ReplicaId, Dead>,
 }
 
 impl Folds {
@@ -62,10 +71,17 @@ impl Folds {
         }
     }
 
+    /// A replica that is silent counts as heard, here and with all who are told, as with a last beat of
+    /// it that comes late.
+    pub fn vouch(&mut self, replica: ReplicaId, now_ms: u64) {
+        let beat = self.heard.get(&replica).map_or(0, |heard| heard.beat);
+        self.told_beat(replica, beat.saturating_add(1), now_ms);
+    }
+
     /// Its process has ended, as far as one can know.
-    pub fn is_dead(&mut self, replica: ReplicaId) {
+    pub fn is_dead(&mut self, replica: ReplicaId, now_ms: u64) {
         if !self.stubs.contains_key(&replica) {
-            self.dead.insert(replica);
+            self.dead.entry(replica).or_insert(Dead { since_ms: now_ms, agreed: None });
         }
     }
 
@@ -74,7 +90,7 @@ impl Folds {
     }
 
     pub fn said_dead(&self, replica: ReplicaId) -> bool {
-        self.dead.contains(&replica)
+        self.dead.contains_key(&replica)
     }
 
     /// Those heard since then, and their last beats.
@@ -84,7 +100,36 @@ impl Folds {
     }
 
     pub fn all_dead(&self) -> impl Iterator<Item = ReplicaId> + '_ {
-        self.dead.iter().copied()
+        self.dead.keys().copied()
+    }
+
+    /// The dead, and since when each is known to be.
+    pub fn all_dead_since(&self) -> impl Iterator<Item = (ReplicaId, u64)> + '_ {
+        self.dead.iter().map(|(&replica, dead)| (replica, dead.since_ms))
+    }
+
+    /// So much of a dead one is covered here, and that by each of the others that live.
+    pub fn told_coverage(
+        &mut self,
+        replica: ReplicaId,
+        counter: u64,
+        others: impl Iterator<Item = u64> + Clone,
+        now_ms: u64,
+    ) {
+        let Some(dead) = self.dead.get_mut(&replica) else { return };
+        let has_part = |covered: u64| covered != counter && covered != 0;
+        if others.clone().any(has_part) || dead.agreed.is_some_and(|(agreed, _)| agreed != counter)
+        {
+            dead.agreed = None;
+        }
+        if others.clone().all(|covered| covered == counter) {
+            dead.agreed.get_or_insert((counter, now_ms));
+        }
+    }
+
+    /// Since when all that lived then covered the same of a dead one.
+    pub fn agreed_since(&self, replica: ReplicaId) -> Option<u64> {
+        Some(self.dead.get(&replica)?.agreed?.1)
     }
 
     /// Those that nobody has heard since and that have written nothing need not be known.
@@ -92,7 +137,7 @@ impl Folds {
         self.heard.retain(|&replica, it| it.at_ms >= since_ms || vector.get(replica) > 0);
         // As long as others tell of it: else it would seem to be away.
         let heard = &self.heard;
-        self.dead.retain(|replica| vector.get(*replica) > 0 || heard.contains_key(replica));
+        self.dead.retain(|replica, _| vector.get(*replica) > 0 || heard.contains_key(replica));
     }
 
     // ---- folded

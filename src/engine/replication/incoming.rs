@@ -1,6 +1,6 @@
 //! Writes that arrived and wait for others that they depend on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -129,6 +129,26 @@ impl Waiting {
         self.origins.is_empty()
     }
 
+    /// The origins of which something here can be applied once all of `reach` has come. Nothing comes of
+    /// the others while what they depend on is nowhere.
+    pub fn to_come(&self, reach: &VersionVector) -> BTreeSet<ReplicaId> {
+        let mut coming = BTreeSet::new();
+        loop {
+            let comes =
+                |(id, counter): (ReplicaId, u64)| counter <= reach.get(id) || coming.contains(&id);
+            let is_next = |(&id, origin): (&ReplicaId, &Origin)| {
+                let (_, first) = origin.batches.first_key_value()?;
+                let before = first.next.saturating_sub(first.before + 1);
+                (before <= reach.get(id) && first.seen.iter().all(comes)).then_some(id)
+            };
+            let found: BTreeSet<ReplicaId> = self.origins.iter().filter_map(is_next).collect();
+            if found == coming {
+                return coming;
+            }
+            coming = found;
+        }
+    }
+
     /// When a peer is to be asked for what is missing, and which: the one that sent what waits for it.
     pub fn due(&self, gap_ms: u64) -> Option<(u64, ReplicaId)> {
         let due_ms = |origin: &&Origin| origin.wait.due_ms(gap_ms);
@@ -161,6 +181,8 @@ mod tests {
     use super::*;
 
     const GONE: ReplicaId = ReplicaId(1);
+    const OTHER: ReplicaId = ReplicaId(2);
+    const LAST: ReplicaId = ReplicaId(3);
 
     fn vector(entries: &[(ReplicaId, u64)]) -> VersionVector {
         entries.iter().copied().collect()
@@ -170,6 +192,14 @@ mod tests {
     fn batch(origin: ReplicaId, next: u64, seen: &[(ReplicaId, u64)]) -> Batch {
         let (seen, message) = (vector(seen), Bytes::new());
         Batch { origin, next, before: 0, seen, message, at: 0, from: origin, relayed: false }
+    }
+
+    fn to_come(batches: Vec<Batch>, reach: &[(ReplicaId, u64)]) -> Vec<ReplicaId> {
+        let mut waiting = Waiting::new(1 << 20);
+        for batch in batches {
+            waiting.put(Wait::from(0), batch).expect("there is room");
+        }
+        waiting.to_come(&vector(reach)).into_iter().collect()
     }
 
     #[test]
@@ -195,5 +225,24 @@ mod tests {
         let now_ms = dues[9] + 50;
         put(&mut waiting, Wait::from(now_ms), 4);
         assert_eq!(waiting.due(200), Some((dues[9] + 200, GONE)));
+    }
+
+    #[test]
+    fn a_write_is_to_come_if_what_it_depends_on_is_somewhere() {
+        let of_gone = || batch(GONE, 3, &[(GONE, 2), (OTHER, 5)]);
+        assert_eq!(to_come(vec![of_gone()], &[(GONE, 2), (OTHER, 5)]), [GONE]);
+        assert_eq!(to_come(vec![of_gone()], &[(GONE, 2), (OTHER, 4)]), []);
+        assert_eq!(to_come(vec![of_gone()], &[(GONE, 1), (OTHER, 5)]), [], "one before is missing");
+    }
+
+    #[test]
+    fn a_write_is_to_come_if_what_it_depends_on_is_to_come() {
+        let of_gone = || batch(GONE, 3, &[(OTHER, 5)]);
+        let of_other = |next| batch(OTHER, next, &[(LAST, 1)]);
+        let reach = [(GONE, 2), (OTHER, 4), (LAST, 1)];
+        assert_eq!(to_come(vec![of_gone(), of_other(5)], &reach), [GONE, OTHER]);
+        assert_eq!(to_come(vec![of_gone(), of_other(6)], &reach), []);
+        let in_a_ring = vec![of_gone(), batch(OTHER, 5, &[(GONE, 3)])];
+        assert_eq!(to_come(in_a_ring, &reach), [], "each waits for the other");
     }
 }

@@ -39,6 +39,8 @@ pub struct Session {
     pub told: Option<(u64, Option<u64>)>,
     /// The time on its clock that its last digest named, and when that came.
     pub clock: Option<(u64, u64)>,
+    /// When the last of our digests was sent that had come when its own was.
+    pub echoed_ms: Option<u64>,
     /// How long a message took to it and back, when that was measured last.
     pub rtt_ms: Option<u64>,
     /// How far its wall clock was ahead of ours at its last digest.
