@@ -70,7 +70,7 @@ rare! {
 
     // The dead.
     DeadFolded, "dead-folded", "a dead replica was folded";
-    Vouched, "vouched", "a silent one was not folded, as writes of it wait for others";
+    DeadToCome, "dead-to-come", "writes of a dead replica waited for others that a peer has";
     FoldInSteps, "fold-in-steps", "folding took more than one step";
     FoldsAbsorbed, "folds-absorbed", "a fold took in earlier ones";
     FoldedTwice, "folded-twice", "two nodes had folded the same replica";

@@ -159,10 +159,12 @@ impl Replication {
         let peers = self.sessions.keys().filter_map(|&peer| self.rows.get(peer));
         peers.for_each(|row| reach.join(row));
         let since_ms = now.monotonic_ms.saturating_sub(self.config.loss_timeout_ms);
-        for origin in self.waiting.to_come(&reach) {
-            if self.folds.said_dead(origin) && !self.folds.heard_since(origin, since_ms) {
-                self.rare.note(Rare::Vouched);
-                self.folds.vouch(origin, now.monotonic_ms);
+        let mut coming = self.waiting.to_come(&reach);
+        coming.retain(|&origin| self.folds.said_dead(origin));
+        for dead in coming {
+            self.rare.note(Rare::DeadToCome);
+            if !self.folds.heard_since(dead, since_ms) {
+                self.folds.vouch(dead, now.monotonic_ms);
             }
         }
     }
