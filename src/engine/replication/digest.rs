@@ -65,7 +65,8 @@ impl Replication {
     pub(super) fn receive_clock(&mut self, now: Now, peer: ReplicaId, clock: DigestClock) {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.clock = Some((clock.sent_ms, now.monotonic_ms));
-        session.echoed_ms = clock.echo.map(|(sent_ms, _)| sent_ms).or(session.echoed_ms);
+        let echoed_ms = clock.echo.map(|(sent_ms, _)| sent_ms);
+        session.echoed_ms = echoed_ms.filter(|&at| at <= now.monotonic_ms).or(session.echoed_ms);
         let since =
             |(sent_ms, held_ms)| now.monotonic_ms.checked_sub(sent_ms)?.checked_sub(held_ms);
         session.rtt_ms = clock.echo.and_then(since).or(session.rtt_ms);

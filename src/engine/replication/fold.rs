@@ -141,7 +141,8 @@ impl Replication {
     }
 
     fn note_coverage_of_the_dead(&mut self, now: Now, others: &[ReplicaId]) {
-        let all_dead: Vec<ReplicaId> = self.folds.all_dead().collect();
+        let has_written = |&dead: &ReplicaId| self.vector.get(dead) > 0;
+        let all_dead: Vec<ReplicaId> = self.folds.all_dead().filter(has_written).collect();
         for dead in all_dead {
             let covered = |&id: &ReplicaId| self.rows.get(id).map_or(0, |row| row.get(dead));
             let (counter, covered) = (self.vector.get(dead), others.iter().map(covered));

@@ -79,6 +79,8 @@ impl Wait {
 
 /// So often a wait is doubled: from 200 ms to 25.6 s.
 const DOUBLED_MAX: u32 = 7;
+/// Writes of one may wait for those of another, and so on.
+const CHAIN_MAX: usize = 16;
 /// All origins together may hold so many times what one may.
 const ORIGINS_MAX: usize = 8;
 
@@ -129,11 +131,12 @@ impl Waiting {
         self.origins.is_empty()
     }
 
-    /// The origins of which something here can be applied once all of `reach` has come. Nothing comes of
-    /// the others while what they depend on is nowhere.
+    /// The origins of which something here can be applied once all of `reach` has come, or what waits here
+    /// itself. Nothing comes of the others while what they depend on is nowhere. Longer chains than of
+    /// [`CHAIN_MAX`] origins are not followed.
     pub fn to_come(&self, reach: &VersionVector) -> BTreeSet<ReplicaId> {
         let mut coming = BTreeSet::new();
-        loop {
+        for _ in 0..CHAIN_MAX {
             let comes =
                 |(id, counter): (ReplicaId, u64)| counter <= reach.get(id) || coming.contains(&id);
             let is_next = |(&id, origin): (&ReplicaId, &Origin)| {
@@ -143,10 +146,11 @@ impl Waiting {
             };
             let found: BTreeSet<ReplicaId> = self.origins.iter().filter_map(is_next).collect();
             if found == coming {
-                return coming;
+                break;
             }
             coming = found;
         }
+        coming
     }
 
     /// When a peer is to be asked for what is missing, and which: the one that sent what waits for it.
@@ -157,9 +161,12 @@ impl Waiting {
         Some((first.wait.due_ms(gap_ms), batch.from))
     }
 
-    /// Starts the time of waiting again, after somebody was asked for what is missing.
-    pub fn asked(&mut self, now_ms: u64) {
-        for origin in self.origins.values_mut() {
+    /// A peer was asked for what is missing: what it has sent begins to wait anew.
+    pub fn asked(&mut self, peer: ReplicaId, now_ms: u64) {
+        let is_of = |origin: &&mut Origin| {
+            origin.batches.first_key_value().is_some_and(|(_, first)| first.from == peer)
+        };
+        for origin in self.origins.values_mut().filter(is_of) {
             origin.wait = Wait { since_ms: now_ms, asked: origin.wait.asked + 1 };
         }
     }
@@ -214,7 +221,7 @@ mod tests {
             let (due_ms, from) = waiting.due(200).expect("one waits");
             assert_eq!(from, GONE);
             dues.push(due_ms);
-            waiting.asked(due_ms);
+            waiting.asked(from, due_ms);
             // It is tried, and waits on.
             let (wait, batch) = waiting.take_firsts().pop().expect("one waits");
             waiting.put(wait, batch).expect("there is room");
@@ -225,6 +232,9 @@ mod tests {
         let now_ms = dues[9] + 50;
         put(&mut waiting, Wait::from(now_ms), 4);
         assert_eq!(waiting.due(200), Some((dues[9] + 200, GONE)));
+        waiting.put(Wait::from(now_ms), batch(OTHER, 4, &[])).expect("there is room");
+        waiting.asked(GONE, now_ms);
+        assert_eq!(waiting.due(200), Some((now_ms + 200, OTHER)), "another was not asked");
     }
 
     #[test]

@@ -728,7 +728,7 @@ impl Replication {
         if self.pull.is_some() {
             return;
         }
-        self.waiting.asked(now.monotonic_ms);
+        self.waiting.asked(from, now.monotonic_ms);
         let bar_ms = self.beyond.until_ms();
         let target = self.sessions.get(&from).and_then(|session| session.target.as_ref());
         if now.monotonic_ms < bar_ms && target.is_some_and(|target| target.due_ms >= bar_ms) {
