@@ -95,6 +95,10 @@ const REGRESSIONS_OF_ALL: &[(u64, &str)] = &[
         113_023_694,
         "what stood again where a removal was on record was removed, and no feed told of it",
     ),
+    (
+        113_614_376,
+        "the last words of one that was taken for dead, and lived, were awaited for ever",
+    ),
     (113_121_051, "who waited for what only the dead had had kept them from being folded"),
 ];
 

@@ -172,7 +172,8 @@ impl Replication {
 
     /// When the first of those died who may have left writes with a living one that are not here. Whoever
     /// has told, since it was told of a death, that it has no link to the dead one, has told all it has of
-    /// it. Of who is no peer that is not known; it is over with the silence.
+    /// it. Of who is no peer that is not known; it is over with the silence. One that is heard for longer is
+    /// not dead.
     fn last_words_awaited_since(&self, now: Now, others: &[ReplicaId]) -> Option<u64> {
         let has_told_all = |id: &ReplicaId, dead: ReplicaId, since_ms: u64| {
             let Some(session) = self.sessions.get(id) else { return false };
@@ -180,7 +181,8 @@ impl Replication {
                 && session.links.as_ref().is_some_and(|links| !links.contains(&dead))
         };
         let awaited = self.folds.all_dead_since().filter(|&(dead, since_ms)| {
-            self.is_alive(now, dead)
+            now.monotonic_ms < since_ms + LATELY_MS
+                && self.is_alive(now, dead)
                 && !self.sessions.contains_key(&dead)
                 && !others.iter().all(|id| has_told_all(id, dead, since_ms))
         });
@@ -572,6 +574,15 @@ mod tests {
         };
         assert_eq!(folds_once_another_died(41_000), 1, "it lived when all had all of the dead");
         assert_eq!(folds_once_another_died(37_000), 0, "it may have had a part only");
+        let folds_beside_who_was_heard = |at_ms: u64| {
+            let mut lower = lower.clone();
+            lower.peer_dead(at(37_000), GONE);
+            lower.folds.told_beat(GONE, 1, at_ms);
+            lower.look_after_the_dead(at(at_ms));
+            lower.counts.folds
+        };
+        assert_eq!(folds_beside_who_was_heard(96_000), 0);
+        assert_eq!(folds_beside_who_was_heard(98_000), 1, "it lives");
         lower.look_after_the_dead(at(42_000));
         assert_eq!(lower.counts.folds, 1, "the silence of the dead one is over");
     }
