@@ -140,6 +140,7 @@ impl Replication {
         }
     }
 
+    /// How much of the dead those cover who live, all of whom have told what they have.
     fn note_coverage_of_the_dead(&mut self, now: Now, others: &[ReplicaId]) {
         let has_written = |&dead: &ReplicaId| self.vector.get(dead) > 0;
         let all_dead: Vec<ReplicaId> = self.folds.all_dead().filter(has_written).collect();

@@ -26,6 +26,7 @@ struct Heard {
     beat: u64,
 }
 
+/// What is known of a dead replica that is not folded yet.
 #[derive(Clone, Copy, Debug)]
 struct Dead {
     /// Since when that is known.

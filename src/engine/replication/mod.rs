@@ -725,7 +725,8 @@ impl Replication {
     fn ask_for_gaps(&mut self, now: Now) {
         let due = self.waiting.due(self.config.gap_timeout_ms);
         let Some((_, from)) = due.filter(|&(due_ms, _)| due_ms <= now.monotonic_ms) else { return };
-        if self.pull.is_some() {
+        // Nobody could be asked now, and who was not asked has not been asked in vain.
+        if self.pull.is_some() || self.merging.is_some() {
             return;
         }
         self.waiting.asked(from, now.monotonic_ms);
